@@ -1,0 +1,1 @@
+"""The rules of a call and the facade over them."""

@@ -1,0 +1,305 @@
+"""The values that travel through a call: no behaviour, no I/O, no SDK's types."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """What a provider's "no" means."""
+
+    RATE_LIMIT = "rate_limit"
+    """RPM: a short window of requests, tokens or concurrency is full."""
+    QUOTA = "quota"
+    """RPD: spent until a reset, or until a person pays."""
+    AUTH = "auth"
+    """This key, or this key for this model, is not accepted."""
+    UNAVAILABLE = "unavailable"
+    """Not the key's fault: overload, time-out, a cut connection."""
+    REQUEST = "request"
+    """The request's own fault: neither a retry nor another key helps."""
+
+
+class Scope(StrEnum):
+    """How much of a key a verdict covers."""
+
+    KEY = "key"
+    """The key with all its models."""
+    MODEL = "model"
+    """The key with the one model that was asked."""
+    FREE_MODELS = "free_models"
+    """The key with every model whose name ends in ``:free`` (OpenRouter's free day is one pool)."""
+
+
+FREE_MODELS = "*:free"
+"""The name of OpenRouter's pool of free models, where a model's name would stand in a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key with its public name; its text is in ``secret`` and in no repr.
+
+    Attributes:
+        name: The environment variable's name, all that people ever see.
+        secret: The key itself.
+        group: Keys of one group share one quota; ``None`` means the key stands alone.
+        fingerprint: 12 hex digits of the secret's SHA-256, the key's identity.
+    """
+
+    name: str
+    secret: str = field(repr=False)
+    group: str | None = None
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fingerprint", fingerprint_of(self.secret))
+
+
+def fingerprint_of(secret: str) -> str:
+    """Return the 12 hex digits that identify a key without telling it."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of text in a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image in a message: by ``url``, or by ``data`` with its ``media_type`` (``image/png``)."""
+
+    url: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NativePart:
+    """A content part in a provider's own form, passed on untouched."""
+
+    value: Mapping[str, Any]
+
+
+Part = TextPart | ImagePart | NativePart
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn: ``content`` is text or a tuple of parts; ``extra`` goes to the provider untouched."""
+
+    role: str
+    content: str | tuple[Part, ...]
+    extra: Mapping[str, Any] = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to one model, the same for every provider.
+
+    Attributes:
+        model: The provider's name of the model.
+        messages: The turns, oldest first; system turns have the role ``system``.
+        options: Native arguments of the provider (temperature, max_tokens, tools …), untouched.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    options: Mapping[str, Any] = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that one answer cost; a provider that tells nothing leaves zeros."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an adapter makes of an SDK's answer.
+
+    Attributes:
+        text: The answer's text, ``""`` where the model answered without text (a tool call, say).
+        usage: The tokens it cost.
+        raw: The SDK's own response object.
+        headers: The HTTP headers, lower-case names; empty where an SDK hides them.
+        model: The model that answered, as the provider names it.
+    """
+
+    text: str
+    usage: Usage
+    raw: Any
+    headers: Mapping[str, str] = EMPTY
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFacts:
+    """What a failed call told us, free of any SDK's types.
+
+    Attributes:
+        provider: The provider's name, ``openai`` say.
+        status: The HTTP status; 200 for an error inside an answer; ``None`` where there was none.
+        headers: The HTTP headers, names in any case.
+        body: The parsed JSON, or the text where it does not parse.
+        message: What else is known, an exception's text say.
+        model: The model that was asked.
+        exceptions: Class names of the exception and its bases, most special first
+            (``("APITimeoutError", "APIConnectionError")``): how a failure without a status is told.
+    """
+
+    provider: str
+    status: int | None = None
+    headers: Mapping[str, str] = EMPTY
+    body: Any = None
+    message: str = ""
+    model: str | None = None
+    exceptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an :class:`ErrorFacts` means.
+
+    Attributes:
+        kind: Which of the five meanings.
+        scope: How much of the key it covers.
+        retry_after: Seconds the provider asks us to wait, a lower bound; ``None`` where it did not say.
+        resets_at: Aware UTC at which a quota returns, where that can be believed; else ``None``.
+        rule: The id of the rule that said so.
+        reason: The rule's meaning in a few words, for people.
+        message: The provider's own words, shortened and with anything like a key masked.
+        repeat_resets_at: Aware UTC at which it returns if the key is refused again after ``resets_at``.
+    """
+
+    kind: Kind
+    scope: Scope = Scope.KEY
+    retry_after: float | None = None
+    resets_at: datetime | None = None
+    rule: str = ""
+    reason: str = ""
+    message: str = ""
+    repeat_resets_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A key is not to be asked before ``until``.
+
+    Attributes:
+        provider: The provider's name.
+        fingerprint: The key's identity.
+        model: The one model that is blocked, :data:`FREE_MODELS`, or ``None`` for all of the key's models.
+        kind: ``RATE_LIMIT``, ``QUOTA`` or ``AUTH``.
+        until: Aware UTC at which the key is free again.
+        since: Aware UTC at which this was learnt.
+        reason: Why, for people; begins with the rule's id.
+        key_name: The key's name where it was learnt.
+        strikes: Refusals in a row without an answer between them; the first is 1.
+    """
+
+    provider: str
+    fingerprint: str
+    model: str | None
+    kind: Kind
+    until: datetime
+    since: datetime
+    reason: str = ""
+    key_name: str = ""
+    strikes: int = 1
+
+    @property
+    def id(self) -> BlockId:
+        """What is blocked: a later block of the same id replaces this one."""
+        return (self.provider, self.fingerprint, self.model)
+
+
+BlockId = tuple[str, str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request of a call, for the result and for errors.
+
+    Attributes:
+        provider: Who was asked.
+        model: Which model.
+        key: The key's name.
+        verdict: What its "no" meant; ``None`` for the attempt that was answered.
+        waited: Seconds waited before it.
+        status: The HTTP status, where there was one.
+        request_id: The provider's id of the request, where it told one.
+    """
+
+    provider: str
+    model: str
+    key: str
+    verdict: Verdict | None = None
+    waited: float = 0.0
+    status: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer, with who gave it and what it took.
+
+    Attributes:
+        text: The answer's text.
+        provider: Who answered.
+        model: The model that answered, as it was asked for.
+        key: The name of the key that was used.
+        usage: The tokens it cost.
+        attempts: Every request of this call, in order; the last one was answered.
+        raw: The SDK's own response object.
+    """
+
+    text: str
+    provider: str
+    model: str
+    key: str
+    usage: Usage
+    attempts: tuple[Attempt, ...]
+    raw: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """What is known of a key now.
+
+    Attributes:
+        provider: The provider's name.
+        key: The key's name.
+        model: The model this line is about; ``None`` for all of the key's models.
+        state: ``free`` or the block's kind: ``rate_limit``, ``quota``, ``auth``.
+        until: Aware UTC at which it is free again; ``None`` when it is free.
+        reason: Why; empty when it is free.
+        since: Aware UTC at which that was learnt; ``None`` when it is free.
+    """
+
+    provider: str
+    key: str
+    model: str | None
+    state: str
+    until: datetime | None = None
+    reason: str = ""
+    since: datetime | None = None

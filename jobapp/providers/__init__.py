@@ -1,0 +1,81 @@
+"""The providers as data: what they are called, where they live, which variables hold their keys.
+
+SDKs are imported when a provider is first asked, never here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSpec:
+    """One provider.
+
+    Attributes:
+        name: Canonical name.
+        aliases: Other names people write.
+        adapters: ``module:Class`` of its adapters; the first whose SDK is installed serves.
+        key_prefixes: What stands before ``_API_KEY`` in its environment variables, in order of precedence.
+        base_url: Its own address, in the form its SDK wants.
+        base_url_env: The environment variable that overrides the address.
+        reset_timezone: IANA zone in whose midnight its day quotas return.
+    """
+
+    name: str
+    adapters: tuple[str, ...]
+    key_prefixes: tuple[str, ...]
+    base_url: str
+    base_url_env: str
+    reset_timezone: str = "UTC"
+    aliases: tuple[str, ...] = ()
+
+
+OPENAI_COMPATIBLE = "jobapp.providers.openai:OpenAIAdapter"
+
+PROVIDERS: dict[str, ProviderSpec] = {
+    spec.name: spec
+    for spec in (
+        ProviderSpec(
+            name="openai",
+            adapters=(OPENAI_COMPATIBLE,),
+            key_prefixes=("OPENAI",),
+            base_url="https://api.openai.com/v1",
+            base_url_env="OPENAI_BASE_URL",
+        ),
+        ProviderSpec(
+            name="anthropic",
+            adapters=("jobapp.providers.anthropic:AnthropicAdapter",),
+            key_prefixes=("ANTHROPIC",),
+            base_url="https://api.anthropic.com",
+            base_url_env="ANTHROPIC_BASE_URL",
+        ),
+        ProviderSpec(
+            name="google",
+            aliases=("google_genai", "gemini"),
+            adapters=(
+                "jobapp.providers.google:GoogleAdapter",
+                "jobapp.providers.google_generativeai:GoogleGenerativeAIAdapter",
+            ),
+            key_prefixes=("GOOGLE", "GEMINI"),
+            base_url="https://generativelanguage.googleapis.com",
+            base_url_env="GOOGLE_BASE_URL",
+            # "Requests per day (RPD) quotas reset at midnight Pacific time", ai.google.dev rate limits, 2026-10
+            reset_timezone="America/Los_Angeles",
+        ),
+        ProviderSpec(
+            name="openrouter",
+            adapters=("jobapp.providers.openrouter:OpenRouterAdapter",),
+            key_prefixes=("OPENROUTER",),
+            base_url="https://openrouter.ai/api/v1",
+            base_url_env="OPENROUTER_BASE_URL",
+        ),
+    )
+}
+
+_CANONICAL = {alias: spec.name for spec in PROVIDERS.values() for alias in (spec.name, *spec.aliases)}
+
+
+def canonical_name(name: str) -> str:
+    """Return the one name of a provider that people write in several ways; unknown names come back as they are."""
+    return _CANONICAL.get(name.strip().lower(), name.strip())

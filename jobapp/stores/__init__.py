@@ -1,0 +1,1 @@
+"""Where what was learnt about keys is kept."""
