@@ -19,13 +19,10 @@ All are picklable, and none holds a key's text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from jobapp.core.types import Attempt, KeyStatus, Verdict
+from jobapp.core.types import Attempt, KeyStatus, Verdict
 
 
 class JobAppError(Exception):

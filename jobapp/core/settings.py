@@ -1,4 +1,4 @@
-"""The settings, frozen and validated; :mod:`jobapp.core.config_manager` makes them from files and environment."""
+"""The settings, frozen; :mod:`jobapp.core.config_manager` makes and validates them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class ProviderSettings:
         groups: Group name to the names of the keys that share one quota.
         base_url: Another address, ``None`` for the provider's own.
         timeout: Seconds one request may take.
-        reset_timezone: IANA name of the zone in whose midnight a day quota returns; ``None`` for the provider's own.
+        reset_timezone: IANA zone in whose midnight a day quota returns; ``None`` for the provider's own.
         max_tokens: What Anthropic's required ``max_tokens`` is where a call does not say.
     """
 

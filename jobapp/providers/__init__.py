@@ -60,7 +60,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_prefixes=("GOOGLE", "GEMINI"),
             base_url="https://generativelanguage.googleapis.com",
             base_url_env="GOOGLE_BASE_URL",
-            # "Requests per day (RPD) quotas reset at midnight Pacific time", ai.google.dev rate limits, 2026-10
+            # a day of requests returns at midnight Pacific time: ai.google.dev, rate limits, 2026-10
             reset_timezone="America/Los_Angeles",
         ),
         ProviderSpec(
@@ -77,5 +77,5 @@ _CANONICAL = {alias: spec.name for spec in PROVIDERS.values() for alias in (spec
 
 
 def canonical_name(name: str) -> str:
-    """Return the one name of a provider that people write in several ways; unknown names come back as they are."""
+    """Return the one name of a provider that has several; unknown names come back as they are."""
     return _CANONICAL.get(name.strip().lower(), name.strip())

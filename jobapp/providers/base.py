@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncGenerator, Generator
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
-
-    from jobapp.core.types import ApiKey, ChatRequest, ErrorFacts, Reply
+from jobapp.core.types import ApiKey, ChatRequest, ErrorFacts, Reply
 
 
 class ErrorInReplyError(Exception):
@@ -45,7 +43,7 @@ class Adapter(Protocol):
         ...
 
     def error_facts(self, error: Exception, model: str) -> ErrorFacts | None:
-        """Return what *error* tells, or ``None`` where it is not about this call (a programming error, say)."""
+        """Return what *error* tells, or ``None`` where it is a programming error."""
         ...
 
     def close(self) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from jobapp.core.types import Block
-    from jobapp.stores.state import QuotaState, Reset
+from jobapp.core.types import Block
+from jobapp.stores.state import QuotaState, Reset
 
 
 class QuotaStore(Protocol):
-    """The shared memory of blocks. Every method is safe in threads, and none raises because a disk or a
-    server failed: that costs one warning, and the store goes on from memory and writes later what it could not.
+    """The shared memory of blocks.
+
+    Every method is safe in threads, and none raises because a disk or a server failed: that costs one
+    warning, and the store goes on from memory and writes later what it could not.
     """
 
     def view(self) -> QuotaState:

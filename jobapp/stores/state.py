@@ -7,7 +7,7 @@ carries its time: a block that was learnt before it does not come back from an o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobapp.core.types import EMPTY, Block, BlockId, Kind
@@ -17,6 +17,9 @@ STRIKE_MEMORY = timedelta(days=1)
 
 RESET_MEMORY = timedelta(days=40)
 """How long a reset is kept: longer than any block can last."""
+
+
+Selection = tuple[str | None, str | None, Kind | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ class Reset:
     fingerprint: str | None = None
     kind: Kind | None = None
 
+    @property
+    def selection(self) -> Selection:
+        """What it is about, whatever its time."""
+        return (self.provider, self.fingerprint, self.kind)
+
     def covers(self, block: Block) -> bool:
         """Tell whether this reset ends *block*."""
         return (
@@ -47,36 +55,29 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class QuotaState:
-    """All blocks by their id, and the resets that older memories must obey."""
+    """All blocks by their id, and the newest reset of each selection, which older memories must obey."""
 
     blocks: Mapping[BlockId, Block] = EMPTY
-    resets: tuple[Reset, ...] = ()
+    resets: Mapping[Selection, Reset] = EMPTY
 
     def with_blocks(self, blocks: Iterable[Block]) -> QuotaState:
         """Return this state with *blocks* learnt."""
         merged = dict(self.blocks)
         for block in blocks:
-            if not any(reset.covers(block) for reset in self.resets):
+            if not any(reset.covers(block) for reset in self.resets.values()):
                 merged[block.id] = later(merged.get(block.id), block)
         return QuotaState(merged, self.resets)
 
     def with_reset(self, reset: Reset) -> QuotaState:
         """Return this state without what *reset* ends."""
         kept = {id_: block for id_, block in self.blocks.items() if not reset.covers(block)}
-        return QuotaState(kept, self._newest_resets(reset))
-
-    def _newest_resets(self, reset: Reset) -> tuple[Reset, ...]:
-        same = replace(reset, at=reset.at)
-        others = tuple(
-            r for r in self.resets if replace(r, at=same.at) != same and reset.at - r.at < RESET_MEMORY
-        )
-        newest = max((r for r in (*self.resets, reset) if replace(r, at=same.at) == same), key=lambda r: r.at)
-        return (*others, newest)
+        known = self.resets.get(reset.selection, reset)
+        return QuotaState(kept, {**self.resets, reset.selection: max(known, reset, key=lambda r: r.at)})
 
     def merged(self, other: QuotaState) -> QuotaState:
         """Return what both know together; the order does not matter."""
         state = self
-        for reset in other.resets:
+        for reset in other.resets.values():
             state = state.with_reset(reset)
         return state.with_blocks(other.blocks.values())
 
@@ -92,6 +93,8 @@ class QuotaState:
 
 def later(known: Block | None, learnt: Block) -> Block:
     """Return the one of two blocks of the same id that ends later."""
-    if known is None or (learnt.until, learnt.since, learnt.strikes) > (known.until, known.since, known.strikes):
-        return learnt
-    return known
+    return learnt if known is None or _end(learnt) > _end(known) else known
+
+
+def _end(block: Block) -> tuple[datetime, datetime, int]:
+    return (block.until, block.since, block.strikes)
