@@ -1,0 +1,250 @@
+"""One provider's keys in memory: which is free, which is free next, and who waits for it. No I/O.
+
+Every model has a lane. A key stands in exactly one of a lane's two heaps: ``ready``, by preference, or
+``cooling``, by the instant it is free. What is free is found without looking at the other keys, however
+many there are. Instants are seconds since the epoch; the caller holds a lock around every method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from jobapp.core.settings import Strategy
+from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind
+
+PROBE_POLL = 0.25
+"""Seconds between two looks at a key that one call is trying again after a long block."""
+
+
+def pools_of(model: str) -> tuple[str | None, ...]:
+    """Return what a block may name that keeps *model* from being asked."""
+    return (None, model, FREE_MODELS) if model.endswith(":free") else (None, model)
+
+
+@dataclass(slots=True)
+class Slot:
+    """One key in one lane."""
+
+    index: int
+    blocked_until: float = 0.0
+    on_trial: bool = False
+    """The last block was long: when it ends, one call tries the key before the others do."""
+    asked: int = 0
+    """Requests that are under way."""
+    used: int = 0
+    """The turn in which it was last asked."""
+
+    def free_at(self, now: float) -> float:
+        """Return when the key may be asked next."""
+        if self.on_trial and self.asked:
+            return max(self.blocked_until, now + PROBE_POLL)
+        return self.blocked_until
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A key that was found for a caller."""
+
+    key: ApiKey
+    model: str
+    wait: float
+
+
+class _Lane:
+    """The keys as one model sees them."""
+
+    def __init__(self, size: int, strategy: Strategy) -> None:
+        self.slots: dict[int, Slot] = {}
+        self.ready: list[tuple[int, int]] = [(0, i) for i in range(size)]
+        self.cooling: list[tuple[float, int]] = []
+        self.sticky = strategy is Strategy.STICKY
+        self.turn = 0
+
+    def slot(self, index: int) -> Slot:
+        slot = self.slots.get(index)
+        if slot is None:
+            slot = self.slots[index] = Slot(index)
+        return slot
+
+    def first_ready(self, now: float, skip: frozenset[int]) -> Slot | None:
+        """Return the preferred key that is free now."""
+        self._move_due(now)
+        passed: list[tuple[int, int]] = []
+        found = None
+        while self.ready and found is None:
+            index = self.ready[0][1]
+            slot = self.slot(index)
+            free_at = slot.free_at(now)
+            if free_at > now:
+                heappop(self.ready)
+                heappush(self.cooling, (free_at, index))
+            elif index in skip:
+                passed.append(heappop(self.ready))
+            else:
+                found = slot
+        for entry in passed:
+            heappush(self.ready, entry)
+        return found
+
+    def first_cooling(self, now: float, skip: frozenset[int]) -> tuple[Slot, float] | None:
+        """Return the key that is free first, with the instant."""
+        passed: list[tuple[float, int]] = []
+        found = None
+        while self.cooling and found is None:
+            at, index = heappop(self.cooling)
+            slot = self.slot(index)
+            free_at = slot.free_at(now)
+            entry = (free_at, index)
+            if free_at > at:
+                heappush(self.cooling, entry)
+                continue
+            passed.append(entry)
+            if index not in skip:
+                found = (slot, free_at)
+        for entry in passed:
+            heappush(self.cooling, entry)
+        return found
+
+    def use(self, slot: Slot) -> None:
+        """Note that *slot* is being asked: with ``spread`` it goes behind the others."""
+        slot.asked += 1
+        self.turn += 1
+        slot.used = self.turn
+        if not self.sticky and self.ready and self.ready[0][1] == slot.index:
+            heappop(self.ready)
+            heappush(self.ready, (self.turn, slot.index))
+
+    def _move_due(self, now: float) -> None:
+        while self.cooling and self.cooling[0][0] <= now:
+            _, index = heappop(self.cooling)
+            slot = self.slot(index)
+            free_at = slot.free_at(now)
+            if free_at > now:
+                heappush(self.cooling, (free_at, index))
+            else:
+                heappush(self.ready, (0 if self.sticky else slot.used, index))
+
+
+class KeyPool:
+    """The keys of one provider and what is known of them.
+
+    Args:
+        provider: Its name.
+        keys: In order of preference, no fingerprint twice.
+        strategy: Which free key a call takes.
+    """
+
+    def __init__(self, provider: str, keys: Sequence[ApiKey], strategy: Strategy = Strategy.STICKY) -> None:
+        self.provider = provider
+        self.keys = tuple(keys)
+        self._strategy = strategy
+        self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
+        self._lanes: dict[str, _Lane] = {}
+        self._blocks: dict[BlockId, Block] = {}
+        self._strikes: dict[BlockId, int] = {}
+
+    def take(
+        self,
+        model: str,
+        now: float,
+        *,
+        stay: str | None = None,
+        skip: Iterable[str] = (),
+        patience: float = 0.0,
+        ticket: Ticket | None = None,
+    ) -> Ticket | float | None:
+        """Find a key for *model*.
+
+        Args:
+            model: The model that is to be asked.
+            now: Seconds since the epoch.
+            stay: The fingerprint of the key to prefer, even if it must be waited for.
+            skip: Fingerprints of keys that are not wanted.
+            patience: The longest wait in seconds that the caller accepts.
+            ticket: An earlier ticket whose wait is over; its key comes first.
+
+        Returns:
+            A ticket, whose ``wait`` is 0 when the key may be asked now; else the seconds until the first
+            key is free, or ``None`` where there is no key.
+        """
+        lane = self._lane(model)
+        preferred = ticket.key.fingerprint if ticket else stay
+        if preferred is not None:
+            slot = lane.slot(self._index[preferred])
+            wait = max(0.0, slot.free_at(now) - now)
+            if wait <= (0.0 if ticket else patience):
+                return self._ticket(lane, slot, model, wait)
+        skipped = frozenset(self._index[f] for f in skip)
+        ready = lane.first_ready(now, skipped)
+        if ready is not None:
+            return self._ticket(lane, ready, model, 0.0)
+        cooling = lane.first_cooling(now, skipped)
+        if cooling is not None and cooling[1] - now <= patience:
+            return self._ticket(lane, cooling[0], model, cooling[1] - now)
+        return self._first_free(lane, now)
+
+    def finish(self, fingerprint: str, model: str, *, answered: bool) -> None:
+        """Note that a request is over; an answer ends a row of refusals."""
+        slot = self._lane(model).slot(self._index[fingerprint])
+        slot.asked = max(0, slot.asked - 1)
+        if answered:
+            slot.on_trial = False
+            if self._strikes:
+                for pool in pools_of(model):
+                    self._strikes.pop((self.provider, fingerprint, pool), None)
+
+    def strikes(self, block_id: BlockId) -> int:
+        """Return how many times in a row the key was refused, by blocks of that id."""
+        return self._strikes.get(block_id, 0)
+
+    def block(self, block: Block) -> None:
+        """Set a key aside."""
+        if not self._concerns(block):
+            return
+        self._blocks[block.id] = block
+        self._strikes[block.id] = block.strikes
+        for model, lane in self._lanes.items():
+            self._apply(model, lane, block)
+
+    def replace_blocks(self, blocks: Mapping[BlockId, Block]) -> None:
+        """Take over the shared state: what is new is applied, and what was ended frees its keys."""
+        mine = {id_: block for id_, block in blocks.items() if self._concerns(block)}
+        if not self._blocks.keys() <= mine.keys():
+            self._blocks.clear()
+            self._strikes.clear()
+            self._lanes.clear()
+        for id_, block in mine.items():
+            if self._blocks.get(id_) != block:
+                self.block(block)
+
+    def _concerns(self, block: Block) -> bool:
+        return block.provider == self.provider and block.fingerprint in self._index
+
+    def _lane(self, model: str) -> _Lane:
+        lane = self._lanes.get(model)
+        if lane is None:
+            lane = self._lanes[model] = _Lane(len(self.keys), self._strategy)
+            for block in self._blocks.values():
+                self._apply(model, lane, block)
+        return lane
+
+    def _apply(self, model: str, lane: _Lane, block: Block) -> None:
+        if block.model not in pools_of(model):
+            return
+        slot = lane.slot(self._index[block.fingerprint])
+        slot.blocked_until = max(slot.blocked_until, block.until.timestamp())
+        slot.on_trial = block.kind is not Kind.RATE_LIMIT
+
+    def _ticket(self, lane: _Lane, slot: Slot, model: str, wait: float) -> Ticket:
+        if wait <= 0:
+            lane.use(slot)
+        return Ticket(self.keys[slot.index], model, round(wait, 6))
+
+    def _first_free(self, lane: _Lane, now: float) -> float | None:
+        """Return the seconds until any key is free, the skipped ones included."""
+        found = lane.first_cooling(now, frozenset())
+        if lane.ready:
+            return 0.0
+        return None if found is None else max(0.0, found[1] - now)
