@@ -2,6 +2,7 @@
 
 * JobAppError
   - ConfigError                 a setting, a file or an argument is wrong: nothing was sent
+    + MissingKeyError           the environment holds no key where one is needed
   - StateStoreError             the quota state can't be kept where it was asked to be kept
   - NoAPIKeysAvailableError     every key is spent, cooling or set aside; ``available_at`` says until when
   - AllAttemptsFailedError      keys are left, but every try was refused; ``attempts`` lists them
@@ -31,6 +32,10 @@ class JobAppError(Exception):
 
 class ConfigError(JobAppError):
     """A setting, a file or an argument is wrong; the text names it and the fix. Nothing was sent."""
+
+
+class MissingKeyError(ConfigError):
+    """The environment holds no key for a provider, or not the one that the configuration names."""
 
 
 class StateStoreError(JobAppError):

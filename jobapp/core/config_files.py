@@ -1,0 +1,105 @@
+"""The files of the configuration: where they lie and what stands in them, unchecked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobapp.core.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from yaml import MappingNode
+
+PROJECT_CONFIG = Path("config.yaml")
+PROJECT_ENV = Path(".env")
+
+
+def user_config_folder(override: str | None) -> Path:
+    """Return the folder of this user's configuration; *override* is ``JOBAPP_CONFIG_DIR``."""
+    if override:
+        return Path(override).expanduser()
+    from platformdirs import user_config_dir
+
+    return Path(user_config_dir("jobapp"))
+
+
+def default_cache_folder() -> Path:
+    """Return the cache folder where nothing else is configured."""
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("jobapp")) / "cache"
+
+
+def read_env(path: Path, *, required: bool) -> Mapping[str, str | None]:
+    """Return the variables of the ``.env`` file at *path*; none where it may be missing and is.
+
+    Raises:
+        ConfigError: It can't be read.
+    """
+    text = _read_text(path, required=required)
+    if not text:
+        return {}
+    from dotenv import dotenv_values
+
+    return dotenv_values(stream=StringIO(text))
+
+
+def read_yaml(path: Path, *, required: bool) -> Any:
+    """Return what the YAML file at *path* holds; ``None`` where it is empty, or may be missing and is.
+
+    Raises:
+        ConfigError: It can't be read, does not parse, or names a setting twice.
+    """
+    text = _read_text(path, required=required)
+    return None if text is None else _parse(text, path)
+
+
+def _read_text(path: Path, *, required: bool) -> str | None:
+    if not required and (path.is_dir() or not path.exists()):
+        return None
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be read ({error.strerror}); check the path and its rights"
+        ) from error
+
+
+def _parse(text: str, path: Path) -> Any:
+    import yaml
+
+    try:
+        # the loader is a subclass of the safe one
+        return yaml.load(text, Loader=_strict_loader())  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # only the problem and its place: str(error) shows lines of the file, which may hold a key
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or "it holds a value that YAML can't read"
+        raise ConfigError(f"{path}: {place}{problem}; correct the YAML there") from None
+
+
+def _strict_loader() -> type[Any]:
+    import yaml
+
+    base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class StrictLoader(base):  # type: ignore[misc]  # the C loader where libyaml is there
+        """The safe loader, which refuses a name that is written twice in one mapping."""
+
+        def construct_mapping(self, node: MappingNode, deep: bool = False) -> Any:
+            seen = set()
+            for name, _ in node.value:
+                if isinstance(name, yaml.ScalarNode):
+                    if (name.tag, name.value) in seen:
+                        raise yaml.constructor.ConstructorError(
+                            None, None, f"the setting {name.value} is written twice", name.start_mark
+                        )
+                    seen.add((name.tag, name.value))
+            return super().construct_mapping(node, deep)
+
+    return StrictLoader

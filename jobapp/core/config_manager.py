@@ -1,0 +1,239 @@
+"""ConfigManager: YAML files, ``.env`` and the environment become frozen, checked settings.
+
+Precedence: argument > environment > ``.env`` > the user's YAML > the project's ``config.yaml`` > default,
+setting by setting. ``os.environ`` is read, never written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jobapp.core import config_files
+from jobapp.core.exceptions import MissingKeyError
+from jobapp.core.key_discovery import Environment, prefixes_of, resolved, secret_of, usual_names
+from jobapp.core.settings import ModelSettings, ProviderSettings, Settings
+from jobapp.core.settings_build import (
+    DEFAULT,
+    Layer,
+    Sources,
+    address_of,
+    build,
+    check_provider,
+    complete,
+    merge_all,
+)
+from jobapp.core.settings_schema import Place, is_ours, provider_name, read_tree, text
+from jobapp.core.types import ApiKey
+
+logger = logging.getLogger(__name__)
+
+
+class ConfigManager:
+    """What was configured, read once and checked; keys are looked up in the environment when asked for.
+
+    Args:
+        config: A YAML file that stands in for all that would be found; ``None`` takes ``JOBAPP_CONFIG``,
+            else merges the user's ``config/default.yaml`` and ``config/config.yaml`` over ``./config.yaml``.
+        env_path: The ``.env`` file; ``None`` takes ``./.env`` and the user's ``secrets/.env``.
+        module: A YAML file of that name (see :meth:`get_yaml_config`) whose settings lie over the others.
+        environ: The environment variables; ``None`` for ``os.environ``.
+
+    Attributes:
+        settings: The settings.
+        files: The YAML files that were read, the most important first.
+        merged_config: Everything the files hold, as written, sections that jobapp has no use for included.
+
+    Raises:
+        ConfigError: A file can't be read, or a setting is wrong; the text names file, setting and fix.
+    """
+
+    def __init__(
+        self,
+        config: str | Path | None = None,
+        env_path: str | Path | None = None,
+        module: str | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        variables = os.environ if environ is None else environ
+        self._folder = config_files.user_config_folder(Environment((variables,)).get("JOBAPP_CONFIG_DIR"))
+        self._environment = Environment((variables, *self._read_env(env_path)))
+        found = self._read_files(config, module)
+        self.files = tuple(path for path, _, _ in found)
+        self.merged_config: dict[str, Any] = merge_all(raw for _, raw, _ in found)
+        self._sources = Sources(tuple(layer for _, _, layer in found), self._environment)
+        self.settings: Settings = build(self._sources, config_files.default_cache_folder)
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """Return the variable *key* from the environment, else from ``.env``; blank counts as not set."""
+        value = self._environment.get(key)
+        return default if value is None else value
+
+    def get_yaml_config(self, name: str, default: Any = None) -> Any:
+        """Return what ``NAME.yaml`` holds, unchecked: the user's ``config`` folder, then ``./configs``.
+
+        Raises:
+            ConfigError: The file is there and can't be read.
+        """
+        path = self._named_file(name)
+        content = path and config_files.read_yaml(path, required=True)
+        return default if content is None else content
+
+    def get_cache_path(self) -> str:
+        """Return the cache folder; it is created when something is first kept there."""
+        return str(self.settings.cache_path)
+
+    def get_model_config(self, task_name: str | None = None, is_fallback: bool = False) -> dict[str, Any]:
+        """Return ``provider, model, key, backup_keys, base_url`` of a task or its first fallback.
+
+        The mapping is empty where no such model is configured; ``key`` is ``None`` where the provider's
+        usual keys serve.
+        """
+        configured = self.fallbacks(task_name)[:1] if is_fallback else self._known_models(task_name)[:1]
+        for model in configured:
+            return {
+                "provider": model.provider,
+                "model": model.model,
+                "key": next(iter(model.keys), None),
+                "backup_keys": list(model.keys[1:]),
+                "base_url": model.base_url,
+            }
+        return {}
+
+    def model_settings(
+        self, task_name: str | None = None, provider: str | None = None, model: str | None = None
+    ) -> ModelSettings:
+        """Return the model of a call: the arguments, then the task's settings, then ``models.default``.
+
+        A task that is not configured has the settings of ``models.default``.
+
+        Raises:
+            ConfigError: Provider or model is given nowhere, or the provider is unknown.
+        """
+        own: dict[str, str] = {}
+        if provider is not None:
+            own["provider"] = provider_name(provider, Place("argument", ("provider",)))
+            check_provider(
+                own["provider"], self.settings.providers, self._sources, Place("argument", ("provider",))
+            )
+        if model is not None:
+            own["model"] = text(model, Place("argument", ("model",)))
+        known = self._known_models(task_name)
+        if not own and known:
+            return known[0]
+        settings = complete(own, known)
+        if settings is None:
+            raise self._incomplete(own)
+        return settings
+
+    def fallbacks(self, task_name: str | None = None) -> tuple[ModelSettings, ...]:
+        """Return the models that a task falls back to, in order."""
+        fallbacks = self.settings.fallbacks
+        return fallbacks.get(task_name or DEFAULT, fallbacks.get(DEFAULT, ()))
+
+    def provider_settings(self, name: str, *, base_url: str | None = None) -> ProviderSettings:
+        """Return how the provider *name* is reached; *base_url* is a model's own address.
+
+        Raises:
+            ConfigError: The provider is unknown, or the environment's address is no address.
+        """
+        name = provider_name(name, Place("argument", ("provider",)))
+        providers = self.settings.providers
+        check_provider(name, providers, self._sources, Place("argument", ("provider",)), base_url)
+        address = base_url or address_of(name, providers, self._sources)
+        return replace(providers.get(name) or ProviderSettings(name), base_url=address)
+
+    def keys_for(self, model: ModelSettings) -> tuple[ApiKey, ...]:
+        """Return the keys to ask *model* with, in order.
+
+        Raises:
+            MissingKeyError: A key that is named is not set, or there is none at all.
+            ConfigError: A variable holds what can't be a key.
+        """
+        return self._named_keys(model.provider, model.keys) if model.keys else self.keys_of(model.provider)
+
+    def keys_of(self, provider: str) -> tuple[ApiKey, ...]:
+        """Return the keys of *provider*: those that ``providers`` names, else those of the usual names.
+
+        Raises:
+            MissingKeyError: A key that is named is not set, or there is none at all.
+            ConfigError: A variable holds what can't be a key.
+        """
+        configured = self.settings.providers.get(provider)
+        if configured and configured.keys:
+            return self._named_keys(provider, configured.keys)
+        names = usual_names(provider, self._environment)
+        if not names:
+            variables = " or ".join(f"{prefix}_API_KEY" for prefix in prefixes_of(provider))
+            raise MissingKeyError(
+                f"No API key for {provider}: set {variables} in the environment or .env "
+                f"(further keys: {prefixes_of(provider)[0]}_API_KEY_BACKUP_1 …)"
+            )
+        return self._resolved(provider, names)
+
+    def _named_keys(self, provider: str, names: tuple[str, ...]) -> tuple[ApiKey, ...]:
+        for name in names:
+            if not secret_of(name, self._environment):
+                raise MissingKeyError(
+                    f"{self._sources.place_of_name(name)}: the variable {name} is not set; "
+                    "set it in the environment or .env, or take its name out"
+                )
+        return self._resolved(provider, names)
+
+    def _resolved(self, provider: str, names: tuple[str, ...]) -> tuple[ApiKey, ...]:
+        configured = self.settings.providers.get(provider)
+        groups = configured.groups if configured else {}
+        by_key = {name: group for group, members in groups.items() for name in members}
+        keys = resolved(names, self._environment, by_key)
+        logger.debug("%s: %d keys: %s", provider, len(keys), ", ".join(key.name for key in keys))
+        return keys
+
+    def _known_models(self, task_name: str | None) -> tuple[ModelSettings, ...]:
+        models = self.settings.models
+        return tuple(models[name] for name in dict.fromkeys((task_name, DEFAULT)) if name and name in models)
+
+    def _incomplete(self, own: Mapping[str, str]) -> Exception:
+        place, fix = Place("argument"), "or set models.default in config.yaml"
+        if "provider" in own:
+            return place.fault(f"no model is given for provider {own['provider']}", f"pass model=, {fix}")
+        missing = "no provider is given" if "model" in own else "neither provider nor model is given"
+        return place.fault(missing, f"pass provider= and model=, {fix}")
+
+    def _read_env(self, env_path: str | Path | None) -> list[Mapping[str, str | None]]:
+        if env_path is not None:
+            return [config_files.read_env(Path(env_path).expanduser(), required=True)]
+        usual = (config_files.PROJECT_ENV, self._folder / "secrets" / ".env")
+        return [config_files.read_env(path, required=False) for path in usual]
+
+    def _read_files(
+        self, config: str | Path | None, module: str | None
+    ) -> list[tuple[Path, Mapping[str, Any], Layer]]:
+        found = []
+        explicit = config or self.get("JOBAPP_CONFIG")
+        if module and (path := self._named_file(module)):
+            tree = config_files.read_yaml(path, required=True)
+            ours = {name: tree[name] for name in ("models", "retry") if name in (tree or {})}
+            found.append((path, tree or {}, Layer(str(path), read_tree(ours, str(path)))))
+        if explicit:
+            path = Path(explicit).expanduser()
+            tree = config_files.read_yaml(path, required=True)
+            return [*found, (path, tree or {}, Layer(str(path), read_tree(tree, str(path))))]
+        user = self._folder / "config"
+        for path in (user / "config.yaml", user / "default.yaml", config_files.PROJECT_CONFIG):
+            tree = config_files.read_yaml(path, required=False)
+            if tree is None or (path is config_files.PROJECT_CONFIG and not is_ours(tree)):
+                continue
+            found.append((path, tree, Layer(str(path), read_tree(tree, str(path)))))
+        return found
+
+    def _named_file(self, name: str) -> Path | None:
+        for folder in (self._folder / "config", Path("configs")):
+            path = folder / f"{name}.yaml"
+            if path.is_file():
+                return path
+        return None
