@@ -1,0 +1,222 @@
+"""The state as JSON that a person can read: times in UTC, a line for each block, no secret. No I/O.
+
+The same form serves the state file and Redis.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+
+from jobapp.core.types import EMPTY, Block, Kind
+from jobapp.stores.state import LONGEST, NOTHING, QuotaState, Reset
+
+VERSION = 1
+"""The form that is written. Version 0 has no ``version``: dates by the names of variables."""
+
+OLDER_DATES = "quota_exhausted_keys"
+"""Where the older form keeps its dates, and this one those that could not be converted yet."""
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a state file says.
+
+    Attributes:
+        state: The blocks and resets that could be read.
+        dates: The older form's entries: a variable's name and the day on which its quota was spent.
+        version: The form's version; above :data:`VERSION` it must not be written over.
+        faults: What could not be read, for people; empty where all was read.
+    """
+
+    state: QuotaState = NOTHING
+    dates: Mapping[str, date] = EMPTY
+    version: int = VERSION
+    faults: tuple[str, ...] = ()
+
+
+def encode(state: QuotaState, dates: Mapping[str, date], now: datetime) -> bytes:
+    """Return the file that holds *state*; equal states give equal blocks in equal order."""
+    blocks = sorted(state, key=_place)
+    resets = sorted(state.resets.values(), key=lambda reset: (reset.at, str(reset.selection)))
+    head = {"version": VERSION, "last_updated": to_text(now)}
+    older = {name: day.isoformat() for name, day in sorted(dates.items())}
+    lines = [
+        *(f"{_json(name)}: {_json(value)}," for name, value in head.items()),
+        f'"blocks": {_rows(map(block_to_json, blocks))},',
+        f'"resets": {_rows(map(reset_to_json, resets))},',
+        f"{_json(OLDER_DATES)}: {_json(older)}",
+    ]
+    text = "{\n  " + "\n  ".join(lines) + "\n}\n"
+    return text.encode(errors="replace")  # a provider's words may hold half a surrogate pair
+
+
+def decode(data: bytes) -> Document:
+    """Read a state file of any version; what can't be read is a fault, and the rest is kept."""
+    try:
+        whole = json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        return Document(faults=(f"it is not JSON ({type(error).__name__})",))
+    if not isinstance(whole, dict):
+        return Document(faults=("it holds no JSON object",))
+    faults: list[str] = []
+    version = whole.get("version", 0)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
+        faults.append("its version is not a number")
+        version = VERSION
+    blocks = _each(block_from_json, whole.get("blocks", []), faults)
+    resets = _each(reset_from_json, whole.get("resets", []), faults)
+    state = NOTHING
+    for reset in resets:
+        state = state.with_reset(reset)
+    return Document(
+        state.with_blocks(blocks), _dates(whole.get(OLDER_DATES, {}), faults), version, tuple(faults)
+    )
+
+
+def to_text(moment: datetime) -> str:
+    """Return *moment* as UTC in ISO 8601; all such texts have one length, so they sort as times do."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def from_text(text: Any) -> datetime:
+    """Read aware UTC from ISO 8601.
+
+    Raises:
+        ValueError: if *text* is no time, or does not say in which zone.
+    """
+    moment = datetime.fromisoformat(_string(text))
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} names no time zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is out of range") from error
+
+
+def block_to_json(block: Block) -> dict[str, Any]:
+    """Return *block* as JSON values."""
+    return {
+        "provider": block.provider,
+        "key": block.key_name,
+        "fingerprint": block.fingerprint,
+        "model": block.model,
+        "kind": block.kind.value,
+        "until": to_text(block.until),
+        "since": to_text(block.since),
+        "strikes": block.strikes,
+        "reason": block.reason,
+    }
+
+
+def block_from_json(row: Any) -> Block:
+    """Read a block.
+
+    Raises:
+        ValueError: if a value is missing or of the wrong type.
+    """
+    model = row.get("model")
+    block = Block(
+        provider=_string(row.get("provider")),
+        fingerprint=_string(row.get("fingerprint")),
+        model=None if model is None else _string(model),
+        kind=_kind(row.get("kind")),
+        until=from_text(row.get("until")),
+        since=from_text(row.get("since")),
+        reason=_string(row.get("reason", "")),
+        key_name=_string(row.get("key", "")),
+        strikes=_count(row.get("strikes", 1)),
+    )
+    if not block.provider or not block.fingerprint:
+        raise ValueError("a block names no key")
+    return block
+
+
+def reset_to_json(reset: Reset) -> dict[str, Any]:
+    """Return *reset* as JSON values."""
+    return {
+        "at": to_text(reset.at),
+        "provider": reset.provider,
+        "fingerprint": reset.fingerprint,
+        "kind": None if reset.kind is None else reset.kind.value,
+    }
+
+
+def reset_from_json(row: Any) -> Reset:
+    """Read a reset.
+
+    Raises:
+        ValueError: if a value is missing or of the wrong type.
+    """
+    provider, fingerprint, kind = row.get("provider"), row.get("fingerprint"), row.get("kind")
+    return Reset(
+        at=from_text(row.get("at")),
+        provider=None if provider is None else _string(provider),
+        fingerprint=None if fingerprint is None else _string(fingerprint),
+        kind=None if kind is None else _kind(kind),
+    )
+
+
+def _each(read: Callable[[Any], _Value], rows: Any, faults: list[str]) -> list[_Value]:
+    if not isinstance(rows, list):
+        faults.append(f"it holds {type(rows).__name__} where a list belongs")
+        return []
+    values = []
+    for row in rows:
+        try:
+            values.append(read(row))
+        except (ValueError, AttributeError):
+            faults.append(f"an entry can't be read ({_json(row)[:120]})")
+    return values
+
+
+def _dates(entries: Any, faults: list[str]) -> dict[str, date]:
+    dates: dict[str, date] = {}
+    if not isinstance(entries, dict):
+        faults.append(f"its {OLDER_DATES} is no object")
+        return dates
+    for name, day in entries.items():
+        try:
+            dates[name] = date.fromisoformat(_string(day))
+        except ValueError:
+            faults.append(f"the day of {name} can't be read")
+    return dates
+
+
+def _place(block: Block) -> tuple[str, ...]:
+    """Where a person looks for *block*: by provider, key, model."""
+    what = (block.provider, block.key_name, block.fingerprint, block.model or "")
+    return (*what, to_text(block.until), to_text(block.since), block.kind)
+
+
+def _rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = ",\n    ".join(map(_json, rows))
+    return f"[\n    {lines}\n  ]" if lines else "[]"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{type(value).__name__} where text belongs")  # noqa: TRY004 - one error for bad data
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("strikes count from 1")
+    return value
+
+
+def _kind(value: Any) -> Kind:
+    kind = Kind(_string(value))
+    if kind not in LONGEST:
+        raise ValueError(f"{kind} blocks no key")
+    return kind

@@ -1,0 +1,137 @@
+"""Reading and replacing a file that other processes read and replace too."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+Signature = tuple[int, int, int]
+"""What tells one content of a file from the next: time of change in nanoseconds, size, inode."""
+
+POLL = 0.01
+"""Seconds between two looks at a lock that another process holds."""
+
+
+def signature_of(path: str) -> Signature | None:
+    """Return the signature of the file at *path*, ``None`` where there is none: one system call."""
+    try:
+        return _signature(os.stat(path))  # noqa: PTH116 - a Path would double the cost, once for each call
+    except FileNotFoundError:
+        return None
+
+
+def read(path: str, limit: int) -> tuple[Signature, bytes]:
+    """Return the file's signature and content, the first ``limit + 1`` bytes of it.
+
+    Raises:
+        OSError: if it can't be read, or is no regular file.
+    """
+    # O_NONBLOCK: opening a pipe must not wait for its other end
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, no path
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return _signature(status), file.read(limit + 1)
+
+
+@contextmanager
+def locked(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the lock beside *path*, making its folder where it is missing.
+
+    The lock is the operating system's, on the sidecar ``<path>.lock``: it ends with the process that
+    holds it, and the sidecar that stays behind means nothing.
+
+    Raises:
+        OSError: if it can't be had within *timeout* seconds.
+    """
+    from filelock import FileLock
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(f"{path}.lock", timeout=timeout, mode=0o600)
+    with lock.acquire(poll_interval=POLL):
+        yield
+
+
+def replace(path: Path, content: bytes, before: Signature | None) -> Signature:
+    """Put *content* in the place of *path*, all of it or nothing; when this returns, it is on disk.
+
+    Args:
+        path: The file.
+        content: What it shall hold.
+        before: The signature of what it held; the new one differs from it even within one clock tick.
+
+    Returns:
+        The new signature.
+
+    Raises:
+        OSError: if it could not be written.
+    """
+    fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)  # mode 0600
+    try:
+        with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, no path
+            file.write(content)
+            file.flush()
+            _keep_owner(fd, path)
+            _be_newer(temporary, before)
+            os.fsync(fd)
+            signature = _signature(os.fstat(fd))
+        os.replace(temporary, path)  # noqa: PTH105 - the pair of mkstemp
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 - the pair of mkstemp
+        raise
+    sync_folder(path.parent)
+    return signature
+
+
+def move_aside(path: Path, suffix: str) -> Path:
+    """Rename *path*, by adding *suffix* and where that is taken a number, and return the new path."""
+    aside, number = path.with_name(path.name + suffix), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}{suffix}-{number}")
+    path.rename(aside)
+    sync_folder(path.parent)
+    return aside
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of *path* that were killed left half-written; the lock must be held."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in *folder* to disk."""
+    if os.name == "nt":  # a folder can't be opened there
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _be_newer(path: str, before: Signature | None) -> None:
+    """Give *path* a later time of change than *before*: a tick is some ms, and inodes are used again."""
+    status = os.stat(path)  # noqa: PTH116 - the pair of mkstemp
+    if before is not None and status.st_mtime_ns <= before[0]:
+        os.utime(path, ns=(status.st_atime_ns, before[0] + 1))
+
+
+def _keep_owner(fd: int, path: Path) -> None:
+    """Let the file stay its owner's when root replaces it."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and path.exists():
+        status = path.stat()
+        os.fchown(fd, status.st_uid, status.st_gid)

@@ -1,0 +1,285 @@
+"""The state in a file that every process of one machine shares.
+
+A write takes the lock, reads what others wrote, merges, and replaces the file; when :meth:`JSONFileStore.add`
+returns, the block is on disk. A reader never sees half a file, and notices a change by one ``stat``.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from jobapp.core.clock import Clock
+from jobapp.core.types import EMPTY, Block
+from jobapp.stores import files
+from jobapp.stores.codec import VERSION, Document, decode, encode
+from jobapp.stores.forking import survive_fork
+from jobapp.stores.older_form import Legacy, convert
+from jobapp.stores.outage import Outage
+from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
+
+FILE_NAME = "api_key_state.json"
+
+BRIEF = timedelta(seconds=5)
+"""A block shorter than this is not worth a write: it stays in the memory of its process."""
+
+MAX_BLOCKS = 100_000
+"""More blocks than this are not kept in a file: the expired go first, then those that end first."""
+
+MAX_BYTES = 64 * 2**20
+"""A larger file is not ours and is not read into memory."""
+
+ADVICE = "Make the folder writable for this user, or set state.url or JOBAPP_CACHE_DIR to another place."
+
+_logger = logging.getLogger(__name__)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class _NewerFormError(Exception):
+    """The file was written by a later jobapp: it must not be written over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    """What the file held when it was last read or written."""
+
+    signature: files.Signature | None = None
+    state: QuotaState = NOTHING
+    dates: Mapping[str, date] = EMPTY
+    version: int = VERSION
+    outdated: bool = False
+    """It means the same in another form: the older one, or times from a clock that was wrong."""
+    faults: tuple[str, ...] = ()
+
+
+class JSONFileStore:
+    """The default store.
+
+    Args:
+        path: The file. A symbolic link is followed once, now: its target is the file, and lock and
+            temporary files are made beside the target.
+        clock: The time.
+        legacy: Whose key a variable holds; converts the older form's entries. Without it they are kept
+            unread until their day is over.
+        lock_timeout: Seconds to wait for another process's write, at most.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, *, legacy: Legacy | None = None, lock_timeout: float = 10.0
+    ) -> None:
+        self.path = Path(os.path.realpath(path.expanduser()))
+        self._file = str(self.path)
+        self._clock = clock
+        self._legacy: Legacy = legacy or _nobody
+        self._lock_timeout = lock_timeout
+        self._outage = Outage(_logger, self._file, ADVICE)
+        self._disk = _Disk()
+        self._read_at = _NEVER
+        self._brief = NOTHING
+        self._unwritten = NOTHING
+        self._state = NOTHING
+        self._first_write = True
+        survive_fork(self)
+
+    def make_locks(self) -> None:
+        """Make the locks; called again in a forked child."""
+        self._memory = threading.Lock()
+        self._writing = threading.Lock()  # held during a write, and taken before _memory
+
+    @property
+    def unwritten(self) -> bool:
+        """Tell whether something was learnt that could not be written yet."""
+        return not self._unwritten.is_empty
+
+    @property
+    def stale(self) -> bool:
+        """Tell that a refresh is never needed: a view looks at the file itself."""
+        return False
+
+    def refresh(self) -> None:
+        """Do nothing: a view looks at the file itself."""
+
+    def view(self) -> QuotaState:
+        """Return what is known, another process's news included; the same object while nothing changed."""
+        now = self._clock.now()
+        try:
+            if files.signature_of(self._file) != self._disk.signature or now < self._read_at:
+                self._read(now)
+            if self._outage:
+                self._outage.end("read")
+        except OSError as error:
+            self._outage.begin("read", error)
+        return self._state
+
+    def add(self, blocks: Iterable[Block]) -> None:
+        """Remember *blocks*; when this returns, those of 5 s and longer are on disk."""
+        now = self._clock.now()
+        brief: list[Block] = []
+        lasting: list[Block] = []
+        for block in (believable(block, now) for block in blocks):
+            (brief if block.until - block.since < BRIEF else lasting).append(block)
+        with self._memory:
+            self._brief = self._brief.swept(now).with_blocks(brief)
+            self._unwritten = self._unwritten.with_blocks(lasting)
+            self._adopt(self._disk, self._read_at)
+        if lasting:
+            self._flush()
+
+    def reset(self, reset: Reset) -> tuple[Block, ...]:
+        """End what *reset* covers and return what was ended, expired blocks included."""
+        known = self.view()
+        with self._memory:
+            self._brief = self._brief.with_reset(reset)
+            self._unwritten = self._unwritten.with_reset(reset)
+            self._adopt(self._disk, self._read_at)
+        self._flush()
+        return tuple(block for block in known if reset.covers(block))
+
+    def sweep(self, provider: str, now: datetime) -> None:
+        """Drop the blocks of *provider* that are of no use any more; write nothing where there are none."""
+        known = self.view()
+        if known.swept(now, provider) is not known or self._disk.outdated:
+            self._flush(swept=provider)
+
+    def close(self) -> None:
+        """Write what could not be written before, if that is possible now; the store stays usable."""
+        self._flush()
+
+    def convert_with(self, legacy: Legacy) -> None:
+        """Convert the older form's entries with *legacy* from now on."""
+        self._legacy = legacy
+        self._look_again()
+
+    def _read(self, now: datetime) -> None:
+        """Read what others wrote."""
+        with self._memory:
+            disk = self._load(now)
+            self._adopt(disk, now)
+        if disk.faults:
+            self._repair(disk.faults)
+
+    def _load(self, now: datetime) -> _Disk:
+        """Return what the file holds; it is read only when it has changed."""
+        signature = files.signature_of(self._file)
+        if signature == self._disk.signature and now >= self._read_at:
+            return self._disk
+        if signature is None:
+            return _Disk()
+        signature, content = files.read(self._file, MAX_BYTES)
+        too_large = Document(faults=(f"it is larger than {MAX_BYTES} bytes",))
+        document = decode(content) if len(content) <= MAX_BYTES else too_large
+        return self._interpret(signature, document, now)
+
+    def _interpret(self, signature: files.Signature, document: Document, now: datetime) -> _Disk:
+        resets = document.state.resets.values()
+        blocks, dates = convert(document.dates, self._legacy, resets, now)
+        state = document.state.with_blocks(blocks).believed(now)
+        outdated = document.version < VERSION or dates != document.dates or state is not document.state
+        faults = document.faults if document.version <= VERSION else ()
+        if faults:  # what was known before it broke holds on
+            state = state.merged(self._disk.state)
+        return _Disk(signature, state, dates, document.version, outdated, faults)
+
+    def _adopt(self, disk: _Disk, read_at: datetime) -> None:
+        """Take *disk* for what the file holds."""
+        self._disk, self._read_at = disk, read_at
+        self._state = disk.state.merged(self._unwritten).merged(self._brief)
+
+    def _look_again(self) -> None:
+        """Let the next view read the file even if it has not changed."""
+        self._read_at = _NEVER
+
+    def _flush(self, swept: str | None = None) -> None:
+        """Write what is not written yet; on failure it stays in memory."""
+        timeout = 0 if self._outage else self._lock_timeout
+        try:
+            with _held(self._writing, timeout):
+                if self.unwritten or swept is not None:
+                    with files.locked(self.path, timeout):
+                        self._write(swept)
+        except (OSError, NotImplementedError, _NewerFormError) as error:
+            self._outage.begin("written", error)
+        else:
+            self._outage.end("written")
+
+    def _repair(self, faults: tuple[str, ...]) -> None:
+        """Set a broken file aside, unless another process is writing, which does the same."""
+        try:
+            with _held(self._writing, 0), files.locked(self.path, 0):
+                self._write()
+        except TimeoutError:
+            self._look_again()
+        except OSError as error:
+            self._outage.begin("read", f"{faults[0]}, and it can't be set aside: {error}")
+
+    def _write(self, swept: str | None = None) -> None:
+        """Merge what is in the file with what is not written yet; the lock is held."""
+        now = self._clock.now()
+        with self._memory:
+            disk, batch = self._load(now), self._unwritten
+        if disk.version > VERSION:
+            raise _NewerFormError(f"its form, version {disk.version}, is that of a newer jobapp")
+        state = disk.state.merged(batch)
+        if swept is not None:
+            state = state.swept(now, swept)
+        state = state.bounded(now, MAX_BLOCKS)
+        if state is not disk.state or disk.outdated or disk.faults:
+            disk = self._replace(disk, state, now)
+        else:
+            files.sync_folder(self.path.parent)  # its writer may have died before it did
+        with self._memory:
+            if self._unwritten is batch:
+                self._unwritten = NOTHING
+            self._adopt(disk, now)
+
+    def _replace(self, disk: _Disk, state: QuotaState, now: datetime) -> _Disk:
+        content = encode(state, disk.dates, now)
+        if len(content) > MAX_BYTES:
+            raise OSError(errno.EFBIG, f"it would be larger than {MAX_BYTES} bytes")
+        if self._first_write:
+            files.remove_leftovers(self.path)
+            self._first_write = False
+        if disk.faults:
+            with self._set_aside(disk, now):
+                signature = files.replace(self.path, content, disk.signature)
+        else:
+            signature = files.replace(self.path, content, disk.signature)
+        return _Disk(signature, state, disk.dates)
+
+    @contextmanager
+    def _set_aside(self, disk: _Disk, now: datetime) -> Iterator[None]:
+        """Rename the broken file for as long as its place is being filled, and for good if it was."""
+        aside = files.move_aside(self.path, f".broken-{now:%Y%m%dT%H%M%SZ}")
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                aside.rename(self.path)
+            raise
+        _logger.warning(
+            "The quota state in %s is broken: %s. It was set aside as %s; what could be read holds on.",
+            self.path,
+            "; ".join(disk.faults[:3]),
+            aside.name,
+        )
+
+
+@contextmanager
+def _held(lock: threading.Lock, timeout: float) -> Iterator[None]:
+    if not lock.acquire(timeout=timeout):
+        raise TimeoutError("another thread is still writing it")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _nobody(_name: str) -> None:
+    return None

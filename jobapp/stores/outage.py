@@ -1,0 +1,45 @@
+"""One warning when a place where the state is kept fails, one line when it works again."""
+
+from __future__ import annotations
+
+import logging
+
+
+class Outage:
+    """What is amiss with one place; several faults at a time are one outage.
+
+    Args:
+        logger: Where it is told.
+        place: What fails, for people: a path, or a URL without its password.
+        advice: What a person can do.
+    """
+
+    def __init__(self, logger: logging.Logger, place: str, advice: str) -> None:
+        self._logger = logger
+        self._place = place
+        self._advice = advice
+        self._faults: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is amiss."""
+        return bool(self._faults)
+
+    def begin(self, fault: str, error: object) -> None:
+        """Note that *fault* is there; the first one of an outage is told with its *error*."""
+        if not self._faults:
+            self._logger.warning(
+                "The quota state in %s can't be %s: %s. Calls go on from memory, and what is learnt is "
+                "written when that is possible again. %s",
+                self._place,
+                fault,
+                error,
+                self._advice,
+            )
+        self._faults.add(fault)
+
+    def end(self, fault: str) -> None:
+        """Note that *fault* is gone; that of the last one is told."""
+        if fault in self._faults:
+            self._faults.discard(fault)
+            if not self._faults:
+                self._logger.info("The quota state in %s works again.", self._place)
