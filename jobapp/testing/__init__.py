@@ -1,0 +1,38 @@
+"""Test a program that uses jobapp, or any provider's SDK, without a network: a simulator of the providers.
+
+Nothing is imported before it is asked for, so that the pytest plugin costs other test runs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobapp.testing.clock import FakeClock as FakeClock
+    from jobapp.testing.exchange import Request as Request
+    from jobapp.testing.exchange import Response as Response
+    from jobapp.testing.faults import Fault as Fault
+    from jobapp.testing.faults import Trouble as Trouble
+    from jobapp.testing.holds import Hold as Hold
+    from jobapp.testing.key import SimulatedKey as SimulatedKey
+    from jobapp.testing.quota import Quota as Quota
+    from jobapp.testing.simulator import Simulator as Simulator
+
+_HOMES = {
+    "FakeClock": "clock",
+    "Fault": "faults",
+    "Hold": "holds",
+    "Quota": "quota",
+    "Request": "exchange",
+    "Response": "exchange",
+    "SimulatedKey": "key",
+    "Simulator": "simulator",
+    "Trouble": "faults",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,72 @@
+"""What goes over the wire, as values: the request that came, the response that goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jobapp.core.types import EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the simulator received it.
+
+    Attributes:
+        provider: Whose protocol it speaks: ``openai``, ``anthropic``, ``google`` or ``openrouter``.
+        key: The key's text; in no repr.
+        model: The model that was asked, ``""`` where the request names none.
+        prompt: The text of the last message.
+        stream: Whether the answer is wanted in pieces.
+        method: ``GET`` or ``POST``.
+        path: The path without the query.
+        query: The query, the last value of each name.
+        headers: Names in lower case; in no repr, for the key is among them.
+        body: The parsed JSON, the text where it does not parse, ``None`` where there is none.
+        at: Aware UTC at which it came, by the simulator's clock.
+    """
+
+    provider: str
+    key: str = field(repr=False)
+    model: str
+    prompt: str
+    stream: bool
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response to send exactly so: for scripts, and to replay what was recorded from a real provider.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Sent as they are; those that frame the body are left out and written anew.
+        body: A dict or a list is sent as JSON, text and bytes as they are.
+        events: A stream in place of a body. A dict is sent as one event in the provider's form, text and
+            bytes as they are.
+        cut: Close the connection before the end: with ``body`` in its middle, with ``events`` after the last.
+        lead: How many events come before the first piece of text.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = EMPTY
+    body: Any = ""
+    events: Sequence[Any] | None = None
+    cut: bool = False
+    lead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A streamed answer as events: what leads in, one event for each piece of text, what leads out."""
+
+    lead_in: Sequence[Any]
+    pieces: Sequence[Any]
+    lead_out: Sequence[Any]

@@ -1,0 +1,66 @@
+"""Requests that wait for a test's word, so that nothing in a test depends on timing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from jobapp.testing.exchange import Request
+from jobapp.testing.server import LoopbackServer
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Which requests are held, and where.
+
+    Attributes:
+        provider: Those of one provider, ``None`` for all.
+        key: Those with one key, ``None`` for all.
+        after: The pieces of a stream that are sent before; ``None`` holds before anything is sent.
+    """
+
+    provider: str | None = None
+    key: str | None = None
+    after: int | None = None
+
+    def covers(self, request: Request) -> bool:
+        """Return whether *request* is one of them."""
+        return self.provider in (None, request.provider) and self.key in (None, request.key)
+
+
+class Hold:
+    """Requests that wait until they are released; made by :meth:`Simulator.hold`.
+
+    Attributes:
+        held: Which requests.
+        waiting: How many wait now.
+    """
+
+    def __init__(self, held: Held, server: LoopbackServer) -> None:
+        self.held = held
+        self.waiting = 0
+        self._server = server
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Let those that wait go on; those that come later do not wait."""
+        self._server.loop.call_soon_threadsafe(self._released.set)
+
+    def wait_for(self, count: int = 1, timeout: float = 10.0) -> None:
+        """Block until *count* requests wait.
+
+        Raises:
+            TimeoutError: They did not come within *timeout* seconds.
+        """
+        if not self._server.wait_for(lambda: self.waiting >= count, timeout):
+            raise TimeoutError(f"{self.waiting} of {count} requests are held after {timeout} s")
+
+    async def pause(self) -> None:
+        """Wait for the release, in the server's loop."""
+        self.waiting += 1
+        self._server.changed()
+        try:
+            await self._released.wait()
+        finally:
+            self.waiting -= 1
+            self._server.changed()

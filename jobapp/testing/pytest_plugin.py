@@ -1,0 +1,42 @@
+"""The fixtures ``llm_simulator`` and ``fake_clock``; pytest finds them by the entry point of the package."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from jobapp.testing import FakeClock, Simulator
+
+OWN_KEYS = re.compile(r"(OPENAI|ANTHROPIC|GOOGLE|GEMINI|OPENROUTER)_API_KEY")
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    """Return a clock that moves only when told."""
+    from jobapp.testing import FakeClock
+
+    return FakeClock()
+
+
+@pytest.fixture
+def llm_simulator(
+    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Simulator]:
+    """Give a started simulator that lives by ``fake_clock``, with the environment pointed at it.
+
+    Keys in the environment are hidden; each key that is added to the simulator is set in their place.
+    jobapp's cache is a folder of this test.
+    """
+    from jobapp.testing import Simulator
+
+    for name in [name for name in os.environ if OWN_KEYS.match(name)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("JOBAPP_CACHE_DIR", str(tmp_path / "jobapp-cache"))
+    with Simulator(fake_clock, export=monkeypatch.setenv) as simulator:
+        yield simulator

@@ -1,0 +1,152 @@
+"""From what a request meets to what is sent: the one place where wires and faults come together. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from jobapp.testing.exchange import Request, Response
+from jobapp.testing.faults import Fault, Refusal, Trouble
+from jobapp.testing.http1 import LAST_CHUNK, chunk, stream_head, whole
+from jobapp.testing.key import Reaction
+from jobapp.testing.quota import Room, day_end, month_end
+from jobapp.testing.wire import HTML_PAGE, Wire
+
+OK = 200
+PIECE = re.compile(r"\s*\S+\s*|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Bytes to send.
+
+    Attributes:
+        parts: What is written, one after the other.
+        lead: How many parts come before the first piece of text.
+        close: Close the connection afterwards.
+        hang: Never send anything.
+        answered: Whether this is a whole answer without an error.
+    """
+
+    parts: Sequence[bytes] = ()
+    lead: int = 0
+    close: bool = False
+    hang: bool = False
+    answered: bool = False
+
+
+def pieces_of(text: str) -> list[str]:
+    """Return *text* word by word, as a stream sends it."""
+    return PIECE.findall(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Replier:
+    """Writes the reply to one request.
+
+    Attributes:
+        wire: The provider's protocol.
+        request: What was asked.
+        request_id: The id the provider gives it.
+        hints: Whether anything tells limits and how long to wait.
+    """
+
+    wire: Wire
+    request: Request
+    request_id: str
+    hints: bool
+
+    def to(self, reaction: Reaction, text: str) -> Reply:
+        """Return the reply to what the request met; *text* is the normal answer."""
+        match reaction:
+            case Response():
+                return self._send(reaction, answered=reaction.status == OK and not reaction.cut)
+            case Refusal():
+                return self._send(self.wire.refuse(self.request, reaction, hints=self.hints))
+            case Trouble():
+                return self._strike(reaction, text)
+            case str():
+                return self._send(self._answer(reaction), answered=True)
+            case _:
+                return self._send(self._with_room(self._answer(text), reaction), answered=True)
+
+    def _send(self, response: Response, *, answered: bool = False) -> Reply:
+        if response.events is None:
+            return Reply([whole(response)], close=response.cut, answered=answered)
+        events = self.wire.encode(self.request, response.events, ended=not response.cut)
+        parts = [stream_head(response, self.wire.stream_type(self.request)), *map(chunk, events)]
+        if not response.cut:
+            parts.append(LAST_CHUNK)
+        return Reply(parts, 1 + response.lead, close=response.cut, answered=answered)
+
+    def _answer(self, text: str) -> Response:
+        whole_answer = self.wire.answer(self.request, text, self.request_id)
+        if not self.request.stream:
+            return whole_answer
+        stream = self.wire.stream(self.request, pieces_of(text), self.request_id)
+        events = [*stream.lead_in, *stream.pieces, *stream.lead_out]
+        return Response(headers=whole_answer.headers, events=events, lead=len(stream.lead_in))
+
+    def _with_room(self, response: Response, room: Room | None) -> Response:
+        if room is None or not self.hints:
+            return response
+        return replace(
+            response, headers={**response.headers, **self.wire.room_headers(room, self.request.at)}
+        )
+
+    def _strike(self, trouble: Trouble, text: str) -> Reply:
+        match trouble.fault:
+            case Fault.HANG:
+                return Reply(hang=True)
+            case Fault.CUT:
+                return Reply(close=True)
+            case Fault.CUT_SHORT:
+                return self._send(self._cut_short(trouble.after, text))
+            case Fault.GARBAGE:
+                return self._send(self._garbage())
+            case Fault.ERROR_IN_200 | Fault.ERROR_IN_CHOICE:
+                return self._send(self._error_in_200(trouble, text))
+            case _:
+                return self._send(self.wire.refuse(self.request, self._refusal(trouble), hints=self.hints))
+
+    def _cut_short(self, after: int, text: str) -> Response:
+        return (
+            replace(self._answer(text), cut=True)
+            if not self.request.stream
+            else self._broken(after, text, [])
+        )
+
+    def _garbage(self) -> Response:
+        headers = {"content-type": "application/json"}
+        if not self.request.stream:
+            return Response(OK, headers, HTML_PAGE)
+        return Response(events=[f"data: {HTML_PAGE}\n\n".replace("\r\n", "")])
+
+    def _error_in_200(self, trouble: Trouble, text: str) -> Response:
+        refusal = self._refusal(replace(trouble, fault=trouble.says))
+        in_choice = trouble.fault is Fault.ERROR_IN_CHOICE
+        if not self.request.stream:
+            return Response(body=self.wire.error_body(self.request, refusal, in_choice=in_choice))
+        event = self.wire.error_event(self.request, refusal, in_choice=in_choice)
+        return replace(self._broken(trouble.after, text, [event]), cut=False)
+
+    def _broken(self, after: int, text: str, then: Sequence[object]) -> Response:
+        """Return a stream of *after* pieces; one without any piece has no lead-in either."""
+        stream = self.wire.stream(self.request, pieces_of(text), self.request_id)
+        events = [*stream.lead_in, *stream.pieces[:after]] if after else []
+        return Response(events=[*events, *then], cut=True, lead=len(stream.lead_in) if after else 0)
+
+    def _refusal(self, trouble: Trouble) -> Refusal:
+        now = self.request.at
+        match trouble.fault:
+            case Fault.BUSY_MINUTE | Fault.BUSY_TOKENS:
+                free_at = now + timedelta(seconds=trouble.wait)
+            case Fault.SPENT_DAY:
+                free_at = day_end(self.request.provider, trouble.limit, now)
+            case Fault.SPENT_MONTH:
+                free_at = month_end(now)
+            case _:
+                return Refusal(trouble.fault, now)
+        return Refusal(trouble.fault, now, free_at, trouble.limit)

@@ -1,0 +1,42 @@
+"""Which provider a path belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jobapp.testing.http1 import Call
+from jobapp.testing.wire import Wire
+from jobapp.testing.wire_anthropic import AnthropicWire
+from jobapp.testing.wire_google import GoogleWire
+from jobapp.testing.wire_openai import OpenAIWire
+from jobapp.testing.wire_openrouter import OpenRouterWire
+
+OPENAI, ANTHROPIC, GOOGLE, OPENROUTER = OpenAIWire(), AnthropicWire(), GoogleWire(), OpenRouterWire()
+
+BASE_PATHS: Mapping[str, str] = {"openai": "/v1", "anthropic": "", "google": "", "openrouter": "/api/v1"}
+"""What follows scheme, host and port in the base URL that each SDK wants."""
+
+ENDPOINTS: Mapping[tuple[str, str], Wire] = {
+    ("POST", "/v1/chat/completions"): OPENAI,
+    ("POST", "/v1/messages"): ANTHROPIC,
+    ("POST", "/api/v1/chat/completions"): OPENROUTER,
+    ("GET", "/api/v1/models"): OPENROUTER,
+    ("GET", "/api/v1/key"): OPENROUTER,
+    ("GET", "/v1beta/models"): GOOGLE,
+}
+
+
+def wire_for(call: Call) -> Wire | None:
+    """Return the protocol that *call* speaks, ``None`` where no provider has such a path."""
+    if call.path.endswith((":generateContent", ":streamGenerateContent")):
+        return GOOGLE if call.path.startswith(("/v1beta/models/", "/v1/models/")) else None
+    if (call.method, call.path) == ("GET", "/v1/models"):
+        return _lister(call)
+    return ENDPOINTS.get((call.method, call.path))
+
+
+def _lister(call: Call) -> Wire:
+    """Three providers list their models under one path; the key's header tells them apart."""
+    if "x-goog-api-key" in call.headers or "key" in call.query:
+        return GOOGLE
+    return ANTHROPIC if "anthropic-version" in call.headers else OPENAI

@@ -1,0 +1,168 @@
+"""The loopback server: connections and their timing; what is said comes from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from jobapp.core.types import EMPTY
+from jobapp.testing.http1 import Call, Reader
+
+HOST = "127.0.0.1"
+BACKLOG = 2048
+Pause = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What to write, and where to wait.
+
+    Attributes:
+        parts: Written one after the other.
+        close: Close the connection afterwards.
+        pauses: What is awaited before the part of that index.
+        done: Called when all is written or the client has gone.
+    """
+
+    parts: Sequence[bytes]
+    close: bool = False
+    pauses: Mapping[int, Sequence[Pause]] = EMPTY
+    done: Callable[[], None] = field(default=lambda: None)
+
+
+Application = Callable[[Call], Sending]
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection: requests are served one after the other."""
+
+    def __init__(self, application: Application, server: LoopbackServer) -> None:
+        self._application, self._server = application, server
+        self._reader = Reader()
+        self._task: asyncio.Task[None] | None = None
+        self._transport = cast("asyncio.Transport", None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the connection."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._server.connections.add(self)
+        self._server.changed()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Give up what was being sent."""
+        if self._task is not None:
+            self._task.cancel()
+        self._server.connections.discard(self)
+        self._server.changed()
+
+    def data_received(self, data: bytes) -> None:
+        """Serve what is whole."""
+        self._reader.feed(data)
+        self._serve()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._transport.abort()
+
+    def _serve(self) -> None:
+        while self._task is None and not self._transport.is_closing() and (call := self._reader.next()):
+            sending = self._application(call)
+            if sending.pauses:
+                self._task = asyncio.get_running_loop().create_task(
+                    self._send_slowly(sending, call.keep_alive)
+                )
+            else:
+                self._transport.write(b"".join(sending.parts))
+                self._finish(sending, call.keep_alive)
+
+    async def _send_slowly(self, sending: Sending, keep_alive: bool) -> None:
+        try:
+            for index, part in enumerate([*sending.parts, b""]):
+                for pause in sending.pauses.get(index, ()):
+                    await pause()
+                self._transport.write(part)
+        except asyncio.CancelledError:
+            sending.done()
+            raise
+        self._task = None
+        self._finish(sending, keep_alive)
+        self._serve()
+
+    def _finish(self, sending: Sending, keep_alive: bool) -> None:
+        if sending.close or not keep_alive:
+            self._transport.close()
+        sending.done()
+
+
+class LoopbackServer:
+    """An HTTP server on a free port of 127.0.0.1, in its own thread.
+
+    Args:
+        application: Called in the server's thread with each request.
+
+    Attributes:
+        connections: The open ones.
+        port: Where it listens.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.connections: set[Connection] = set()
+        self.port = 0
+        self.loop = asyncio.new_event_loop()
+        self._application = application
+        self._started = threading.Event()
+        self._changed = threading.Condition()
+        self._watchers = 0
+        self._thread = threading.Thread(target=self._run, name="llm-simulator", daemon=True)
+
+    def start(self) -> None:
+        """Listen; returns when requests can come."""
+        self._thread.start()
+        self._started.wait()
+
+    def stop(self) -> None:
+        """Drop every connection and end the thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+
+    def changed(self) -> None:
+        """Wake those who wait for something to happen; free of charge where nobody does."""
+        if self._watchers:
+            with self._changed:
+                self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Block until *condition* holds; return whether it does within *timeout* seconds."""
+        with self._changed:
+            self._watchers += 1
+            try:
+                return self._changed.wait_for(condition, timeout)
+            finally:
+                self._watchers -= 1
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        server = self.loop.run_until_complete(self._listen())
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        self.loop.run_forever()
+        server.close()
+        for connection in list(self.connections):
+            connection.close()
+        self.loop.run_until_complete(self._cancel_all())
+        self.loop.close()
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._application, self), HOST, 0, backlog=BACKLOG
+        )
+
+    async def _cancel_all(self) -> None:
+        await asyncio.sleep(0)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,156 @@
+"""What the four protocols have in common, and what each of them must offer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from jobapp.testing.exchange import Request, Response, Stream
+from jobapp.testing.faults import Refusal
+from jobapp.testing.http1 import Call, dump
+from jobapp.testing.quota import Room
+
+HTML_PAGE = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>"
+EVENT_STREAM = "text/event-stream"
+BAD_GATEWAY = Response(502, {"content-type": "text/html"}, HTML_PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one provider words one fault; ``text`` has fields in braces."""
+
+    status: int
+    type: str
+    code: str | None
+    text: str
+
+
+class Wire(Protocol):
+    """One provider's protocol: requests read, answers and refusals written. No state, no I/O."""
+
+    provider: str
+
+    def stream_type(self, request: Request) -> str:
+        """Return the content type of a stream."""
+        ...
+
+    def read(self, call: Call, at: datetime) -> Request:
+        """Return what *call* asks."""
+        ...
+
+    def flaw(self, request: Request) -> str:
+        """Return what is wrong with a request, ``""`` where nothing is."""
+        ...
+
+    def answer(self, request: Request, text: str, request_id: str) -> Response:
+        """Return the whole answer."""
+        ...
+
+    def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
+        """Return the answer as events."""
+        ...
+
+    def encode(self, request: Request, events: Sequence[Any], *, ended: bool) -> list[bytes]:
+        """Return the bytes of each event; ``ended`` closes the stream as the provider does."""
+        ...
+
+    def refuse(self, request: Request, refusal: Refusal, *, hints: bool) -> Response:
+        """Return a refusal with its HTTP status; without *hints* nothing tells how long to wait."""
+        ...
+
+    def error_body(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+        """Return the body of an HTTP 200 that holds an error."""
+        ...
+
+    def error_event(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+        """Return the event of a stream that holds an error."""
+        ...
+
+    def room_headers(self, room: Room, now: datetime) -> Mapping[str, str]:
+        """Return the headers of an answer that tell what is left."""
+        ...
+
+    def other(self, request: Request, models: Sequence[str]) -> Response | None:
+        """Return the response to a request that costs no quota, ``None`` to one that asks a model."""
+        ...
+
+
+def parse(content: bytes) -> Any:
+    """Return the JSON of a body, its text where it does not parse, ``None`` where there is none."""
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content.decode("utf-8", "replace")
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content: a string, or a list of parts with ``text``."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = (
+        part if isinstance(part, str) else part.get("text") for part in parts if isinstance(part, str | dict)
+    )
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def last_prompt(turns: Any, content: str) -> str:
+    """Return the text of the last turn; *content* names the field that holds it."""
+    last = turns[-1] if isinstance(turns, list) and turns else None
+    return text_of(last.get(content)) if isinstance(last, dict) else ""
+
+
+def fields(body: Any) -> Mapping[str, Any]:
+    """Return *body* where it is an object, else an empty one."""
+    return body if isinstance(body, dict) else {}
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """Return the token of the ``Authorization`` header."""
+    return headers.get("authorization", "").removeprefix("Bearer ").strip()
+
+
+def tokens(text: str) -> int:
+    """Return how many tokens the simulator counts for *text*: its words, at least one."""
+    return max(1, len(text.split()))
+
+
+def masked(key: str) -> str:
+    """Return a key as providers echo it."""
+    return f"{key[:3]}{'*' * 8}{key[-4:]}"
+
+
+def sse(event: Any) -> bytes:
+    """Return one server-sent event without a name; text and bytes stay as they are."""
+    if isinstance(event, str | bytes):
+        return dump(event)
+    return b"data: %b\n\n" % dump(event)
+
+
+def whole_seconds(seconds: float) -> str:
+    """Return *seconds* rounded up, for headers that know no fractions."""
+    return str(math.ceil(seconds))
+
+
+def milliseconds(seconds: float) -> int:
+    """Return *seconds* in milliseconds, rounded up; what the floating point added is not counted."""
+    return math.ceil(round(seconds * 1000, 3))
+
+
+def go_duration(seconds: float) -> str:
+    """Return *seconds* as Go prints a duration, rounded up to the millisecond: ``1h12m0s``, ``120ms``."""
+    millis = milliseconds(seconds)
+    if millis < 1000:  # noqa: PLR2004 - a second
+        return f"{millis}ms" if millis else "0s"
+    minutes, rest = divmod(millis, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text
