@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jobapp.core import config_files
-from jobapp.core.exceptions import MissingKeyError
-from jobapp.core.key_discovery import Environment, prefixes_of, resolved, secret_of, usual_names
+from jobapp.core.exceptions import ConfigError, MissingKeyError
+from jobapp.core.key_discovery import Environment, is_set, prefixes_of, resolved, usual_names
+from jobapp.core.provider_directory import ProviderDirectory
+from jobapp.core.setting_readers import Place, provider_name, text
 from jobapp.core.settings import ModelSettings, ProviderSettings, Settings
-from jobapp.core.settings_build import (
-    DEFAULT,
-    Layer,
-    Sources,
-    address_of,
-    build,
-    check_provider,
-    complete,
-    merge_all,
-)
-from jobapp.core.settings_schema import Place, is_ours, provider_name, read_tree, text
+from jobapp.core.settings_build import DEFAULT, build, complete, known_models
+from jobapp.core.settings_schema import is_ours, read_tree
+from jobapp.core.settings_sources import Layer, Sources, merge_all
 from jobapp.core.types import ApiKey
+from jobapp.providers import canonical_name
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +57,12 @@ class ConfigManager:
         variables = os.environ if environ is None else environ
         self._folder = config_files.user_config_folder(Environment((variables,)).get("JOBAPP_CONFIG_DIR"))
         self._environment = Environment((variables, *self._read_env(env_path)))
-        found = self._read_files(config, module)
-        self.files = tuple(path for path, _, _ in found)
-        self.merged_config: dict[str, Any] = merge_all(raw for _, raw, _ in found)
-        self._sources = Sources(tuple(layer for _, _, layer in found), self._environment)
+        layers = tuple(layer for layer in self._read_files(config, module) if layer.raw)
+        self.files = tuple(Path(layer.source) for layer in layers)
+        self.merged_config: dict[str, Any] = merge_all(layer.raw for layer in layers)
+        self._sources = Sources(layers, self._environment)
         self.settings: Settings = build(self._sources, config_files.default_cache_folder)
+        self._directory = ProviderDirectory(self.settings.providers, self._sources)
 
     def get(self, key: str, default: str | None = None) -> str | None:
         """Return the variable *key* from the environment, else from ``.env``; blank counts as not set."""
@@ -94,8 +89,11 @@ class ConfigManager:
         The mapping is empty where no such model is configured; ``key`` is ``None`` where the provider's
         usual keys serve.
         """
-        configured = self.fallbacks(task_name)[:1] if is_fallback else self._known_models(task_name)[:1]
-        for model in configured:
+        if is_fallback:
+            configured = self.fallbacks(task_name)
+        else:
+            configured = known_models(self.settings.models, task_name)
+        for model in configured[:1]:
             return {
                 "provider": model.provider,
                 "model": model.model,
@@ -115,20 +113,20 @@ class ConfigManager:
         Raises:
             ConfigError: Provider or model is given nowhere, or the provider is unknown.
         """
+        known = known_models(self.settings.models, task_name)
+        if known and provider is None and model is None:
+            return known[0]
+        place = Place("argument")
         own: dict[str, str] = {}
         if provider is not None:
-            own["provider"] = provider_name(provider, Place("argument", ("provider",)))
-            check_provider(
-                own["provider"], self.settings.providers, self._sources, Place("argument", ("provider",))
-            )
+            own["provider"] = provider_name(provider, place.at("provider"))
         if model is not None:
-            own["model"] = text(model, Place("argument", ("model",)))
-        known = self._known_models(task_name)
-        if not own and known:
-            return known[0]
+            own["model"] = text(model, place.at("model"))
         settings = complete(own, known)
+        if provider is not None:
+            self._directory.check(own["provider"], place.at("provider"), settings.base_url if settings else None)
         if settings is None:
-            raise self._incomplete(own)
+            raise _incomplete(own, place)
         return settings
 
     def fallbacks(self, task_name: str | None = None) -> tuple[ModelSettings, ...]:
@@ -137,16 +135,19 @@ class ConfigManager:
         return fallbacks.get(task_name or DEFAULT, fallbacks.get(DEFAULT, ()))
 
     def provider_settings(self, name: str, *, base_url: str | None = None) -> ProviderSettings:
-        """Return how the provider *name* is reached; *base_url* is a model's own address.
+        """Return how the provider *name* is reached, its own address and time zone filled in.
+
+        Args:
+            name: The provider's name, in any of its spellings.
+            base_url: A model's own address, which comes before all others.
 
         Raises:
             ConfigError: The provider is unknown, or the environment's address is no address.
         """
-        name = provider_name(name, Place("argument", ("provider",)))
-        providers = self.settings.providers
-        check_provider(name, providers, self._sources, Place("argument", ("provider",)), base_url)
-        address = base_url or address_of(name, providers, self._sources)
-        return replace(providers.get(name) or ProviderSettings(name), base_url=address)
+        place = Place("argument", ("provider",))
+        name = provider_name(name, place)
+        self._directory.check(name, place, base_url)
+        return self._directory.settings_of(name, base_url)
 
     def keys_for(self, model: ModelSettings) -> tuple[ApiKey, ...]:
         """Return the keys to ask *model* with, in order.
@@ -164,6 +165,7 @@ class ConfigManager:
             MissingKeyError: A key that is named is not set, or there is none at all.
             ConfigError: A variable holds what can't be a key.
         """
+        provider = canonical_name(provider)
         configured = self.settings.providers.get(provider)
         if configured and configured.keys:
             return self._named_keys(provider, configured.keys)
@@ -178,9 +180,9 @@ class ConfigManager:
 
     def _named_keys(self, provider: str, names: tuple[str, ...]) -> tuple[ApiKey, ...]:
         for name in names:
-            if not secret_of(name, self._environment):
+            if not is_set(name, self._environment):
                 raise MissingKeyError(
-                    f"{self._sources.place_of_name(name)}: the variable {name} is not set; "
+                    f"{self._sources.place_of_key(name)}: the variable {name} is not set; "
                     "set it in the environment or .env, or take its name out"
                 )
         return self._resolved(provider, names)
@@ -193,47 +195,50 @@ class ConfigManager:
         logger.debug("%s: %d keys: %s", provider, len(keys), ", ".join(key.name for key in keys))
         return keys
 
-    def _known_models(self, task_name: str | None) -> tuple[ModelSettings, ...]:
-        models = self.settings.models
-        return tuple(models[name] for name in dict.fromkeys((task_name, DEFAULT)) if name and name in models)
-
-    def _incomplete(self, own: Mapping[str, str]) -> Exception:
-        place, fix = Place("argument"), "or set models.default in config.yaml"
-        if "provider" in own:
-            return place.fault(f"no model is given for provider {own['provider']}", f"pass model=, {fix}")
-        missing = "no provider is given" if "model" in own else "neither provider nor model is given"
-        return place.fault(missing, f"pass provider= and model=, {fix}")
-
     def _read_env(self, env_path: str | Path | None) -> list[Mapping[str, str | None]]:
         if env_path is not None:
             return [config_files.read_env(Path(env_path).expanduser(), required=True)]
         usual = (config_files.PROJECT_ENV, self._folder / "secrets" / ".env")
         return [config_files.read_env(path, required=False) for path in usual]
 
-    def _read_files(
-        self, config: str | Path | None, module: str | None
-    ) -> list[tuple[Path, Mapping[str, Any], Layer]]:
-        found = []
+    def _read_files(self, config: str | Path | None, module: str | None) -> Iterator[Layer]:
+        """Yield what each file holds, the most important first."""
+        named = self._named_file(module) if module else None
+        if named:
+            yield _layer(named, config_files.read_yaml(named, required=True), sections=("models", "retry"))
         explicit = config or self.get("JOBAPP_CONFIG")
-        if module and (path := self._named_file(module)):
-            tree = config_files.read_yaml(path, required=True)
-            ours = {name: tree[name] for name in ("models", "retry") if name in (tree or {})}
-            found.append((path, tree or {}, Layer(str(path), read_tree(ours, str(path)))))
         if explicit:
             path = Path(explicit).expanduser()
-            tree = config_files.read_yaml(path, required=True)
-            return [*found, (path, tree or {}, Layer(str(path), read_tree(tree, str(path))))]
-        user = self._folder / "config"
-        for path in (user / "config.yaml", user / "default.yaml", config_files.PROJECT_CONFIG):
-            tree = config_files.read_yaml(path, required=False)
-            if tree is None or (path is config_files.PROJECT_CONFIG and not is_ours(tree)):
-                continue
-            found.append((path, tree, Layer(str(path), read_tree(tree, str(path)))))
-        return found
+            yield _layer(path, config_files.read_yaml(path, required=True))
+            return
+        for path in (self._folder / "config" / "config.yaml", self._folder / "config" / "default.yaml"):
+            yield _layer(path, config_files.read_yaml(path, required=False))
+        tree = config_files.read_yaml(config_files.PROJECT_CONFIG, required=False)
+        if tree is None or is_ours(tree):
+            yield _layer(config_files.PROJECT_CONFIG, tree)
+        else:
+            logger.info(
+                "%s of the working directory has no section of jobapp's: left alone",
+                config_files.PROJECT_CONFIG,
+            )
 
     def _named_file(self, name: str) -> Path | None:
-        for folder in (self._folder / "config", Path("configs")):
-            path = folder / f"{name}.yaml"
-            if path.is_file():
-                return path
-        return None
+        paths = (folder / f"{name}.yaml" for folder in (self._folder / "config", Path("configs")))
+        return next((path for path in paths if path.is_file()), None)
+
+
+def _layer(path: Path, tree: Any, sections: Iterable[str] | None = None) -> Layer:
+    """Return the checked content of a file; *sections* are those that are jobapp's, ``None`` for all."""
+    written = {} if tree is None else tree
+    ours = written
+    if sections is not None and isinstance(written, Mapping):
+        ours = {name: written[name] for name in sections if name in written}
+    return Layer(str(path), read_tree(ours, str(path)), raw=written)
+
+
+def _incomplete(own: Mapping[str, str], place: Place) -> ConfigError:
+    fix = "or set models.default in config.yaml"
+    if "provider" in own:
+        return place.fault(f"no model is given for provider {own['provider']}", f"pass model=, {fix}")
+    missing = "no provider is given" if "model" in own else "neither provider nor model is given"
+    return place.fault(missing, f"pass provider= and model=, {fix}")

@@ -71,6 +71,16 @@ def usual_names(provider: str, environment: Environment) -> tuple[str, ...]:
     return tuple(found)
 
 
+def variable_of(name: str) -> str:
+    """Return the variable that holds the key *name*: ``X_API_KEYS`` for ``X_API_KEYS[2]``."""
+    return _INDEXED.sub(r"\g<variable>", name)
+
+
+def is_set(name: str, environment: Environment) -> bool:
+    """Tell whether there is a key, or a list of keys, that goes by *name*."""
+    return any(secret_of(each, environment) for each in _expanded(name, environment))
+
+
 def secret_of(name: str, environment: Environment) -> str | None:
     """Return the key that goes by *name*, ``None`` where it is not set.
 
@@ -108,7 +118,7 @@ def resolved(
         secret = secret_of(name, environment)
         if secret:
             known = found.get(secret)
-            group = groups.get(name, groups.get(_INDEXED.sub(r"\g<variable>", name)))
+            group = groups.get(name, groups.get(variable_of(name)))
             if known is None or (known.group is None and group):
                 found[secret] = ApiKey(known.name if known else name, secret, group)
     return tuple(found.values())
@@ -132,7 +142,7 @@ def _expanded(name: str, environment: Environment) -> tuple[str, ...]:
     if not name.endswith("_KEYS"):
         return (name,)
     entries = _entries(environment.get(name) or "")
-    return tuple(f"{name}[{index}]" for index, _ in enumerate(entries, start=1)) or (name,)
+    return tuple(f"{name}[{index}]" for index, _ in enumerate(entries, start=1))
 
 
 def _entries(value: str) -> list[str]:

@@ -125,6 +125,6 @@ class Settings:
     fallbacks: Mapping[str, tuple[ModelSettings, ...]] = EMPTY
     retry: RetrySettings = field(default_factory=RetrySettings)
     providers: Mapping[str, ProviderSettings] = EMPTY
-    state_url: str | None = None
+    state_url: str | None = field(default=None, repr=False)  # it may hold a password
     cache_path: Path = field(default_factory=Path)
     rules: tuple[Mapping[str, Any], ...] = ()
