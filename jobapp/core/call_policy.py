@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from jobapp.core.settings import Jitter, ModelSettings, OnExhausted, RetrySettings, Strategy
+from jobapp.core.settings import Jitter, OnExhausted, RetrySettings, Strategy
 from jobapp.core.types import ApiKey, Kind, Verdict
 
 POLL = 1.0
@@ -29,9 +29,9 @@ SPREAD = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """Go on with this model."""
+    """Go on with this model: one of the targets that the policy was given, whatever they are."""
 
-    target: ModelSettings
+    target: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ Action = Enter | Take | Send | Learn | Wait
 Flow = Generator[Action, Any, Served | GaveUp]
 
 
-def call_policy(targets: Sequence[ModelSettings], rules: RetrySettings, rng: random.Random) -> Flow:
+def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random) -> Flow:
     """Decide a call: the first of *targets* with all its keys, then the others, then wait or give up."""
     news = True
     while True:
@@ -214,18 +214,25 @@ def _ask_model(rules: RetrySettings, rng: random.Random) -> Flow:
 
 def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     """Find a key, waiting for it where that is worth it."""
-    ticket = None
+    rules, ticket = tries.rules, None
+    slice_ = POLL if rules.on_exhausted is OnExhausted.WAIT else math.inf
     while True:
         found: Taken | NoneFree = yield Take(tries.stay, frozenset(tries.given_up), tries.patience, ticket)
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:
             return found.key
-        wait = found.wait + _spread(found.wait, tries.rules, tries.rng)
-        if found.left is not None and wait > found.left:
-            wait = found.wait
-        yield Wait(wait, found.key)
+        wait = min(_apart(found, rules, tries.rng), slice_)
+        yield Wait(wait, found.key, news=ticket is None)
         ticket = found.ticket
+
+
+def _apart(found: Taken, rules: RetrySettings, rng: random.Random) -> float:
+    """Return the wait for a key, a little longer at random: others wait for it too."""
+    if rules.jitter is Jitter.NONE:
+        return found.wait
+    wait = found.wait + rng.uniform(0.0, min(1.0, found.wait * SPREAD))
+    return found.wait if found.left is not None and wait > found.left else wait
 
 
 def _nothing_free(tries: _Tries, found: NoneFree) -> GaveUp:
@@ -302,8 +309,3 @@ def backoff(retry: int, rules: RetrySettings, rng: random.Random) -> float:
             return base / 2 + rng.uniform(0.0, base / 2)
         case Jitter.NONE:
             return base
-
-
-def _spread(wait: float, rules: RetrySettings, rng: random.Random) -> float:
-    """Return what is added to a wait that many may be in; a server's hint is never undercut."""
-    return 0.0 if rules.jitter is Jitter.NONE else rng.uniform(0.0, min(1.0, wait * SPREAD))

@@ -195,23 +195,27 @@ class KeyPool:
                 for pool in pools_of(model):
                     self._strikes.pop((self.provider, fingerprint, pool), None)
 
-    def strikes(self, block_id: BlockId) -> int:
-        """Return how many times in a row the key was refused, by blocks of that id."""
-        return self._strikes.get(block_id, 0)
+    def strikes(self, block_id: BlockId, kind: Kind) -> int:
+        """Return how many times in a row the key was refused, by blocks of that id and kind."""
+        known = self._blocks.get(block_id)
+        return self._strikes.get(block_id, 0) if known is not None and known.kind is kind else 0
 
     def block(self, block: Block) -> None:
         """Set a key aside."""
         if not self._concerns(block):
             return
-        self._blocks[block.id] = block
+        known = self._blocks.get(block.id)
         self._strikes[block.id] = block.strikes
+        if known is not None and known.until > block.until:
+            return
+        self._blocks[block.id] = block
         for model, lane in self._lanes.items():
             self._apply(model, lane, block)
 
     def replace_blocks(self, blocks: Mapping[BlockId, Block]) -> None:
         """Take over the shared state: what is new is applied, and what was ended frees its keys."""
         mine = {id_: block for id_, block in blocks.items() if self._concerns(block)}
-        if not self._blocks.keys() <= mine.keys():
+        if any(id_ not in mine or mine[id_].until < block.until for id_, block in self._blocks.items()):
             self._blocks.clear()
             self._strikes.clear()
             self._lanes.clear()

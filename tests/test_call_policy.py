@@ -1,0 +1,368 @@
+"""The rules of a call, driven without a network, a clock or a key."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobapp.core.call_policy import (
+    POLL,
+    Answered,
+    Enter,
+    GaveUp,
+    Learn,
+    NoneFree,
+    Refused,
+    Send,
+    Served,
+    Take,
+    Taken,
+    Wait,
+    Why,
+    backoff,
+    call_policy,
+)
+from jobapp.core.settings import Jitter, OnExhausted, RetrySettings, Strategy
+from jobapp.core.types import ApiKey, Kind, Verdict
+
+OK = "answer"
+RPM = Verdict(Kind.RATE_LIMIT, retry_after=2.0)
+UNHINTED = Verdict(Kind.RATE_LIMIT)
+RPD = Verdict(Kind.QUOTA)
+AUTH = Verdict(Kind.AUTH)
+DOWN = Verdict(Kind.UNAVAILABLE)
+FAULTY = Verdict(Kind.REQUEST)
+SPENT = 600.0
+"""How long a spent key stays blocked here."""
+
+
+@dataclass
+class World:
+    """Keys that answer by a script, in virtual time; it performs what the policy yields and writes it down."""
+
+    scripts: dict[str, list[str | Verdict]]
+    deadline: float | None = None
+    now: float = 0.0
+    blocked: dict[str, float] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        self.keys = {name: ApiKey(name, f"secret-{name}") for name in self.scripts}
+        self.names = {key.fingerprint: name for name, key in self.keys.items()}
+
+    @property
+    def left(self) -> float | None:
+        return None if self.deadline is None else self.deadline - self.now
+
+    def run(self, rules: RetrySettings, models: Sequence[str] = ("m",), seed: int = 0) -> Served | GaveUp:
+        flow = call_policy(models, rules, random.Random(seed))
+        answer: object = None
+        for _ in range(10_000):
+            try:
+                action = flow.send(answer)
+            except StopIteration as end:
+                return end.value
+            answer = self.perform(action)
+        raise AssertionError("the policy does not end")
+
+    def perform(self, action: object) -> object:
+        match action:
+            case Enter(target):
+                self.model = target
+            case Take():
+                return self.take(action)
+            case Send(key):
+                return self.ask(key)
+            case Learn(key, verdict, cooldown):
+                self.blocked[key.name] = self.now + (SPENT if cooldown is None else cooldown)
+                self.log.append(f"block {key.name} {verdict.kind.value}")
+            case Wait(seconds):
+                self.now += seconds
+                self.waits.append(seconds)
+        return None
+
+    def take(self, action: Take) -> Taken | NoneFree:
+        left = self.left
+        if left is not None and left <= 0:
+            return NoneFree(None, left)
+        patience = action.patience if left is None else min(left, action.patience)
+        waits = {name: max(0.0, self.blocked.get(name, 0.0) - self.now) for name in self.keys}
+        wanted = self.names.get(action.stay or "")
+        if wanted and waits[wanted] <= patience:
+            return Taken(self.keys[wanted], waits[wanted], left)
+        open_to_us = {n: w for n, w in waits.items() if self.keys[n].fingerprint not in action.skip}
+        free = [n for n, w in open_to_us.items() if w == 0]
+        if free:
+            return Taken(self.keys[free[0]], 0.0, left)
+        first = min(open_to_us, key=lambda n: open_to_us[n], default=None)
+        if first is not None and open_to_us[first] <= patience:
+            return Taken(self.keys[first], open_to_us[first], left)
+        return NoneFree(min(waits.values(), default=None), left)
+
+    def ask(self, key: ApiKey) -> Answered | Refused:
+        self.log.append(f"{self.model}:{key.name}")
+        said = self.scripts[key.name].pop(0) if self.scripts[key.name] else OK
+        return Answered(said) if isinstance(said, str) else Refused(said, self.left)
+
+
+def rules(**changes) -> RetrySettings:
+    defaults = {"jitter": Jitter.NONE, "retry_delay": 1.0, "max_retries": 3}
+    return RetrySettings(**{**defaults, **changes})
+
+
+def sent(world: World) -> list[str]:
+    return [entry.split(":")[1] for entry in world.log if ":" in entry]
+
+
+def test_an_answer_ends_the_call_with_one_request():
+    world = World({"A": [], "B": []})
+    outcome = world.run(rules())
+    assert isinstance(outcome, Served)
+    assert sent(world) == ["A"]
+    assert world.waits == []
+
+
+def test_a_busy_minute_is_waited_out_on_the_same_key():
+    world = World({"A": [RPM], "B": []})
+    assert isinstance(world.run(rules()), Served)
+    assert sent(world) == ["A", "A"]
+    assert world.waits == [2.0]
+
+
+def test_a_spent_day_rotates_at_once_and_costs_no_retry():
+    world = World({"A": [RPD], "B": [RPM, RPM, RPM]})
+    assert isinstance(world.run(rules()), Served)
+    assert sent(world) == ["A", "B", "B", "B", "B"]
+    assert "block A quota" in world.log
+
+
+def test_a_bad_key_rotates_at_once():
+    world = World({"A": [AUTH], "B": []})
+    assert isinstance(world.run(rules()), Served)
+    assert sent(world) == ["A", "B"]
+    assert world.waits == []
+
+
+def test_a_faulty_request_burns_no_second_key():
+    world = World({"A": [FAULTY], "B": []})
+    outcome = world.run(rules())
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.REQUEST
+    assert sent(world) == ["A"]
+
+
+def test_an_overloaded_server_is_retried_with_the_same_key_and_marks_none():
+    world = World({"A": [DOWN, DOWN], "B": []})
+    assert isinstance(world.run(rules()), Served)
+    assert sent(world) == ["A", "A", "A"]
+    assert world.waits == [1.0, 2.0]
+    assert not any(entry.startswith("block") for entry in world.log)
+
+
+def test_all_keys_share_the_retries_of_an_overloaded_server():
+    world = World({"A": [DOWN] * 9, "B": [DOWN] * 9})
+    outcome = world.run(rules(max_retries=2))
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.TRIES
+    assert len(sent(world)) == 3
+
+
+def test_each_key_has_its_own_retries_for_busy_minutes():
+    world = World({"A": [RPM] * 9, "B": [RPM] * 9})
+    outcome = world.run(rules(max_retries=2))
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.TRIES
+    assert sent(world) == ["A"] * 3 + ["B"] * 3
+
+
+def test_no_retries_means_one_try_for_each_key():
+    world = World({"A": [RPM], "B": [RPM], "C": []})
+    assert isinstance(world.run(rules(max_retries=0)), Served)
+    assert sent(world) == ["A", "B", "C"]
+    assert world.waits == []
+
+
+def test_without_retry_there_is_one_attempt_and_no_rotation():
+    for said in (RPM, RPD, AUTH, DOWN):
+        world = World({"A": [said], "B": []})
+        outcome = world.run(rules(retry=False))
+        assert isinstance(outcome, GaveUp)
+        assert sent(world) == ["A"]
+        assert world.waits == []
+
+
+def test_what_the_one_attempt_learnt_is_kept():
+    world = World({"A": [RPD], "B": []})
+    world.run(rules(retry=False))
+    assert "block A quota" in world.log
+
+
+def test_a_hint_beyond_max_wait_sends_the_call_to_the_next_key():
+    world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=90.0)], "B": []})
+    assert isinstance(world.run(rules(max_wait=60.0)), Served)
+    assert sent(world) == ["A", "B"]
+    assert world.waits == []
+
+
+def test_a_hint_beyond_max_wait_and_no_other_key_is_told_as_no_key():
+    world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=90.0)]})
+    outcome = world.run(rules(max_wait=60.0))
+    assert isinstance(outcome, GaveUp)
+    assert (outcome.why, outcome.wait) == (Why.NO_KEY, 90.0)
+
+
+def test_spread_takes_the_next_free_key_instead_of_waiting():
+    world = World({"A": [RPM], "B": []})
+    assert isinstance(world.run(rules(strategy=Strategy.SPREAD)), Served)
+    assert sent(world) == ["A", "B"]
+    assert world.waits == []
+
+
+def test_a_fallback_answers_when_every_key_of_the_model_is_spent():
+    world = World({"A": [RPD, OK], "B": [RPD, OK]})
+    original = world.perform
+
+    def perform(action: object) -> object:
+        if action == Enter("spare"):
+            world.blocked.clear()
+        return original(action)
+
+    world.perform = perform  # type: ignore[method-assign]  # the spare model's quota is its own
+    assert isinstance(world.run(rules(), models=("m", "spare")), Served)
+    assert world.log == ["m:A", "block A quota", "m:B", "block B quota", "spare:A"]
+
+
+def test_a_faulty_request_may_be_answered_by_a_fallback():
+    world = World({"A": [FAULTY]})
+    assert isinstance(world.run(rules(), models=("m", "spare")), Served)
+    assert world.log == ["m:A", "spare:A"]
+
+
+def test_no_key_is_told_only_when_every_model_is_out_of_keys():
+    world = World({"A": [RPD]})
+    outcome = world.run(rules(), models=("m", "spare"))
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.NO_KEY
+    world = World({"A": [FAULTY, RPD]})
+    outcome = world.run(rules(), models=("m", "spare"))
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.TRIES
+
+
+def test_a_wait_that_would_pass_the_deadline_is_not_begun():
+    world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=10.0)]}, deadline=5.0)
+    outcome = world.run(rules())
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.DEADLINE
+    assert world.waits == []
+
+
+def test_a_deadline_too_near_for_the_wait_takes_another_key_instead():
+    world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=10.0)], "B": []}, deadline=5.0)
+    assert isinstance(world.run(rules()), Served)
+    assert sent(world) == ["A", "B"]
+
+
+def test_a_backoff_that_would_pass_the_deadline_is_not_begun():
+    world = World({"A": [DOWN] * 9}, deadline=2.5)
+    outcome = world.run(rules())
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.DEADLINE
+    assert world.waits == [1.0]
+
+
+def test_waiting_for_a_spent_key_goes_on_when_it_is_free():
+    world = World({"A": [RPD]})
+    assert isinstance(world.run(rules(on_exhausted=OnExhausted.WAIT, max_wait=5.0)), Served)
+    assert sent(world) == ["A", "A"]
+    assert sum(world.waits) == pytest.approx(SPENT)
+    assert max(world.waits) <= POLL
+
+
+def test_waiting_ends_early_when_a_key_is_freed():
+    world = World({"A": [RPD]})
+    original = world.perform
+
+    def perform(action: object) -> object:
+        if isinstance(action, Wait) and world.now >= 30:
+            world.blocked.clear()
+        return original(action)
+
+    world.perform = perform  # type: ignore[method-assign]  # another process resets the key after 30 s
+    assert isinstance(world.run(rules(on_exhausted=OnExhausted.WAIT)), Served)
+    assert 30 <= world.now <= 32
+
+
+def test_waiting_obeys_the_deadline():
+    world = World({"A": [RPD]}, deadline=100.0)
+    outcome = world.run(rules(on_exhausted=OnExhausted.WAIT))
+    assert isinstance(outcome, GaveUp)
+    assert outcome.why is Why.DEADLINE
+    assert world.waits == []
+
+
+def test_the_fallback_comes_before_the_waiting():
+    world = World({"A": [RPD]})
+    world.run(rules(on_exhausted=OnExhausted.WAIT, deadline=None), models=("m", "spare"))
+    assert world.log[:2] == ["m:A", "block A quota"]
+    assert world.log[-1] in {"m:A", "spare:A"}
+
+
+def test_without_a_key_the_call_ends_at_once():
+    outcome = World({}).run(rules())
+    assert isinstance(outcome, GaveUp)
+    assert (outcome.why, outcome.wait) == (Why.NO_KEY, None)
+
+
+@given(st.integers(0, 5000), st.floats(0, 1e4), st.floats(0, 1e4), st.sampled_from(Jitter), st.integers())
+def test_a_backoff_stays_within_its_jitter_range(retry, delay, most, jitter, seed):
+    settings = RetrySettings(retry_delay=delay, max_delay=most, jitter=jitter)
+    base = min(most, delay * 2.0 ** min(retry, 60))
+    least = {Jitter.FULL: 0.0, Jitter.EQUAL: base / 2, Jitter.NONE: base}[jitter]
+    assert least <= backoff(retry, settings, random.Random(seed)) <= base
+
+
+said = st.sampled_from([OK, RPM, UNHINTED, RPD, AUTH, DOWN, FAULTY])
+
+
+@given(
+    scripts=st.dictionaries(st.sampled_from("ABCDE"), st.lists(said, max_size=12), max_size=5),
+    settings=st.builds(
+        RetrySettings,
+        retry=st.booleans(),
+        max_retries=st.integers(0, 4),
+        retry_delay=st.floats(0.1, 5.0),
+        jitter=st.sampled_from(Jitter),
+        max_wait=st.floats(0, 120),
+        strategy=st.sampled_from(Strategy),
+    ),
+    deadline=st.none() | st.floats(0.1, 200),
+    models=st.sampled_from([("m",), ("m", "spare")]),
+    seed=st.integers(),
+)
+def test_every_call_ends_and_keeps_its_bounds(scripts, settings, deadline, models, seed):
+    spent = {name: list(script) for name, script in scripts.items()}
+    world = World(spent, deadline=deadline)
+    outcome = world.run(settings, models, seed)
+    assert isinstance(outcome, Served | GaveUp)
+    assert deadline is None or world.now <= deadline
+    most = len(models) * ((settings.max_retries + 1) * len(scripts) + settings.max_retries)
+    assert len(sent(world)) <= (max(1, most) if settings.retry else len(models))
+    for name in scripts:
+        refusals = world.log.count(f"block {name} quota") + world.log.count(f"block {name} auth")
+        assert refusals <= 1, "a spent key is never asked again"
+
+
+@given(st.lists(st.floats(0.1, 50.0), min_size=1, max_size=4), st.sampled_from(Jitter), st.integers())
+def test_a_servers_hint_is_never_undercut(hints, jitter, seed):
+    world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=hint) for hint in hints]})
+    world.run(rules(jitter=jitter, max_retries=5), seed=seed)
+    assert len(world.waits) == len(hints)
+    assert all(waited >= hint - 1e-9 for waited, hint in zip(world.waits, hints, strict=True))
