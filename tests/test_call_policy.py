@@ -68,7 +68,8 @@ class World:
             try:
                 action = flow.send(answer)
             except StopIteration as end:
-                return end.value
+                outcome: Served | GaveUp = end.value
+                return outcome
             answer = self.perform(action)
         raise AssertionError("the policy does not end")
 

@@ -7,7 +7,7 @@ many there are. Instants are seconds since the epoch; the caller holds a lock ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -211,6 +211,10 @@ class KeyPool:
         self._blocks[block.id] = block
         for model, lane in self._lanes.items():
             self._apply(model, lane, block)
+
+    def blocks(self) -> Collection[Block]:
+        """Return all blocks that are known, expired ones included."""
+        return self._blocks.values()
 
     def replace_blocks(self, blocks: Mapping[BlockId, Block]) -> None:
         """Take over the shared state: what is new is applied, and what was ended frees its keys."""

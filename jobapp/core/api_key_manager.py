@@ -1,0 +1,329 @@
+"""One provider's keys: joins what an error means, which key is free, and the memory that lasts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar
+
+from jobapp.core.classification import RULES, Rule, classify, parse_rules
+from jobapp.core.clock import Clock, SystemClock
+from jobapp.core.config_manager import ConfigManager
+from jobapp.core.error_facts import read_exception
+from jobapp.core.exceptions import ConfigError
+from jobapp.core.key_pool import KeyPool, Ticket, pools_of
+from jobapp.core.quota_reset import block_end
+from jobapp.core.types import (
+    FREE_MODELS,
+    ApiKey,
+    Block,
+    BlockId,
+    ErrorFacts,
+    KeyStatus,
+    Kind,
+    Scope,
+    Verdict,
+)
+from jobapp.providers import PROVIDERS
+from jobapp.stores.base import QuotaStore, open_store
+from jobapp.stores.state import Reset
+
+logger = logging.getLogger(__name__)
+
+_OUTCOMES = {Kind.QUOTA: "quota_exhausted", Kind.RATE_LIMIT: "rate_limited"}
+
+
+class APIKeyManager:
+    """The keys of one provider, in order, with everything that is known of them. Safe in threads.
+
+    Args:
+        primary_key_env: Name of the environment variable of the first key.
+        backup_key_envs: Names of the others, in order.
+        state_file: Another file for the quota state than the configuration's.
+        config_manager: Where keys, folders and settings come from; a new one when left out.
+        provider: The provider's name, where the variable's name does not tell it.
+        keys: The keys themselves, where they were found already.
+        store: The quota state, where it is open already.
+        clock: The time, for tests.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+
+    swept: ClassVar[set[tuple[str, int]]] = set()
+    """Provider and store whose expired blocks were swept in this session: once each."""
+
+    def __init__(
+        self,
+        primary_key_env: str,
+        backup_key_envs: Sequence[str],
+        state_file: str | Path | None = None,
+        config_manager: ConfigManager | None = None,
+        *,
+        provider: str | None = None,
+        keys: Sequence[ApiKey] | None = None,
+        store: QuotaStore | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        config = config_manager or ConfigManager()
+        settings = config.settings
+        self.primary_key_env = primary_key_env
+        self.backup_key_envs = list(backup_key_envs)
+        self.provider_name = provider or provider_of(primary_key_env)
+        self.state_file = str(state_file or settings.cache_path / "api_key_state.json")
+        self.clock = clock or SystemClock()
+        url = str(state_file) if state_file is not None else settings.state_url
+        self.store = store or open_store(url, settings.cache_path, self.clock)
+        names = (primary_key_env, *backup_key_envs)
+        self.keys = tuple(_named_keys(names, config) if keys is None else keys)
+        self.error_rules: tuple[Rule, ...] = (*parse_rules(settings.rules, "rules"), *RULES)
+        self._zone = _reset_zone(self.provider_name, config)
+        self._pool = KeyPool(self.provider_name, self.keys, settings.retry.strategy)
+        self._lock = threading.Lock()
+        self._seen: object = None
+        self._unwritten: dict[BlockId, Block] = {}
+        self._sweep_once()
+        logger.info(
+            "%s: %d keys: %s", self.provider_name, len(self.keys), ", ".join(k.name for k in self.keys)
+        )
+
+    def take(
+        self,
+        model: str,
+        *,
+        stay: str | None = None,
+        skip: Iterable[str] = (),
+        patience: float = 0.0,
+        ticket: Ticket | None = None,
+    ) -> Ticket | float | None:
+        """Find a key that may be asked for *model*; see :meth:`KeyPool.take`."""
+        now = self.clock.now().timestamp()
+        with self._lock:
+            self._look()
+            return self._pool.take(model, now, stay=stay, skip=skip, patience=patience, ticket=ticket)
+
+    def finish(self, key: ApiKey, model: str, *, answered: bool) -> None:
+        """Note that a request with *key* is over."""
+        with self._lock:
+            self._pool.finish(key.fingerprint, model, answered=answered)
+
+    def judge(self, facts: ErrorFacts) -> Verdict:
+        """Tell what a refusal means, by this manager's rules."""
+        return classify(facts, self.clock.now(), self.error_rules)
+
+    def learn(
+        self, key: ApiKey, model: str, verdict: Verdict, cooldown: float | None = None
+    ) -> tuple[Block, ...]:
+        """Set *key* aside, and the keys that share its quota, at once for everyone in this process.
+
+        Args:
+            key: The key that was refused.
+            model: The model that was asked.
+            verdict: What the refusal means.
+            cooldown: Seconds for which a busy minute is waited; left out, what the verdict says.
+
+        Returns:
+            The blocks; :meth:`remember` writes them where other processes find them.
+        """
+        now = self.clock.now()
+        with self._lock:
+            blocks = tuple(
+                self._block(member, model, verdict, now, cooldown) for member in self._sharers(key, verdict)
+            )
+            for block in blocks:
+                self._pool.block(block)
+                self._unwritten[block.id] = block
+        return blocks
+
+    def remember(self, blocks: Sequence[Block]) -> None:
+        """Write *blocks* to the store. May wait for a disk or a server: not for an event loop's thread."""
+        self.store.add(blocks)
+        with self._lock:
+            for block in blocks:
+                if self._unwritten.get(block.id) is block:
+                    del self._unwritten[block.id]
+
+    def statuses(self, model: str | None = None) -> list[KeyStatus]:
+        """Return what is known of each key: a line a block, or one line that says it is free.
+
+        Args:
+            model: Only what bears on this model; all models when left out.
+        """
+        now = self.clock.now()
+        with self._lock:
+            self._look()
+            blocks = [b for b in self._pool.blocks() if b.until > now]
+        if model is not None:
+            blocks = [b for b in blocks if b.model in pools_of(model)]
+        return [line for key in self.keys for line in self._lines(key, blocks)]
+
+    @property
+    def current_key_env(self) -> str | None:
+        """The name of the key that the next call takes."""
+        return self.get_next_key_env()
+
+    @property
+    def failed_keys(self) -> set[str]:
+        """The names of the keys that are set aside because they were not accepted."""
+        return {line.key for line in self.statuses() if line.state == Kind.AUTH}
+
+    @property
+    def quota_exhausted_keys(self) -> dict[str, datetime]:
+        """The names of the keys whose quota is spent, with the aware UTC time at which it returns."""
+        spent = (line for line in self.statuses() if line.state == Kind.QUOTA)
+        return {line.key: line.until for line in spent if line.until is not None}
+
+    def get_next_key_env(self) -> str | None:
+        """Return the name of the first key that is free for every model, or ``None``."""
+        return next((key.name for key in self.keys if self.is_key_available(key.name)), None)
+
+    def is_key_available(self, key_env: str) -> bool:
+        """Tell whether nothing keeps the key of that name from being asked."""
+        return any(line.key == key_env and line.state == "free" for line in self.statuses())
+
+    def get_quota_status(self) -> dict[str, str]:
+        """Return the state of each key name: ``available``, ``failed``, ``quota_exhausted_until_<UTC>``."""
+        return {line.key: _status_word(line) for line in reversed(self.statuses())}
+
+    def is_rate_limit_error(self, error: BaseException | str) -> bool:
+        """Tell whether *error* means a busy minute (RPM)."""
+        return self._meaning(error).kind is Kind.RATE_LIMIT
+
+    def is_quota_exhausted_error(self, error: BaseException | str) -> bool:
+        """Tell whether *error* means a spent day, month or balance (RPD)."""
+        return self._meaning(error).kind is Kind.QUOTA
+
+    def handle_api_error(self, error: BaseException | str, key_env: str) -> str:
+        """Remember what *error* says of the key: ``quota_exhausted``, ``rate_limited`` or ``failed``.
+
+        A faulty request and an overloaded server are ``failed`` too, but leave no mark on the key.
+        """
+        verdict = self._meaning(error)
+        if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
+            self._mark(key_env, verdict)
+        return _OUTCOMES.get(verdict.kind, "failed")
+
+    def mark_key_failed(self, key_env: str) -> None:
+        """Set the key of that name aside for an hour."""
+        self._mark(key_env, Verdict(Kind.AUTH, rule="marked-by-caller", reason="marked as failed"))
+
+    def mark_key_quota_exhausted(self, key_env: str, error: BaseException | str | None = None) -> None:
+        """Set the key of that name aside until its quota returns, as *error* tells or at the next reset."""
+        verdict = None if error is None else self._meaning(error)
+        if verdict is None or verdict.kind is not Kind.QUOTA:
+            verdict = Verdict(Kind.QUOTA, rule="marked-by-caller", reason="marked as spent")
+        self._mark(key_env, verdict)
+
+    def force_quota_reset_check(self) -> None:
+        """Sweep what has expired now, although it was done in this session."""
+        self.swept.discard((self.provider_name, id(self.store)))
+        self._sweep_once()
+
+    def reset(self) -> tuple[Block, ...]:
+        """Clear every failed and exhausted key, whatever the provider; return what was cleared."""
+        return self.store.reset(Reset(self.clock.now()))
+
+    def reset_quota_only(self) -> tuple[Block, ...]:
+        """Clear this provider's exhausted keys; failed ones stay set aside."""
+        return self.store.reset(Reset(self.clock.now(), provider=self.provider_name, kind=Kind.QUOTA))
+
+    def _look(self) -> None:
+        """Take over what other processes have learnt, if anything changed."""
+        state = self.store.view()
+        if state is not self._seen:
+            self._pool.replace_blocks({**state.blocks, **self._unwritten})
+            self._seen = state
+
+    def _sweep_once(self) -> None:
+        mark = (self.provider_name, id(self.store))
+        if mark not in self.swept:
+            self.swept.add(mark)
+            self.store.sweep(self.provider_name, self.clock.now())
+
+    def _sharers(self, key: ApiKey, verdict: Verdict) -> Iterable[ApiKey]:
+        """Return the keys that a verdict on *key* is true of: a group shares its quotas, not its bad keys."""
+        if key.group is None or verdict.kind is Kind.AUTH:
+            return (key,)
+        return (member for member in self.keys if member.group == key.group)
+
+    def _block(
+        self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None
+    ) -> Block:
+        pool = {Scope.KEY: None, Scope.MODEL: model or None, Scope.FREE_MODELS: FREE_MODELS}[verdict.scope]
+        strikes = self._pool.strikes((self.provider_name, key.fingerprint, pool), verdict.kind) + 1
+        if verdict.kind is Kind.RATE_LIMIT and cooldown is not None:
+            until = now + timedelta(seconds=cooldown)
+        else:
+            until = block_end(verdict, now, zone=self._zone, strikes=strikes)
+        return Block(
+            provider=self.provider_name,
+            fingerprint=key.fingerprint,
+            model=pool,
+            kind=verdict.kind,
+            until=until,
+            since=now,
+            reason=f"{verdict.rule}: {verdict.reason}",
+            key_name=key.name,
+            strikes=strikes,
+        )
+
+    def _lines(self, key: ApiKey, blocks: Sequence[Block]) -> list[KeyStatus]:
+        mine = [
+            KeyStatus(b.provider, key.name, b.model, b.kind.value, b.until, b.reason, b.since)
+            for b in blocks
+            if b.fingerprint == key.fingerprint
+        ]
+        return mine or [KeyStatus(self.provider_name, key.name, None, "free")]
+
+    def _meaning(self, error: BaseException | str) -> Verdict:
+        return self.judge(read_exception(error, self.provider_name))
+
+    def _mark(self, key_env: str, verdict: Verdict) -> None:
+        key = next((key for key in self.keys if key.name == key_env), None)
+        if key is None:
+            known = ", ".join(key.name for key in self.keys)
+            raise ConfigError(f"{key_env}: is not a key of this manager, which has {known}")
+        self.remember(self.learn(key, "", verdict))
+
+
+def provider_of(key_env: str) -> str:
+    """Return the provider that an environment variable's name tells, else ``unknown``."""
+    words = key_env.upper().split("_")
+    for spec in PROVIDERS.values():
+        if any(prefix in words for prefix in spec.key_prefixes):
+            return spec.name
+    return "unknown"
+
+
+def _reset_zone(provider: str, config: ConfigManager) -> str:
+    """Return the IANA zone in whose midnight the day quotas of *provider* return."""
+    configured = config.settings.providers.get(provider)
+    spec = PROVIDERS.get(provider)
+    return (configured and configured.reset_timezone) or (spec.reset_timezone if spec else "UTC")
+
+
+def _named_keys(names: Iterable[str], config: ConfigManager) -> Iterable[ApiKey]:
+    """Return the keys of those names, one for each value.
+
+    A name that is not set stands for itself: callers who keep their keys elsewhere rotate by name.
+    """
+    found: dict[str, ApiKey] = {}
+    for name in names:
+        key = ApiKey(name, (config.get(name) or "").strip() or f"name:{name}")
+        found.setdefault(key.fingerprint, key)
+    return found.values()
+
+
+def _status_word(line: KeyStatus) -> str:
+    match line.state:
+        case "free":
+            return "available"
+        case Kind.AUTH:
+            return "failed"
+        case Kind.QUOTA:
+            return f"quota_exhausted_until_{line.until:%Y-%m-%dT%H:%MZ}"
+        case _:
+            return f"rate_limited_until_{line.until:%Y-%m-%dT%H:%M:%SZ}"

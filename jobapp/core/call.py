@@ -1,0 +1,386 @@
+"""One call under way: performs what the policy decides, and keeps the record of it.
+
+:func:`drive` and :func:`adrive` are the only two loops over the policy; streams use them too, with another
+``ask``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobapp.core import events
+from jobapp.core.api_key_manager import APIKeyManager
+from jobapp.core.call_policy import (
+    Answered,
+    Enter,
+    Flow,
+    GaveUp,
+    Learn,
+    NoneFree,
+    Refused,
+    Send,
+    Served,
+    Take,
+    Taken,
+    Wait,
+)
+from jobapp.core.clock import Clock
+from jobapp.core.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
+from jobapp.core.failures import call_error, provider_error, stream_error
+from jobapp.core.key_pool import Ticket
+from jobapp.core.masking import mask
+from jobapp.core.settings import ModelSettings, RetrySettings
+from jobapp.core.types import (
+    ApiKey,
+    Attempt,
+    Block,
+    ChatRequest,
+    Completion,
+    KeyStatus,
+    Kind,
+    Message,
+    Reply,
+    Verdict,
+)
+from jobapp.providers.base import Adapter
+
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model with everything that serves it.
+
+    Attributes:
+        settings: The model as it was configured.
+        manager: Its keys.
+        adapter: Its provider's SDK.
+        timeout: Seconds one request may take.
+    """
+
+    settings: ModelSettings
+    manager: APIKeyManager
+    adapter: Adapter
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream whose first piece (or whose whole reply, if it had no text) has come."""
+
+    first: str | Reply
+    rest: Generator[str | Reply] | AsyncGenerator[str | Reply]
+
+
+class Call:
+    """The record of one call, and the performer of everything in it that is neither a request nor a sleep.
+
+    Args:
+        messages: What is asked.
+        options: Native arguments of the provider.
+        rules: The rules of this call.
+        clock: The time.
+        emit: Takes every event.
+    """
+
+    def __init__(
+        self,
+        messages: tuple[Message, ...],
+        options: Mapping[str, Any],
+        rules: RetrySettings,
+        clock: Clock,
+        emit: Callable[[events.Event], None],
+    ) -> None:
+        self.messages = messages
+        self.options = options
+        self.rules = rules
+        self.clock = clock
+        self.attempts: list[Attempt] = []
+        self.cause: Exception | None = None
+        self._emit = emit
+        self._entered: list[Target] = []
+        self._key: ApiKey | None = None
+        self._waited = 0.0
+        self._ends_at = None if rules.deadline is None else clock.monotonic() + rules.deadline
+
+    @property
+    def target(self) -> Target:
+        """The model that is being asked."""
+        return self._entered[-1]
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the deadline."""
+        return None if self._ends_at is None else self._ends_at - self.clock.monotonic()
+
+    def enter(self, target: Target) -> None:
+        """Go on with *target*."""
+        options = target.settings.options
+        options = {**options, **self.options} if options else self.options
+        self.request = ChatRequest(target.settings.model, self.messages, options)
+        if self._entered and self.target is not target:
+            old, new = self.target.settings, target.settings
+            self._emit(events.FellBack(new.provider, new.model, old.provider, old.model))
+        self._key = None
+        self._entered.append(target)
+
+    def take(self, action: Take) -> Taken | NoneFree:
+        """Look for a key."""
+        left = self.left
+        if left is not None and left <= 0:
+            return NoneFree(None, left)
+        found = self.target.manager.take(
+            self.request.model,
+            stay=action.stay,
+            skip=action.skip,
+            patience=action.patience if left is None else min(action.patience, left),
+            ticket=action.ticket,
+        )
+        if isinstance(found, Ticket):
+            return Taken(found.key, found.wait, left, found)
+        return NoneFree(found, left)
+
+    def begin(self, key: ApiKey) -> float:
+        """Note that a request with *key* starts; return the seconds it may take."""
+        settings, previous = self.target.settings, self._key
+        if previous is not None and previous is not key:
+            self._emit(events.KeyRotated(settings.provider, settings.model, key.name, previous.name))
+        self._key = key
+        self._emit(events.AttemptStarted(settings.provider, settings.model, key.name, len(self.attempts) + 1))
+        left = self.left
+        return self.target.timeout if left is None else max(0.001, min(self.target.timeout, left))
+
+    def answered(self, key: ApiKey, reply: Reply | Opened) -> Answered:
+        """Note that *key* was answered."""
+        self.target.manager.finish(key, self.request.model, answered=True)
+        headers = reply.headers if isinstance(reply, Reply) else {}
+        self._note(key, None, 200, headers)
+        return Answered(reply)
+
+    def refused(self, key: ApiKey, error: Exception) -> Refused:
+        """Note that *key* was refused, and judge what that means.
+
+        Raises:
+            InvalidRequestError: The SDK would not even send the request.
+        """
+        target = self.target
+        target.manager.finish(key, self.request.model, answered=False)
+        facts = target.adapter.error_facts(error, self.request.model)
+        if facts is None:
+            raise _not_sent(error, target, key) from error
+        self.cause = error
+        verdict = target.manager.judge(facts)
+        attempt = self._note(key, verdict, facts.status, facts.headers)
+        self._emit(
+            events.AttemptFailed(
+                attempt.provider,
+                attempt.model,
+                attempt.key,
+                len(self.attempts),
+                verdict,
+                attempt.status,
+                attempt.request_id,
+            )
+        )
+        return Refused(verdict, self.left)
+
+    def dropped(self, key: ApiKey) -> None:
+        """Note that the caller gave up a request: no key is at fault."""
+        self.target.manager.finish(key, self.request.model, answered=False)
+
+    def interrupted(
+        self, key: ApiKey, error: Exception, partial: str
+    ) -> tuple[StreamInterruptedError, tuple[Block, ...]]:
+        """Return the exception of a stream that broke after its first piece, and what it tells of the key."""
+        target = self.target
+        facts = target.adapter.error_facts(error, self.request.model)
+        verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
+        attempt = self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
+        blocks: tuple[Block, ...] = ()
+        if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
+            blocks = self.learn(Learn(key, verdict))
+        return stream_error(attempt, partial), blocks
+
+    def learn(self, action: Learn) -> tuple[Block, ...]:
+        """Set a key aside in this process; the blocks are still to be remembered for the others."""
+        blocks = self.target.manager.learn(action.key, self.request.model, action.verdict, action.cooldown)
+        for block in blocks:
+            self._emit(events.KeyBlocked(block))
+        return blocks
+
+    def wait(self, action: Wait) -> float:
+        """Note a wait; return its seconds."""
+        if action.news:
+            settings = self.target.settings
+            name = action.key.name if action.key else None
+            self._emit(events.Waiting(settings.provider, settings.model, name, action.seconds))
+        self._waited += action.seconds
+        return action.seconds
+
+    def completion(self, key: ApiKey, reply: Reply) -> Completion:
+        """Return the result of a call that was answered with *reply*."""
+        settings, attempts = self.target.settings, tuple(self.attempts)
+        self._emit(events.CallDone(settings.provider, settings.model, key.name, attempts, reply.usage))
+        return Completion(
+            reply.text, settings.provider, settings.model, key.name, reply.usage, attempts, reply.raw
+        )
+
+    def error(self, end: GaveUp) -> JobAppError:
+        """Return the exception of a call that was given up, its causes chained to it."""
+        settings = self.target.settings
+        error = call_error(
+            end, self.attempts, self._key_lines(), self.clock.now(), single=not self.rules.retry
+        )
+        if isinstance(error, ProviderError):
+            error.__cause__ = self.cause
+        elif self.attempts:
+            error.__cause__ = provider_error(self.attempts[-1])
+            error.__cause__.__cause__ = self.cause
+        self._emit(
+            events.CallDone(
+                settings.provider,
+                settings.model,
+                None,
+                tuple(self.attempts),
+                error=type(error).__name__,
+                available_at=getattr(error, "available_at", None),
+            )
+        )
+        return error
+
+    def _key_lines(self) -> Sequence[KeyStatus]:
+        seen = {id(target): target for target in self._entered}
+        return [line for t in seen.values() for line in t.manager.statuses(t.settings.model)]
+
+    def _note(
+        self, key: ApiKey, verdict: Verdict | None, status: int | None, headers: Mapping[str, str]
+    ) -> Attempt:
+        settings = self.target.settings
+        request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+        attempt = Attempt(
+            settings.provider, settings.model, key.name, verdict, round(self._waited, 3), status, request_id
+        )
+        self.attempts.append(attempt)
+        self._waited = 0.0
+        return attempt
+
+
+def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:
+    settings = target.settings
+    return InvalidRequestError(
+        f"{settings.provider} {settings.model}: the request could not be made: {mask(str(error))}",
+        provider=settings.provider,
+        model=settings.model,
+        key=key.name,
+    )
+
+
+Ask = Callable[[Call, ApiKey], Answered | Refused]
+AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Refused]]
+
+
+def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
+    """Perform what *flow* decides, in this thread."""
+    answer: Any = None
+    while True:
+        try:
+            action = flow.send(answer)
+        except StopIteration as end:
+            outcome: Served | GaveUp = end.value
+            return outcome
+        answer = None
+        match action:
+            case Take():
+                answer = call.take(action)
+            case Send():
+                answer = ask(call, action.key)
+            case Enter():
+                call.enter(action.target)
+            case Learn():
+                call.target.manager.remember(call.learn(action))
+            case Wait():
+                call.clock.sleep(call.wait(action))
+
+
+async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
+    """Perform what *flow* decides, in the running event loop; the store's I/O goes to a thread."""
+    answer: Any = None
+    while True:
+        try:
+            action = flow.send(answer)
+        except StopIteration as end:
+            outcome: Served | GaveUp = end.value
+            return outcome
+        answer = None
+        match action:
+            case Take():
+                answer = call.take(action)
+            case Send():
+                answer = await ask(call, action.key)
+            case Enter():
+                call.enter(action.target)
+            case Learn():
+                await asyncio.to_thread(call.target.manager.remember, call.learn(action))
+            case Wait():
+                await call.clock.asleep(call.wait(action))
+
+
+def ask_whole(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a whole answer."""
+    timeout = call.begin(key)
+    try:
+        reply = call.target.adapter.send(call.request, key, timeout)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    except BaseException:
+        call.dropped(key)
+        raise
+    return call.answered(key, reply)
+
+
+async def aask_whole(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a whole answer, in the running event loop."""
+    timeout = call.begin(key)
+    try:
+        async with asyncio.timeout(timeout):
+            reply = await call.target.adapter.asend(call.request, key, timeout)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    except BaseException:
+        call.dropped(key)
+        raise
+    return call.answered(key, reply)
+
+
+def ask_stream(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a stream, up to its first piece."""
+    timeout = call.begin(key)
+    pieces = call.target.adapter.stream(call.request, key, timeout)
+    try:
+        first = next(pieces)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    except BaseException:
+        pieces.close()
+        call.dropped(key)
+        raise
+    return call.answered(key, Opened(first, pieces))
+
+
+async def aask_stream(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a stream, up to its first piece, in the running event loop."""
+    timeout = call.begin(key)
+    pieces = call.target.adapter.astream(call.request, key, timeout)
+    try:
+        async with asyncio.timeout(timeout):
+            first = await anext(pieces)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    except BaseException:
+        await pieces.aclose()
+        call.dropped(key)
+        raise
+    return call.answered(key, Opened(first, pieces))

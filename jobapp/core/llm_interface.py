@@ -1,0 +1,323 @@
+"""The facade: one call for every provider, with all the keys, whatever way it is called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import random
+import string
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from jobapp.core.api_key_manager import APIKeyManager
+from jobapp.core.call import Call, Target, aask_whole, adrive, ask_whole, drive
+from jobapp.core.call_policy import Flow, GaveUp, Served, call_policy
+from jobapp.core.clock import Clock, SystemClock
+from jobapp.core.config_manager import ConfigManager
+from jobapp.core.event_log import log_event
+from jobapp.core.events import Event
+from jobapp.core.exceptions import ConfigError, MissingKeyError
+from jobapp.core.messages import read_prompt
+from jobapp.core.settings import ModelSettings
+from jobapp.core.settings_schema import override
+from jobapp.core.streams import AsyncTextStream, TextStream
+from jobapp.core.types import ApiKey, Block, Completion, KeyStatus
+from jobapp.providers import PROVIDERS, open_adapter
+from jobapp.providers.base import Adapter
+from jobapp.stores.base import open_store
+from jobapp.stores.state import Reset
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def _asks(
+    start: Callable[Concatenate[S, P], R],
+) -> Callable[[Callable[[S, R], T]], Callable[Concatenate[S, P], T]]:
+    """Give a method, which takes a call that was started, the arguments that start one."""
+
+    def decorate(method: Callable[[S, R], T]) -> Callable[Concatenate[S, P], T]:
+        @functools.wraps(method)
+        def ask(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            return method(self, start(self, *args, **kwargs))
+
+        signature = inspect.signature(start)
+        returns = inspect.signature(method).return_annotation
+        vars(ask)["__signature__"] = signature.replace(return_annotation=returns)
+        ask.__doc__ = f"{method.__doc__}\n\n{(start.__doc__ or '').partition(chr(10))[2].lstrip(chr(10))}"
+        return ask
+
+    return decorate
+
+
+class LLMInterface:
+    """Calls any provider with all its keys. One object serves many threads and event loops.
+
+    Args:
+        config: A :class:`ConfigManager`, the path of a YAML file, or nothing for what is found.
+        on_event: Is called with every event of every call, in the calling thread; see
+            :mod:`jobapp.core.events`. What it raises, the call raises.
+        clock: The time, for tests.
+        rng: The random source of jitter, for tests.
+
+    Raises:
+        ConfigError: A setting is wrong; the text names the file, the setting and the fix.
+    """
+
+    def __init__(
+        self,
+        config: ConfigManager | str | Path | None = None,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.config = config if isinstance(config, ConfigManager) else ConfigManager(config)
+        self.logger = logger
+        self._on_event = on_event
+        self._clock = clock or SystemClock()
+        self._rng = rng or random.Random()
+        settings = self.config.settings
+        self._store = open_store(settings.state_url, settings.cache_path, self._clock)
+        self._lock = threading.RLock()
+        self._managers: dict[tuple[str, tuple[ApiKey, ...]], APIKeyManager] = {}
+        self._adapters: dict[tuple[str, str | None], tuple[Adapter, float]] = {}
+        self._plans: dict[tuple[str | None, str | None, str | None, bool], tuple[Target, ...]] = {}
+
+    def _start(  # noqa: PLR0913 - the public signature, in this one place
+        self,
+        /,
+        prompt: Any,
+        task_name: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        retry: bool = True,
+        fallback: bool = True,
+        max_retries: int | None = None,
+        retry_delay: float | None = None,
+        *,
+        system: str | None = None,
+        deadline: float | None = None,
+        on_exhausted: str | None = None,
+        **options: Any,
+    ) -> tuple[Call, Flow]:
+        """Check the arguments of a call and prepare it; nothing is sent.
+
+        Args:
+            prompt: A string, or a list of ``{"role", "content"}`` messages (:mod:`jobapp.core.messages`).
+            task_name: The task of the configuration whose model serves.
+            provider: Another provider than the task's.
+            model: Another model than the task's.
+            retry: ``False`` means one attempt: no wait, no rotation.
+            fallback: Whether the configured fallback models may serve.
+            max_retries: Tries after the first, for each key.
+            retry_delay: Seconds of the first backoff, doubled each time.
+            system: A system message before the others.
+            deadline: Seconds for the whole call: waits, rotation and fallback included.
+            on_exhausted: ``raise``, or ``wait`` until the earliest key is free.
+            **options: Native arguments of the provider (temperature, max_tokens, tools …), untouched.
+
+        Raises:
+            ConfigError: An argument or a setting is wrong; nothing was sent.
+            NoAPIKeysAvailableError: No key may be asked now; ``available_at`` tells when one may.
+            AllAttemptsFailedError: Keys are left, but every try was refused.
+            DeadlineExceededError: The deadline came, or the next wait would have passed it.
+            InvalidRequestError: The request itself is at fault.
+            ProviderError: The one attempt of ``retry=False`` was refused.
+        """
+        messages = read_prompt(prompt, system)
+        rules = override(
+            self.config.settings.retry,
+            retry=retry,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            deadline=deadline,
+            on_exhausted=on_exhausted,
+        )
+        targets = self._targets(task_name, provider, model, fallback and retry)
+        call = Call(messages, options, rules, self._clock, self._emit)
+        return call, call_policy(targets, rules, self._rng)
+
+    @_asks(_start)
+    def send_prompt(self, started: tuple[Call, Flow]) -> str:
+        """Ask and return the answer's text."""
+        call, flow = started
+        return _result(call, drive(call, flow, ask_whole)).text
+
+    @_asks(_start)
+    def complete(self, started: tuple[Call, Flow]) -> Completion:
+        """Ask and return the answer with who gave it, its usage and every attempt."""
+        call, flow = started
+        return _result(call, drive(call, flow, ask_whole))
+
+    @_asks(_start)
+    def stream_prompt(self, started: tuple[Call, Flow]) -> TextStream:
+        """Ask and return the answer's text piece by piece, as it comes."""
+        return TextStream(*started)
+
+    @_asks(_start)
+    async def asend_prompt(self, started: tuple[Call, Flow]) -> str:
+        """Ask in the running event loop and return the answer's text."""
+        call, flow = started
+        return _result(call, await adrive(call, flow, aask_whole)).text
+
+    @_asks(_start)
+    async def acomplete(self, started: tuple[Call, Flow]) -> Completion:
+        """Ask in the running event loop; return the answer with who gave it and every attempt."""
+        call, flow = started
+        return _result(call, await adrive(call, flow, aask_whole))
+
+    @_asks(_start)
+    def astream_prompt(self, started: tuple[Call, Flow]) -> AsyncTextStream:
+        """Ask in the running event loop and return the answer's text piece by piece, as it comes."""
+        return AsyncTextStream(*started)
+
+    def __call__(self, prompt: Any, **arguments: Any) -> str:
+        """Ask and return the answer's text; the arguments are those of :meth:`send_prompt`."""
+        return self.send_prompt(prompt, **arguments)
+
+    def invoke(self, input: Any, config: Any = None, **arguments: Any) -> str:  # noqa: A002, ARG002
+        """Ask and return the answer's text, where a chain expects a runnable; *config* is not used."""
+        return self.send_prompt(input, **arguments)
+
+    @staticmethod
+    def prepare_prompt_with_context(template_str: str, context_data: Mapping[str, Any]) -> str:
+        """Return *template_str* with its ``$names`` filled in; names that are not given stay."""
+        return string.Template(template_str).safe_substitute(context_data)
+
+    def key_status(self) -> list[KeyStatus]:
+        """Return what is known of every key of every provider that has one."""
+        return [line for manager in self._all_managers() for line in manager.statuses()]
+
+    def reset(self, provider: str | None = None, key: str | None = None) -> tuple[Block, ...]:
+        """Free keys by hand: all, those of *provider*, or the one named *key*; return what was cleared.
+
+        Raises:
+            ConfigError: There is no such provider or key.
+        """
+        now = self._clock.now()
+        if provider is None and key is None:
+            return self._store.reset(Reset(now))
+        managers = self._all_managers() if provider is None else [self._manager_of(provider)]
+        resets = [
+            Reset(now, manager.provider_name, found.fingerprint if key else None)
+            for manager in managers
+            for found in manager.keys
+            if key in (None, found.name)
+        ]
+        if not resets:
+            names = ", ".join(found.name for manager in managers for found in manager.keys)
+            raise ConfigError(f"reset: there is no key {key}; the keys are {names or 'not set'}")
+        return tuple(block for reset in dict.fromkeys(resets) for block in self._store.reset(reset))
+
+    def close(self) -> None:
+        """Close the connections of synchronous calls."""
+        for adapter, _ in self._adapters.values():
+            adapter.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop, and those of synchronous calls."""
+        for adapter, _ in self._adapters.values():
+            await adapter.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _emit(self, event: Event) -> None:
+        log_event(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _targets(
+        self, task_name: str | None, provider: str | None, model: str | None, fallback: bool
+    ) -> tuple[Target, ...]:
+        """Return what a call may ask, in order; found once for each combination of arguments."""
+        plan = (task_name, provider, model, fallback)
+        if not all(isinstance(name, str | None) for name in plan[:3]):
+            raise ConfigError("task_name, provider and model must be strings")
+        found = self._plans.get(plan)
+        if found is None:
+            with self._lock:
+                found = self._plans[plan] = tuple(self._resolve(task_name, provider, model, fallback))
+        return found
+
+    def _resolve(
+        self, task_name: str | None, provider: str | None, model: str | None, fallback: bool
+    ) -> Iterable[Target]:
+        first = self.config.model_settings(task_name, provider, model)
+        yield self._target(first)
+        for settings in self.config.fallbacks(task_name) if fallback else ():
+            if settings == first:
+                continue
+            try:
+                yield self._target(settings)
+            except MissingKeyError as error:
+                logger.warning("the fallback %s %s is left out: %s", settings.provider, settings.model, error)
+
+    def _target(self, settings: ModelSettings) -> Target:
+        manager = self._manager(settings.provider, self.config.keys_for(settings))
+        adapter, timeout = self._adapter(settings.provider, settings.base_url)
+        return Target(settings, manager, adapter, timeout)
+
+    def _adapter(self, provider: str, base_url: str | None) -> tuple[Adapter, float]:
+        found = self._adapters.get((provider, base_url))
+        if found is None:
+            settings = self.config.provider_settings(provider, base_url=base_url)
+            found = self._adapters[provider, base_url] = (open_adapter(settings), settings.timeout)
+        return found
+
+    def _manager(self, provider: str, keys: tuple[ApiKey, ...]) -> APIKeyManager:
+        found = self._managers.get((provider, keys))
+        if found is None:
+            names = [key.name for key in keys]
+            found = self._managers[provider, keys] = APIKeyManager(
+                names[0],
+                names[1:],
+                config_manager=self.config,
+                provider=provider,
+                keys=keys,
+                store=self._store,
+                clock=self._clock,
+            )
+        return found
+
+    def _manager_of(self, provider: str) -> APIKeyManager:
+        name = self.config.provider_settings(provider).name
+        return self._manager(name, self.config.keys_of(name))
+
+    def _all_managers(self) -> list[APIKeyManager]:
+        with self._lock:
+            found = []
+            for provider in dict.fromkeys((*PROVIDERS, *self.config.settings.providers)):
+                try:
+                    found.append(self._manager_of(provider))
+                except MissingKeyError:
+                    continue
+            return found
+
+
+def _result(call: Call, outcome: Served | GaveUp) -> Completion:
+    if isinstance(outcome, GaveUp):
+        raise call.error(outcome)
+    return call.completion(outcome.key, outcome.reply)

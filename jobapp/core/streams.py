@@ -1,0 +1,132 @@
+"""A streamed answer: pieces of text as they come, and the whole result at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from types import TracebackType
+from typing import Self
+
+from jobapp.core.call import Call, Opened, aask_stream, adrive, ask_stream, drive
+from jobapp.core.call_policy import Flow, GaveUp, Served
+from jobapp.core.types import ApiKey, Completion, Reply
+
+
+class _Stream:
+    """What both kinds of stream keep.
+
+    Attributes:
+        completion: The whole result once the stream is exhausted, ``None`` before.
+    """
+
+    def __init__(self, call: Call, flow: Flow) -> None:
+        self.completion: Completion | None = None
+        self._call = call
+        self._flow = flow
+        self._text: list[str] = []
+
+    def _opened(self, outcome: Served | GaveUp) -> tuple[ApiKey, Opened]:
+        if isinstance(outcome, GaveUp):
+            raise self._call.error(outcome)
+        return outcome.key, outcome.reply
+
+    def _take(self, key: ApiKey, piece: str | Reply) -> str:
+        """Return what to hand on of *piece*: nothing of the last one, which is the whole reply."""
+        if isinstance(piece, Reply):
+            self.completion = self._call.completion(key, piece)
+            return ""
+        self._text.append(piece)
+        return piece
+
+
+class TextStream(_Stream):
+    """The pieces of an answer; nothing is sent before the first is asked for.
+
+    It is an iterator and a context manager; closing it early closes the connection. Iterating raises what
+    ``send_prompt`` raises until the first piece has come, and :class:`StreamInterruptedError` after it.
+    """
+
+    def __init__(self, call: Call, flow: Flow) -> None:
+        super().__init__(call, flow)
+        self._generator = self._pieces()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._generator)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, whether or not the answer is complete."""
+        self._generator.close()
+
+    def _pieces(self) -> Generator[str]:
+        key, opened = self._opened(drive(self._call, self._flow, ask_stream))
+        pieces = opened.rest
+        assert isinstance(pieces, Generator)  # noqa: S101 - ask_stream opens no other
+        try:
+            if text := self._take(key, opened.first):
+                yield text
+            for piece in pieces:
+                if text := self._take(key, piece):
+                    yield text
+        except Exception as error:
+            interrupted, blocks = self._call.interrupted(key, error, "".join(self._text))
+            self._call.target.manager.remember(blocks)
+            raise interrupted from error
+        finally:
+            pieces.close()
+
+
+class AsyncTextStream(_Stream):
+    """The pieces of an answer in an event loop; nothing is sent before the first is asked for.
+
+    As :class:`TextStream`, with ``async for``, ``async with`` and ``aclose``.
+    """
+
+    def __init__(self, call: Call, flow: Flow) -> None:
+        super().__init__(call, flow)
+        self._generator = self._pieces()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        return await anext(self._generator)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection, whether or not the answer is complete."""
+        await self._generator.aclose()
+
+    async def _pieces(self) -> AsyncGenerator[str]:
+        key, opened = self._opened(await adrive(self._call, self._flow, aask_stream))
+        pieces = opened.rest
+        assert isinstance(pieces, AsyncGenerator)  # noqa: S101 - aask_stream opens no other
+        try:
+            if text := self._take(key, opened.first):
+                yield text
+            async for piece in pieces:
+                if text := self._take(key, piece):
+                    yield text
+        except Exception as error:
+            interrupted, blocks = self._call.interrupted(key, error, "".join(self._text))
+            await asyncio.to_thread(self._call.target.manager.remember, blocks)
+            raise interrupted from error
+        finally:
+            await pieces.aclose()
