@@ -1,0 +1,85 @@
+"""Until when a refused key is not asked: pure, with the provider's own calendar.
+
+Sources: PROVIDERS section 3 (2026-11-23): OpenAI's day is rolling, Gemini's ends at 00:00 UTC or at Pacific
+midnight, OpenRouter's at 00:00 UTC; Anthropic's monthly caps end on the 1st, 00:00 UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from jobapp.core.types import Kind, Scope, Verdict
+
+DEFAULT_RATE_LIMIT = timedelta(seconds=60)
+"""A busy minute whose end was not told."""
+
+AT_ONCE = timedelta(seconds=1)
+"""What a told delay of 0 seconds means: soon, but not all threads in the same instant."""
+
+BAD_KEY = timedelta(hours=1)
+BAD_KEY_FOR_MODEL = timedelta(days=1)
+
+MAX_ROLLING = timedelta(days=1)
+"""A rolling day is whole again after a day, however often the key was refused."""
+
+LONGEST = timedelta(days=35)
+"""No block lasts longer: a month and a little more."""
+
+PACIFIC = "America/Los_Angeles"
+
+
+def block_end(verdict: Verdict, now: datetime, *, zone: str, strikes: int = 1) -> datetime:
+    """Return until when a block of *verdict* holds, as aware UTC, always after *now*.
+
+    Args:
+        verdict: What the refusal means.
+        now: Aware; when it was learnt.
+        zone: IANA zone in whose midnight the provider's day quotas return.
+        strikes: Refusals in a row, this one included.
+
+    RATE_LIMIT holds for ``retry_after``, else 60 s. AUTH holds for an hour, for one model a day. QUOTA holds
+    until ``resets_at`` (``repeat_resets_at`` when refused again); else, for a rolling day, for
+    ``retry_after`` doubled with each strike, at most a day; else until the provider's next midnight.
+    At most 35 days.
+    """
+    now = now.astimezone(UTC)
+    end = _end(verdict, now, zone, max(1, strikes))
+    return min(end, now + LONGEST) if end > now else now + AT_ONCE
+
+
+def _end(verdict: Verdict, now: datetime, zone: str, strikes: int) -> datetime:
+    told = min(verdict.retry_after or 0.0, LONGEST.total_seconds())
+    match verdict.kind:
+        case Kind.AUTH:
+            return now + (BAD_KEY_FOR_MODEL if verdict.scope is Scope.MODEL else BAD_KEY)
+        case Kind.QUOTA:
+            return _quota_end(verdict, now, zone, strikes)
+        case _ if verdict.retry_after is None:
+            return now + DEFAULT_RATE_LIMIT
+        case _:
+            return now + timedelta(seconds=told)
+
+
+def _quota_end(verdict: Verdict, now: datetime, zone: str, strikes: int) -> datetime:
+    stated = verdict.repeat_resets_at if strikes > 1 and verdict.repeat_resets_at else verdict.resets_at
+    if stated is not None and stated > now:
+        return stated
+    if verdict.retry_after:
+        doubled = verdict.retry_after * 2.0 ** min(strikes - 1, 20)
+        return now + min(timedelta(seconds=min(doubled, 1e6)), MAX_ROLLING)
+    return next_midnight(now, zone)
+
+
+def next_midnight(now: datetime, zone: str) -> datetime:
+    """Return the next 00:00 in *zone* after *now* (aware), as aware UTC; days of 23 and 25 hours included."""
+    there = ZoneInfo(zone)
+    tomorrow = now.astimezone(there).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), there).astimezone(UTC)
+
+
+def first_of_next_month(now: datetime, zone: str = "UTC") -> datetime:
+    """Return 00:00 in *zone* on the first of the month after *now* (aware), as aware UTC."""
+    there = ZoneInfo(zone)
+    in_next_month = now.astimezone(there).date().replace(day=1) + timedelta(days=32)
+    return datetime.combine(in_next_month.replace(day=1), time(), there).astimezone(UTC)
