@@ -10,36 +10,11 @@ from jobapp.core.config_manager import ConfigManager
 from jobapp.core.exceptions import ConfigError, MissingKeyError
 from jobapp.core.settings import ModelSettings
 from jobapp.core.types import ApiKey
+from tests.config_support import home
+
+__all__ = ["home"]
 
 KEYS = {"OPENAI_API_KEY": "one", "OPENAI_API_KEY_BACKUP_1": "two"}
-
-
-class Home:
-    """A working directory and a user's folder of their own, and the environment to go with them."""
-
-    def __init__(self, root: Path) -> None:
-        self.project = root / "project"
-        self.user = root / "user"
-        self.environ = {"JOBAPP_CONFIG_DIR": str(self.user), "JOBAPP_CACHE_DIR": str(root / "cache")}
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.project / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def config(self, yaml: str = "", *args, module: str | None = None, env_path=None, **environ: str):
-        if yaml:
-            self.write("config.yaml", yaml)
-        return ConfigManager(*args, module=module, env_path=env_path, environ={**self.environ, **environ})
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    home = Home(tmp_path)
-    home.project.mkdir()
-    monkeypatch.chdir(home.project)
-    return home
 
 
 def names(keys: tuple[ApiKey, ...]) -> list[str]:
@@ -474,7 +449,7 @@ def test_a_key_has_the_group_of_its_second_name_too(home):
 
 def test_a_missing_key_names_the_variables_to_set(home):
     with pytest.raises(
-        MissingKeyError, match="set GOOGLE_API_KEY or GEMINI_API_KEY in the environment or .env"
+        MissingKeyError, match=r"set GOOGLE_API_KEY or GEMINI_API_KEY in the environment or \.env"
     ):
         home.config().keys_of("google")
     with pytest.raises(MissingKeyError, match="set MY_LAB_API_KEY"):

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobapp.core.exceptions import ConfigError
+from jobapp.core.setting_readers import Place
 
 if TYPE_CHECKING:
     from yaml import MappingNode
@@ -62,11 +62,10 @@ def _read_text(path: Path, *, required: bool) -> str | None:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8; save it as UTF-8") from None
+        raise Place(str(path)).fault("is not UTF-8", "save it as UTF-8") from None
     except OSError as error:
-        raise ConfigError(
-            f"{path}: can't be read ({error.strerror}); check the path and its rights"
-        ) from error
+        wrong = f"can't be read ({error.strerror})"
+        raise Place(str(path)).fault(wrong, "check the path and its rights") from error
 
 
 def _parse(text: str, path: Path) -> Any:
@@ -78,9 +77,9 @@ def _parse(text: str, path: Path) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # only the problem and its place: str(error) shows lines of the file, which may hold a key
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or "it holds a value that YAML can't read"
-        raise ConfigError(f"{path}: {place}{problem}; correct the YAML there") from None
+        raise Place(str(path)).fault(where + problem, "correct the YAML there") from None
 
 
 def _strict_loader() -> type[Any]:

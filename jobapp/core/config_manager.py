@@ -124,7 +124,9 @@ class ConfigManager:
             own["model"] = text(model, place.at("model"))
         settings = complete(own, known)
         if provider is not None:
-            self._directory.check(own["provider"], place.at("provider"), settings.base_url if settings else None)
+            self._directory.check(
+                own["provider"], place.at("provider"), settings.base_url if settings else None
+            )
         if settings is None:
             raise _incomplete(own, place)
         return settings
@@ -181,9 +183,10 @@ class ConfigManager:
     def _named_keys(self, provider: str, names: tuple[str, ...]) -> tuple[ApiKey, ...]:
         for name in names:
             if not is_set(name, self._environment):
-                raise MissingKeyError(
-                    f"{self._sources.place_of_key(name)}: the variable {name} is not set; "
-                    "set it in the environment or .env, or take its name out"
+                raise self._sources.place_of_key(name).fault(
+                    f"the variable {name} is not set",
+                    "set it in the environment or .env, or take its name out",
+                    MissingKeyError,
                 )
         return self._resolved(provider, names)
 

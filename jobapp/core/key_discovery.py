@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jobapp.core.exceptions import ConfigError
+from jobapp.core.setting_readers import Place
 from jobapp.core.types import EMPTY, ApiKey
 from jobapp.providers import PROVIDERS
 
@@ -94,9 +94,9 @@ def secret_of(name: str, environment: Environment) -> str | None:
     else:
         secret = (environment.get(name) or "").strip(_AROUND) or None
     if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
-        raise ConfigError(
-            f"environment: {name}: holds a space or a character that no key has; "
-            "copy the key again, without what stands around it"
+        raise Place("environment", (name,)).fault(
+            "holds a space or a character that no key has",
+            "copy the key again, without what stands around it",
         )
     return secret
 

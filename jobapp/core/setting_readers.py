@@ -15,15 +15,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobapp.core.exceptions import ConfigError
+from jobapp.core.masking import MASK, mask
 from jobapp.providers import canonical_name
 
 LONGEST = 1e9
 """Seconds: thirty years; more is a slip, and more than the machine's sleep can take."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[1-9][0-9]*\])?")
-_SECRET = re.compile(
-    r"(sk|pk|gsk|xai|hf|key)[-_][A-Za-z0-9]|AIza|AQ\.|.*(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16}"
-)
+_RANDOM = re.compile(r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16,}")
+"""Letters and digits in a row, as no word has them: a key of no known shape."""
 _SHOWN_AT_MOST = 60
 
 
@@ -42,25 +42,28 @@ class Place:
         """Return the place of the *index*-th entry, counted from 0, of the list here."""
         return Place(self.source, (*self.path[:-1], f"{self.path[-1]}[{index + 1}]"))
 
-    def fault(self, wrong: str, fix: str) -> ConfigError:
+    def fault(self, wrong: str, fix: str, error: type[ConfigError] = ConfigError) -> ConfigError:
         """Return the error that says what is wrong here and what to write instead."""
-        return ConfigError(f"{self}: {wrong}; {fix}")
-
-    def __str__(self) -> str:
-        return ": ".join(filter(None, (self.source, ".".join(self.path))))
+        told = ": ".join(filter(None, (".".join(self.path), f"{wrong}; {fix}")))
+        return error(f"{self.source}: {without_keys(told)}")
 
 
 Reader = Callable[[Any, Place], Any]
 
 
+def without_keys(words: str) -> str:
+    """Return *words* with whatever may be an API key masked: people paste keys where names belong."""
+    return _RANDOM.sub(MASK, mask(words))
+
+
 def looks_like_key(value: str) -> bool:
-    """Tell whether *value* may be an API key itself, which no error may show."""
-    return _SECRET.match(value) is not None
+    """Tell whether *value* may be an API key itself, or hold one."""
+    return without_keys(value) != value
 
 
 def shown(value: Any) -> str:
-    """Return *value* as an error may show it."""
-    return "a value that looks like a key" if looks_like_key(str(value)) else repr(value)[:_SHOWN_AT_MOST]
+    """Return *value* as an error shows it."""
+    return repr(value)[:_SHOWN_AT_MOST]
 
 
 def close_to(name: str, known: Iterable[str]) -> str | None:
@@ -174,7 +177,10 @@ def zone(value: Any, place: Place) -> str:
 
 def provider_name(value: Any, place: Place) -> str:
     """Read a provider's name and return its canonical one."""
-    return canonical_name(text(value, place))
+    name = text(value, place)
+    if looks_like_key(name):
+        raise place.fault("holds what looks like a key, not a provider's name", "write a name such as openai")
+    return canonical_name(name)
 
 
 def key_name(value: Any, place: Place) -> str:
@@ -236,7 +242,7 @@ def section(settings: Mapping[str, Reader], ignored: Iterable[str] = ()) -> Read
     def read(value: Any, place: Place) -> dict[str, Any]:
         found = {name: entry for name, entry in mapping(value, place).items() if name not in ignored}
         for name in found.keys() - settings.keys():
-            raise place.at(shown_name(name)).fault("unknown setting", did_you_mean(name, settings))
+            raise place.at(name).fault("unknown setting", did_you_mean(name, settings))
         return {
             name: settings[name](entry, place.at(name)) for name, entry in found.items() if entry is not None
         }
@@ -244,21 +250,17 @@ def section(settings: Mapping[str, Reader], ignored: Iterable[str] = ()) -> Read
     return read
 
 
-def shown_name(name: str) -> str:
-    """Return a setting's name as an error may show it."""
-    return "(a name that looks like a key)" if looks_like_key(name) else name
-
-
-def table(reader: Reader, named: Callable[[str], str] = str) -> Reader:
-    """Read a mapping of the user's own names, made canonical by *named*, to what *reader* reads."""
+def table(reader: Reader, named: Reader = text) -> Reader:
+    """Read a mapping of the user's own names, which *named* reads, to what *reader* reads."""
 
     def read(value: Any, place: Place) -> dict[str, Any]:
         entries: dict[str, Any] = {}
-        for name, entry in mapping(value, place).items():
-            if named(name) in entries:
-                raise place.at(name).fault(f"is another name of {named(name)}", "write the two as one")
+        for written, entry in mapping(value, place).items():
+            name = named(written, place)
+            if name in entries:
+                raise place.at(written).fault(f"is another name of {name}", "write the two as one")
             if entry is not None:
-                entries[named(name)] = reader(entry, place.at(name))
+                entries[name] = reader(entry, place.at(written))
         return entries
 
     return read

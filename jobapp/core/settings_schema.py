@@ -27,7 +27,6 @@ from jobapp.core.setting_readers import (
     zone,
 )
 from jobapp.core.settings import Jitter, OnExhausted, RetrySettings, Strategy
-from jobapp.providers import canonical_name
 
 FALLBACK: dict[str, Reader] = {
     "provider": provider_name,
@@ -41,7 +40,6 @@ FALLBACK: dict[str, Reader] = {
 MODEL: dict[str, Reader] = {**FALLBACK, "fallback": one_or_several(section(FALLBACK))}
 
 RETRY: dict[str, Reader] = {
-    "retry": boolean,
     "max_retries": whole(0),
     "retry_delay": seconds(zero=True),
     "max_delay": seconds(zero=True),
@@ -79,7 +77,7 @@ def models(value: Any, place: Place) -> dict[str, Any]:
 ROOT: dict[str, Reader] = {
     "models": models,
     "retry": section(RETRY),
-    "providers": table(section(PROVIDER), canonical_name),
+    "providers": table(section(PROVIDER), provider_name),
     "state": section(STATE),
     "paths": section(PATHS, ignored=OLDER_PATHS),
     "rules": several(mapping),
@@ -105,11 +103,14 @@ def is_ours(tree: Any) -> bool:
     return all(close_to(str(name), known) for name in tree)
 
 
-def override(retry: RetrySettings, **changes: Any) -> RetrySettings:
-    """Return *retry* with the arguments of one call; ``None`` leaves a setting as it is.
+def override(settings: RetrySettings, /, **changes: Any) -> RetrySettings:
+    """Return *settings* with the arguments of one call; ``None`` leaves a setting as it is.
 
     Raises:
         ConfigError: An argument is unknown or breaks the rule that the setting of its name obeys.
     """
-    given = section(RETRY)(changes, Place("argument"))
-    return replace(retry, **given) if given else retry
+    given = _read_arguments(changes, Place("argument"))
+    return replace(settings, **given) if given else settings
+
+
+_read_arguments = section({**RETRY, "retry": boolean})
