@@ -6,6 +6,12 @@ SDKs are imported when a provider is first asked, never here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from jobapp.core.exceptions import ConfigError
+from jobapp.core.settings import ProviderSettings
+from jobapp.providers.base import Adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +85,39 @@ _CANONICAL = {alias: spec.name for spec in PROVIDERS.values() for alias in (spec
 def canonical_name(name: str) -> str:
     """Return the one name of a provider that has several; unknown names come back as they are."""
     return _CANONICAL.get(name.strip().lower(), name.strip())
+
+
+def open_adapter(settings: ProviderSettings) -> Adapter:
+    """Return the adapter of a provider: of several, the first whose SDK is installed.
+
+    A name that is none of the four is a server that is compatible with OpenAI, at its ``base_url``. The SDK
+    is imported with the first request.
+
+    Raises:
+        ConfigError: The provider is not known, or no SDK of it is installed.
+    """
+    known = PROVIDERS.get(settings.name)
+    if known is None and not settings.base_url:
+        raise ConfigError(
+            f"unknown provider {settings.name!r}: use {', '.join(PROVIDERS)}, or set "
+            f"providers.{settings.name}.base_url to the address of a server that is compatible with OpenAI"
+        )
+    missing = []
+    for path in known.adapters if known else (OPENAI_COMPATIBLE,):
+        module, _, name = path.partition(":")
+        adapter = getattr(import_module(module), name)
+        if is_installed(adapter.sdk):
+            opened: Adapter = adapter(settings)
+            return opened
+        missing.append(adapter.distribution)
+    raise ConfigError(
+        f"provider {settings.name!r}: no SDK of it is installed; pip install {' (or) '.join(missing)}"
+    )
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether *module* can be imported, without importing it."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package above it is missing
+        return False

@@ -1,0 +1,170 @@
+"""Anthropic's messages, on the official SDK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobapp.core.types import (
+    ApiKey,
+    ChatRequest,
+    ImagePart,
+    Message,
+    NativePart,
+    Part,
+    Reply,
+    TextPart,
+    Usage,
+)
+from jobapp.providers.images import base64_of, inline, media_type_of
+from jobapp.providers.replies import headers_of, reply_error
+from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
+from jobapp.providers.transport import open_async_client, open_client
+
+SYSTEM_ROLES = frozenset({"system", "developer"})
+ROLES = frozenset({"user", "assistant"})
+
+
+class MessageReader(StreamReader):
+    """Reads the events of a message."""
+
+    adapter: AnthropicAdapter
+    message: Any = None
+
+    def text_of(self, event: Any) -> str:
+        """Return the text of a text event; the SDK's stream builds the message meanwhile."""
+        if event.type == "text":
+            return str(event.text)
+        if event.type == "message_stop":
+            self.message = event.message
+        return ""
+
+    def reply(self) -> Reply:
+        """Return the whole text, with the SDK's final message as ``raw``."""
+        if self.message is None:
+            raise self.fail("the stream ended before the answer was complete")
+        return self.adapter._reply(self.message, self.response, self.model)  # noqa: SLF001 (its own reader)
+
+
+class AnthropicAdapter(SDKAdapter):
+    """Anthropic's messages.
+
+    Its SDK reads a bearer token and headers from the environment; they would go out with every key, so they
+    are taken out of each client. What a caller wants to send so goes into ``extra_headers``.
+    """
+
+    sdk = "anthropic"
+    distribution = "anthropic"
+    reader = MessageReader
+
+    def _open_pool(self) -> Any:
+        from anthropic import DefaultHttpxClient
+
+        return open_client(DefaultHttpxClient)
+
+    def _open_async_pool(self) -> Any:
+        from anthropic import DefaultAsyncHttpxClient
+
+        return open_async_client(DefaultAsyncHttpxClient)
+
+    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        from anthropic import Anthropic
+
+        client = Anthropic(http_client=pool, **self._client_arguments(key))
+        _forget_environment(client)
+        return Calls(client.messages.create, lambda **kw: client.messages.stream(**kw).__enter__(), client)
+
+    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
+        from anthropic import AsyncAnthropic
+
+        client = AsyncAnthropic(http_client=pool, **self._client_arguments(key))
+        _forget_environment(client)
+        return Calls(client.messages.create, lambda **kw: client.messages.stream(**kw).__aenter__(), client)
+
+    def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
+        return {
+            "api_key": key.secret,
+            "base_url": self._base_url,
+            "max_retries": 0,
+            "timeout": self._settings.timeout,
+        }
+
+    def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        arguments = {
+            "model": request.model,
+            "max_tokens": self._settings.max_tokens,
+            "messages": [
+                self._message(message, request.model)
+                for message in request.messages
+                if message.role not in SYSTEM_ROLES
+            ],
+            "timeout": timeout,
+        }
+        if system := [message for message in request.messages if message.role in SYSTEM_ROLES]:
+            arguments["system"] = self._system(system, request.model)
+        return arguments | self._options(request)
+
+    def _system(self, messages: list[Message], model: str) -> Any:
+        if len(messages) == 1 and isinstance(messages[0].content, str):
+            return messages[0].content
+        return [block for message in messages for block in self._blocks(message.content, model)]
+
+    def _message(self, message: Message, model: str) -> dict[str, Any]:
+        if message.role not in ROLES:
+            self._refuse(
+                model,
+                f"the role {message.role!r} is not known; a tool's result is a part of a user message:"
+                ' {"type": "tool_result", "tool_use_id": …, "content": …}',
+            )
+        if unknown := message.extra.keys() - {"name"}:  # a name means nothing here, and is often sent
+            self._refuse(model, f"a message has no field {', '.join(sorted(unknown))}")
+        if isinstance(message.content, str):
+            return {"role": message.role, "content": message.content}
+        return {"role": message.role, "content": self._blocks(message.content, model)}
+
+    def _blocks(self, content: str | tuple[Part, ...], model: str) -> list[dict[str, Any]]:
+        parts = (TextPart(content),) if isinstance(content, str) else content
+        return [self._block(part, model) for part in parts]
+
+    def _block(self, part: Part, model: str) -> dict[str, Any]:
+        match part:
+            case TextPart(text):
+                return {"type": "text", "text": text}
+            case NativePart(value):
+                return dict(value)
+            case ImagePart():
+                return {"type": "image", "source": self._image_source(inline(part), model)}
+
+    def _image_source(self, image: ImagePart, model: str) -> dict[str, Any]:
+        if image.data is None:
+            return {"type": "url", "url": image.url}
+        if not (media_type := media_type_of(image)):
+            self._refuse(model, "an image's bytes tell no type; give its media_type, image/png say")
+        return {"type": "base64", "media_type": media_type, "data": base64_of(image)}
+
+    def _reply(self, answer: Any, response: Any, model: str) -> Reply:
+        if not isinstance(getattr(answer, "content", None), list):
+            raise reply_error(self.provider, model, response, "the answer holds no content")
+        text = "".join(block.text for block in answer.content if block.type == "text")
+        if not text and answer.stop_reason == "refusal":
+            body = {"stop_reason": "refusal"}
+            raise reply_error(self.provider, model, response, "the answer was blocked: refusal", body)
+        return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
+
+
+def _forget_environment(client: Any) -> None:
+    """Take out ANTHROPIC_CUSTOM_HEADERS, and ANTHROPIC_AUTH_TOKEN, which older SDKs send beside a key."""
+    client.auth_token = None
+    client._custom_headers = {}  # noqa: SLF001 (there is no public switch)
+
+
+def _usage_of(usage: Any) -> Usage:
+    """Return the tokens; Anthropic counts those read from or written to its cache apart."""
+    if usage is None:
+        return Usage()
+    cached = getattr(usage, "cache_read_input_tokens", None) or 0
+    written = getattr(usage, "cache_creation_input_tokens", None) or 0
+    return Usage(
+        input_tokens=(usage.input_tokens or 0) + cached + written,
+        output_tokens=usage.output_tokens or 0,
+        cached_tokens=cached,
+    )

@@ -1,0 +1,140 @@
+"""Google's Gemini API, on google-genai."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Any
+
+from jobapp.core.types import ApiKey, ChatRequest, Reply
+from jobapp.providers.gemini import (
+    common_names,
+    contents_of,
+    is_complete,
+    system_of,
+    text_of,
+    usage_of,
+    why_blocked,
+)
+from jobapp.providers.replies import headers_of, reply_error
+from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
+from jobapp.providers.transport import open_async_client, open_client
+
+API_VERSION = "v1beta"
+"""The one that has every feature and that all majors of the SDK know; by default they differ."""
+
+
+class AnswerReader(StreamReader):
+    """Reads the answers of a stream, each with a piece."""
+
+    adapter: GoogleAdapter
+    usage: Any = None
+    last: Any = None
+    finished = False
+
+    def text_of(self, event: Any) -> str:
+        """Return the first candidate's text."""
+        self.usage = event.usage_metadata or self.usage
+        if event.candidates or why_blocked(event):
+            self.last = event
+            self.finished = self.finished or is_complete(event)
+        return text_of(event)
+
+    def reply(self) -> Reply:
+        """Return the whole text, with the last answer as ``raw``."""
+        if self.last is not None and not self.pieces and (why := why_blocked(self.last)):
+            raise self.fail(f"the answer was blocked: {why}", why)
+        if not self.finished:
+            raise self.fail("the stream ended before the answer was complete")
+        model = getattr(self.last, "model_version", None) or ""
+        raw = self.adapter.raw(self.last)
+        return Reply("".join(self.pieces), usage_of(self.usage), raw, headers_of(self.response), model)
+
+
+class GoogleAdapter(SDKAdapter):
+    """Gemini's ``generateContent``.
+
+    Options are fields of the SDK's ``GenerateContentConfig``, or a ``config`` as a whole.
+    """
+
+    sdk = "google.genai"
+    distribution = "google-genai"
+    reader = AnswerReader
+
+    def raw(self, answer: Any) -> Any:
+        """Return *answer* as callers of the SDK know it."""
+        return answer
+
+    def _open_pool(self) -> Any:
+        import httpx  # all majors of this SDK take it, some the fork too
+
+        return open_client(httpx.Client)
+
+    def _open_async_pool(self) -> Any:
+        import httpx
+
+        return open_async_client(httpx.AsyncClient)
+
+    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        import httpx
+
+        unused = httpx.AsyncClient(transport=httpx.AsyncBaseTransport())
+        client = self._client(key, httpx_client=pool, httpx_async_client=unused)
+        return Calls(client.models.generate_content, client.models.generate_content_stream, client)
+
+    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
+        import httpx
+
+        unused = httpx.Client(transport=httpx.BaseTransport())
+        client = self._client(key, httpx_client=unused, httpx_async_client=pool)
+        models = client.aio.models
+        return Calls(models.generate_content, models.generate_content_stream, client)
+
+    def _client(self, key: ApiKey, **http_clients: Any) -> Any:
+        """Make a client; each HTTP client it is not given it would make itself, certificates and all."""
+        from google import genai
+
+        logging.getLogger("google_genai._api_client").addFilter(_is_no_word_about_environment)
+        options = genai.types.HttpOptions(
+            base_url=self._base_url,
+            api_version=API_VERSION,
+            timeout=round(self._settings.timeout * 1000),  # milliseconds; each request's own is set below it
+            # for web sockets, which are not used: it trusts nobody, and costs nothing
+            async_client_args={"ssl": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)},
+            **http_clients,
+        )
+        return genai.Client(api_key=key.secret, vertexai=False, http_options=options)
+
+    def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:  # noqa: ARG002 (in HttpOptions: +0.3 ms)
+        return {
+            "model": request.model,
+            "contents": contents_of(request, self._refuse),
+            "config": self._config(request),
+        }
+
+    def _config(self, request: ChatRequest) -> Any:
+        options = common_names(self._options(request))
+        config = options.pop("config", None)
+        if system := system_of(request, self._refuse):
+            options.setdefault("system_instruction", system)
+        if config is None or isinstance(config, dict):
+            return {**(config or {}), **options} or None
+        return config.model_copy(update=options)
+
+    def _reply(self, answer: Any, response: Any, model: str) -> Reply:
+        if why := why_blocked(answer):
+            raise reply_error(self.provider, model, response, f"the answer was blocked: {why}", why)
+        if not answer.candidates:
+            raise reply_error(self.provider, model, response, "the answer holds no candidate")
+        return Reply(
+            text_of(answer),
+            usage_of(answer.usage_metadata),
+            self.raw(answer),
+            headers_of(response),
+            answer.model_version or "",
+        )
+
+
+def _is_no_word_about_environment(record: logging.LogRecord) -> bool:
+    """Tell whether a record may pass: which variable a key comes from is not the SDK's choice here."""
+    return "GOOGLE_API_KEY" not in record.getMessage()

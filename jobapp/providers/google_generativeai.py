@@ -1,0 +1,137 @@
+"""Google's Gemini API, on google-generativeai, whose support has ended: for where google-genai is missing.
+
+Its several keys, its REST transport and its errors in streams are reached through private names, which is
+safe as 0.8.6 is its last release. To drop it, delete this file and its line in ``PROVIDERS``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import warnings
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from jobapp.core.types import ApiKey, ChatRequest, Reply
+from jobapp.providers.gemini import common_names, contents_of, system_of
+from jobapp.providers.google import GoogleAdapter
+from jobapp.providers.replies import reply_error
+from jobapp.providers.sdk import Calls
+from jobapp.providers.transport import note_response
+
+THREADS = 64
+"""How many requests of event loops run at once."""
+
+ARGUMENTS = ("generation_config", "safety_settings", "tools", "tool_config")
+"""Options that are arguments of the SDK's call; all others are fields of its ``GenerationConfig``."""
+
+
+class Pool:
+    """Connections that all keys share, and threads for event loops: the SDK's own asyncio knows gRPC only."""
+
+    def __init__(self) -> None:
+        from requests.adapters import HTTPAdapter
+
+        self.connections = HTTPAdapter(pool_maxsize=100)
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jobapp-google")
+
+    def close(self) -> None:
+        """Close the connections; a request that is under way keeps its own to the end."""
+        self.threads.shutdown(wait=False)
+        self.connections.close()
+
+
+class GoogleGenerativeAIAdapter(GoogleAdapter):
+    """Gemini's ``generateContent`` over REST; a cancelled task's request runs on in its thread until it ends.
+
+    Options are fields of ``GenerationConfig``, or arguments of the SDK's ``generate_content``.
+    """
+
+    sdk = "google.generativeai"
+    distribution = "google-generativeai"
+
+    async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
+        """Ask and return the answer, in a thread."""
+        return await asyncio.wrap_future(self._in_thread()(self.send, request, key, timeout))
+
+    async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
+        """Ask and yield the answer's text as it comes, each piece read in a thread, then the whole reply."""
+        pieces, run = self.stream(request, key, timeout), self._in_thread()
+        step: Future[str | Reply | None] = run(next, pieces, None)
+        try:
+            while (piece := await asyncio.wrap_future(step)) is not None:
+                yield piece
+                step = run(next, pieces, None)
+        finally:
+            step.add_done_callback(lambda _: pieces.close())  # at once, unless a thread is reading
+
+    def _unreadable_errors(self) -> tuple[type[Exception], ...]:
+        from google.protobuf.json_format import ParseError
+
+        return (*super()._unreadable_errors(), ParseError)
+
+    def _in_thread(self) -> Callable[..., Future[Any]]:
+        threads, context = self._clients.pool().threads, contextvars.copy_context()
+        return lambda *call: threads.submit(context.run, *call)
+
+    def _open_pool(self) -> Any:
+        return Pool()
+
+    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        options = {"api_key": key.secret, "api_endpoint": self._base_url}
+        client = _sdk().client.glm.GenerativeServiceClient(client_options=options, transport="rest")
+        session = client.transport._session  # noqa: SLF001 (see above)
+        session._refresh_status_codes = ()  # noqa: SLF001 (a 401 would be sent three times)
+        session.hooks["response"].append(_note)
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, pool.connections)
+        return Calls(client.generate_content, lambda **call: self._events(client, **call), client)
+
+    def _events(self, client: Any, **call: Any) -> Any:
+        """Open a stream in which an element that is an error raises; the SDK makes an empty answer of it."""
+        events = client.stream_generate_content(**call)
+        message_class = events._response_message_cls  # noqa: SLF001 (see above)
+        model = call["request"].model
+
+        def grab() -> Any:
+            text = events._ready_objs.popleft()  # noqa: SLF001 (see above)
+            if '"error"' in text and "error" in (body := json.loads(text)):
+                raise reply_error(self.provider, model, events._response, "the stream holds an error", body)  # noqa: SLF001
+            return message_class.from_json(text, ignore_unknown_fields=True)
+
+        events._grab = grab  # noqa: SLF001 (see above)
+        return events
+
+    def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        options = common_names(self._options(request))
+        arguments = {name: options.pop(name, None) for name in ARGUMENTS}
+        arguments["generation_config"] = {**(arguments["generation_config"] or {}), **options}
+        model = _sdk().GenerativeModel(request.model, system_instruction=system_of(request, self._refuse))
+        contents = contents_of(request, self._refuse)
+        native = model._prepare_request(contents=contents, **arguments)  # noqa: SLF001 (see above)
+        return {"request": native, "retry": None, "timeout": timeout}
+
+    def raw(self, answer: Any) -> Any:
+        """Return *answer* as callers of the SDK know it."""
+        return _sdk().types.GenerateContentResponse.from_response(answer)
+
+
+def _sdk() -> Any:
+    with warnings.catch_warnings():  # the README says once that this SDK is at its end
+        warnings.simplefilter("ignore")
+        import google.generativeai as sdk
+    return sdk
+
+
+def _note(response: Any, **_: Any) -> None:
+    """Keep a response; take an error out of the array that a stream brings it in: the SDK can't read that."""
+    note_response(response)
+    if not response.ok:
+        try:
+            body = response.json()
+        except ValueError:
+            return
+        if isinstance(body, list) and len(body) == 1:
+            response._content = json.dumps(body[0]).encode()  # noqa: SLF001 (there is no other way)

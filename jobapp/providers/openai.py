@@ -1,0 +1,178 @@
+"""OpenAI, and every server that speaks its chat completions (``base_url``), on the official SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from jobapp.core.types import (
+    EMPTY,
+    ApiKey,
+    ChatRequest,
+    ImagePart,
+    Message,
+    NativePart,
+    Part,
+    Reply,
+    TextPart,
+    Usage,
+)
+from jobapp.providers import PROVIDERS
+from jobapp.providers.images import url_of
+from jobapp.providers.replies import headers_of, reply_error
+from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
+from jobapp.providers.transport import open_async_client, open_client
+
+
+class ChunkReader(StreamReader):
+    """Reads the chunks of a chat completion."""
+
+    adapter: OpenAIAdapter
+    usage: Any = None
+    last: Any = None
+    finish_reason: str | None = None
+
+    def text_of(self, event: Any) -> str:
+        """Return the text of the first choice."""
+        self.last = event
+        self.usage = getattr(event, "usage", None) or self.usage
+        choices = getattr(event, "choices", None)
+        if not choices:
+            return ""
+        choice = choices[0]
+        if choice.finish_reason:
+            self.finish_reason = choice.finish_reason
+            if self.adapter.is_failure(choice):
+                raise self.fail("the stream holds an error", event.model_dump(exclude_unset=True))
+        return _text_of(choice.delta)
+
+    def reply(self) -> Reply:
+        """Return the whole text, with the last chunk as ``raw``."""
+        text = "".join(self.pieces)
+        if self.finish_reason == "content_filter" and not text:
+            raise self.fail("the answer was blocked", {"finish_reason": "content_filter"})
+        # a server that is only compatible may tell no reason
+        if self.finish_reason is None and (not text or self.adapter.provider in PROVIDERS):
+            raise self.fail("the stream ended before the answer was complete")
+        model = getattr(self.last, "model", None) or ""
+        return Reply(text, _usage_of(self.usage), self.last, headers_of(self.response), model)
+
+
+class OpenAIAdapter(SDKAdapter):
+    """Chat completions of OpenAI, or of a server that is compatible with it.
+
+    Its SDK reads an organisation, a project and headers from the environment; they would go out with every
+    key, so they are taken out of each client. What a caller wants to send so goes into ``extra_headers``.
+    """
+
+    sdk = "openai"
+    distribution = "openai"
+    reader = ChunkReader
+    headers: ClassVar[Mapping[str, str]] = EMPTY
+    """Sent with every request."""
+
+    def is_failure(self, choice: Any) -> bool:
+        """Tell whether *choice* holds an error instead of an answer."""
+        return bool(choice.finish_reason == "error")
+
+    def _open_pool(self) -> Any:
+        from openai import DefaultHttpxClient
+
+        return open_client(DefaultHttpxClient)
+
+    def _open_async_pool(self) -> Any:
+        from openai import DefaultAsyncHttpxClient
+
+        return open_async_client(DefaultAsyncHttpxClient)
+
+    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        from openai import OpenAI
+
+        return self._calls(OpenAI(http_client=pool, **self._client_arguments(key)))
+
+    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
+        from openai import AsyncOpenAI
+
+        return self._calls(AsyncOpenAI(http_client=pool, **self._client_arguments(key)))
+
+    def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
+        return {
+            "api_key": key.secret,
+            "base_url": self._base_url,
+            "max_retries": 0,
+            "timeout": self._settings.timeout,
+        }
+
+    def _calls(self, client: Any) -> Calls:
+        client.organization = client.project = None
+        client._custom_headers = dict(self.headers)  # noqa: SLF001 (OPENAI_CUSTOM_HEADERS has no public switch)
+        create = client.chat.completions.create
+        return Calls(create, partial(create, stream=True), client)
+
+    def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        return {
+            "model": request.model,
+            "messages": [_message(message) for message in request.messages],
+            "timeout": timeout,
+            **self._options(request),
+        }
+
+    def _stream_arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        arguments = self._arguments(request, timeout)
+        # some servers that are only compatible refuse what they don't know
+        if self.provider in PROVIDERS:
+            arguments.setdefault("stream_options", {"include_usage": True})
+        return arguments
+
+    def _reply(self, answer: Any, response: Any, model: str) -> Reply:
+        choices = getattr(answer, "choices", None)
+        if not choices:
+            raise reply_error(self.provider, model, response, "the answer holds no choice")
+        choice = choices[0]
+        if self.is_failure(choice):
+            raise reply_error(self.provider, model, response, "the answer holds an error")
+        text = _text_of(choice.message)
+        if not text and choice.finish_reason == "content_filter":
+            raise reply_error(self.provider, model, response, "the answer was blocked: content_filter")
+        return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
+
+
+def _message(message: Message) -> dict[str, Any]:
+    content = message.content
+    if not isinstance(content, str):
+        return {"role": message.role, "content": [_part(part) for part in content], **message.extra}
+    return {"role": message.role, "content": content, **message.extra}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart():
+            return {"type": "image_url", "image_url": {"url": url_of(part)}}
+        case NativePart(value):
+            return dict(value)
+
+
+def _text_of(message: Any) -> str:
+    """Return the text of a message or a delta: its content (on some servers a list), else its refusal."""
+    if message is None:
+        return ""
+    content = message.content
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part.get("type") == "text")
+    return content or getattr(message, "refusal", None) or ""
+
+
+def _usage_of(usage: Any) -> Usage:
+    if usage is None:
+        return Usage()
+    prompt = getattr(usage, "prompt_tokens_details", None)
+    completion = getattr(usage, "completion_tokens_details", None)
+    return Usage(
+        input_tokens=usage.prompt_tokens or 0,
+        output_tokens=usage.completion_tokens or 0,
+        cached_tokens=getattr(prompt, "cached_tokens", None) or 0,
+        reasoning_tokens=getattr(completion, "reasoning_tokens", None) or 0,
+    )

@@ -1,0 +1,21 @@
+"""OpenRouter, on the OpenAI SDK, which it is made for (openrouter.ai/docs, quickstart, 2026-08)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from jobapp.providers.openai import OpenAIAdapter
+
+
+class OpenRouterAdapter(OpenAIAdapter):
+    """OpenRouter's chat completions: errors after work began come with status 200, in the answer."""
+
+    headers: ClassVar[Mapping[str, str]] = {
+        "X-OpenRouter-Title": "jobapp"
+    }  # what the account's activity page shows
+
+    def is_failure(self, choice: Any) -> bool:
+        """Tell whether *choice* holds an error, its own or one of the model's host."""
+        reasons = (choice.finish_reason, getattr(choice, "native_finish_reason", None))
+        return "error" in reasons or bool(getattr(choice, "error", None))

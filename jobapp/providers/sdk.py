@@ -1,0 +1,228 @@
+"""What all adapters on official SDKs share: one way to ask, to stream, to read failures and to close."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, ClassVar, NamedTuple, NoReturn
+
+from jobapp.core.error_facts import read_exception
+from jobapp.core.exceptions import InvalidRequestError, JobAppError
+from jobapp.core.settings import ProviderSettings
+from jobapp.core.types import ApiKey, ChatRequest, ErrorFacts, Reply
+from jobapp.providers import PROVIDERS
+from jobapp.providers.base import ErrorInReplyError
+from jobapp.providers.clients import ClientCache, LoopCaches
+from jobapp.providers.replies import facts_without, reply_error
+from jobapp.providers.transport import begin_request, lift_limit, take_response
+
+BAD_ARGUMENTS = (TypeError, ValueError, LookupError, AttributeError, NotImplementedError)
+"""What an SDK raises for arguments it can't send and, once an answer came, for an answer it can't read."""
+
+RESERVED = frozenset({"model", "messages", "contents", "stream", "timeout"})
+"""Arguments that a call sets itself."""
+
+
+class Calls(NamedTuple):
+    """What an adapter uses of one key's client.
+
+    Attributes:
+        create: Asks and returns the answer.
+        stream: Asks and returns the events of the answer.
+        owner: The client, which some SDKs close as soon as nobody holds it.
+    """
+
+    create: Callable[..., Any]
+    stream: Callable[..., Any]
+    owner: Any
+
+
+class StreamReader:
+    """Turns an SDK's events into pieces of text, then into the whole reply.
+
+    Attributes:
+        model: The model that was asked.
+        response: The HTTP response, once it is there.
+        pieces: The pieces so far.
+    """
+
+    def __init__(self, adapter: SDKAdapter, model: str) -> None:
+        self.adapter = adapter
+        self.model = model
+        self.response: Any = None
+        self.pieces: list[str] = []
+
+    def read(self, event: Any) -> str:
+        """Return the text that *event* adds, often none."""
+        if self.response is None:
+            self.response = take_response()
+        text = self.text_of(event)
+        if text:
+            if not self.pieces:
+                lift_limit(self.response)
+            self.pieces.append(text)
+        return text
+
+    def text_of(self, event: Any) -> str:
+        """Return the text in *event*, and keep what the reply needs of it."""
+        raise NotImplementedError
+
+    def reply(self) -> Reply:
+        """Return the whole, when the last event was read."""
+        raise NotImplementedError
+
+    def fail(self, message: str, body: Any = None) -> ErrorInReplyError:
+        """Return what is wrong with the stream, for raising."""
+        return reply_error(self.adapter.provider, self.model, self.response, message, body)
+
+
+class SDKAdapter:
+    """An adapter that finds one client per key for threads, and one per key and event loop.
+
+    A subclass makes the pools and clients, translates requests, and reads answers and events.
+
+    Args:
+        settings: Where the provider is, and how long a request may take.
+    """
+
+    sdk: ClassVar[str]
+    """The module that must be there."""
+    distribution: ClassVar[str]
+    """What to install to have it."""
+    reader: ClassVar[type[StreamReader]]
+    """What reads its streams."""
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.provider = settings.name
+        self._settings = settings
+        self._base_url = (settings.base_url or PROVIDERS[settings.name].base_url).rstrip("/")
+        self._clients = ClientCache(self._open_pool, self._open_client)
+        self._async_clients = LoopCaches(self._open_async_pool, self._open_async_client)
+
+    def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
+        """Ask and return the answer."""
+        arguments = self._arguments(request, timeout)
+        response = None
+        begin_request(timeout)
+        try:
+            answer = self._clients.get(key).create(**arguments)
+            response = take_response()
+            return self._reply(answer, response, request.model)
+        except Exception as error:
+            self._raise_unreadable(error, response, request.model)
+            raise
+
+    async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
+        """Ask and return the answer, in the running event loop."""
+        arguments = self._arguments(request, timeout)
+        response = None
+        begin_request(timeout)
+        try:
+            answer = await self._async_clients.get(key).create(**arguments)
+            response = take_response()
+            return self._reply(answer, response, request.model)
+        except Exception as error:
+            self._raise_unreadable(error, response, request.model)
+            raise
+
+    def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[str | Reply]:
+        """Ask and yield the answer's text as it comes, then the whole reply."""
+        arguments = self._stream_arguments(request, timeout)
+        reader = self.reader(self, request.model)
+        begin_request(timeout)
+        try:
+            for event in self._clients.get(key).stream(**arguments):
+                if piece := reader.read(event):
+                    yield piece
+            yield reader.reply()
+        except Exception as error:
+            self._raise_unreadable(error, reader.response, request.model)
+            raise
+        finally:
+            if response := reader.response or take_response():
+                response.close()
+
+    async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
+        """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
+        arguments = self._stream_arguments(request, timeout)
+        reader = self.reader(self, request.model)
+        begin_request(timeout)
+        try:
+            async for event in await self._async_clients.get(key).stream(**arguments):
+                if piece := reader.read(event):
+                    yield piece
+            yield reader.reply()
+        except Exception as error:
+            self._raise_unreadable(error, reader.response, request.model)
+            raise
+        finally:
+            if response := reader.response or take_response():
+                await response.aclose()
+
+    def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
+        """Return what *error* tells, without the text of *key*; ``None`` for arguments that can't be sent."""
+        if isinstance(error, ErrorInReplyError):
+            facts = error.facts
+        elif isinstance(error, (*BAD_ARGUMENTS, JobAppError)):
+            return None
+        else:
+            facts = read_exception(error, self.provider, model)
+        return facts_without(facts, key.secret) if key else facts
+
+    def close(self) -> None:
+        """Close the synchronous clients; a later call opens new ones."""
+        if pool := self._clients.empty():
+            pool.close()
+
+    async def aclose(self) -> None:
+        """Close the clients of the running event loop, and the synchronous ones."""
+        if pool := self._async_clients.empty():
+            await pool.aclose()
+        self.close()
+
+    def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        """Return *request* as the SDK's arguments."""
+        raise NotImplementedError
+
+    def _stream_arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        """Return *request* as the SDK's arguments for a stream."""
+        return self._arguments(request, timeout)
+
+    def _reply(self, answer: Any, response: Any, model: str) -> Reply:
+        """Return the SDK's answer as a reply, or raise the error it holds."""
+        raise NotImplementedError
+
+    def _open_pool(self) -> Any:
+        raise NotImplementedError
+
+    def _open_async_pool(self) -> Any:
+        raise NotImplementedError
+
+    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        raise NotImplementedError
+
+    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
+        raise NotImplementedError
+
+    def _options(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the provider's own arguments of *request*, a copy."""
+        if not RESERVED.isdisjoint(request.options):
+            names = ", ".join(sorted(RESERVED.intersection(request.options)))
+            hint = f"; set deadline=… or providers.{self.provider}.timeout" if "timeout" in names else ""
+            self._refuse(request.model, f"{names}: every call sets this itself{hint}")
+        return dict(request.options)
+
+    def _unreadable_errors(self) -> tuple[type[Exception], ...]:
+        """Return what the SDK raises for an answer it can't read."""
+        return BAD_ARGUMENTS
+
+    def _refuse(self, model: str, why: str) -> NoReturn:
+        """Say before sending what the provider can't do."""
+        raise InvalidRequestError(f"{self.provider}: {why}", provider=self.provider, model=model)
+
+    def _raise_unreadable(self, error: Exception, response: Any, model: str) -> None:
+        """Raise what *error* is where it is no error of the provider's but an answer that can't be read."""
+        if not isinstance(error, self._unreadable_errors()):
+            return
+        if (response := response or take_response()) is not None:
+            message = f"the answer can't be read: {type(error).__name__}: {error}"
+            raise reply_error(self.provider, model, response, message) from error
