@@ -36,6 +36,8 @@ class Fault(StrEnum):
     """A proxy in front of the provider answers with an HTML page."""
     UNKNOWN_MODEL = "unknown_model"
     """There is no such model."""
+    TOO_LARGE = "too_large"
+    """One request has more tokens than a window; waiting does not help."""
     BAD_REQUEST = "bad_request"
     """The request itself is at fault."""
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from jobapp.testing.exchange import Request
+from jobapp.testing.replies import Reply
 from jobapp.testing.server import LoopbackServer
 
 
@@ -26,6 +27,12 @@ class Held:
     def covers(self, request: Request) -> bool:
         """Return whether *request* is one of them."""
         return self.provider in (None, request.provider) and self.key in (None, request.key)
+
+    def place(self, reply: Reply) -> int:
+        """Return before which part of *reply* they are held."""
+        if self.after is None or not reply.lead:
+            return 0
+        return min(reply.lead + self.after, len(reply.parts))
 
 
 class Hold:

@@ -18,6 +18,7 @@ from jobapp.testing.exchange import Response
 HEAD_END = b"\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 FRAMING = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection"})
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
 
 
@@ -86,7 +87,7 @@ def dump(value: Any) -> bytes:
     """Return *value* as the bytes that are sent: JSON, but for text and bytes, which stay as they are."""
     if isinstance(value, bytes):
         return value
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    return (value if isinstance(value, str) else _to_json(value)).encode()
 
 
 def whole(response: Response) -> bytes:
@@ -117,8 +118,10 @@ def head(response: Response, kind: str, framing: str) -> bytes:
 
 
 def guess_type(body: bytes) -> str:
-    """Return the content type of a body that is text: JSON, HTML or plain."""
+    """Return the content type of a body that is text: JSON, events, HTML or plain."""
     start = body.lstrip()[:1]
     if start in (b"{", b"["):
         return "application/json"
+    if body.startswith((b"data:", b"event:", b":")):
+        return "text/event-stream"
     return "text/html" if start == b"<" else "text/plain"

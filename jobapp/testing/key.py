@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from jobapp.testing.exchange import Request, Response
 from jobapp.testing.faults import Fault, Refusal, Trouble
-from jobapp.testing.quota import Quota, Room
+from jobapp.testing.meters import Room
+from jobapp.testing.quota import Quota
+from jobapp.testing.wire import tokens
 
 ScriptItem = Response | Fault | Trouble | str
 """One step of a script: a response as it is, a fault, or the text of a normal answer."""
 
-Reaction = Response | Trouble | Refusal | Room | str | None
-"""What a request meets; ``None`` and a room are a normal answer, a string is its text."""
+Reaction = Response | Trouble | Refusal | str | Mapping[str, Room]
+"""What a request meets; text and what is left of the limits mean a normal answer."""
+
+SHUT_OUT = frozenset({Fault.BAD_KEY, Fault.SUSPENDED, Fault.REGION})
+"""Faults that strike requests that cost no quota too."""
 
 
 class Troubles:
-    """Faults that wait for a request, each for a number of times or for ever; the first that fits strikes."""
+    """Faults that wait for requests, each for a number of times or for ever; the first that fits strikes."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Trouble, int | None]] = []
+        self._waiting: tuple[tuple[Trouble, int | None], ...] = ()
 
     def add(self, trouble: Trouble, times: int | None) -> None:
         """Let *trouble* strike *times* requests, ``None`` for every one."""
-        self._waiting = [*self._waiting, (trouble, times)]
+        if times is None or times > 0:
+            self._waiting = (*self._waiting, (trouble, times))
 
     def clear(self) -> None:
         """Let nothing strike any more."""
-        self._waiting = []
+        self._waiting = ()
 
     def next(self, model: str) -> Trouble | None:
         """Return what strikes a request to *model*, and count it."""
         for index, (trouble, times) in enumerate(self._waiting):
             if trouble.model in (None, model):
                 if times is not None:
-                    rest = [(trouble, times - 1)] if times > 1 else []
-                    self._waiting = [*self._waiting[:index], *rest, *self._waiting[index + 1 :]]
+                    left = ((trouble, times - 1),) if times > 1 else ()
+                    self._waiting = (*self._waiting[:index], *left, *self._waiting[index + 1 :])
                 return trouble
         return None
 
@@ -46,22 +52,21 @@ class Troubles:
         return next((trouble for trouble in lasting if trouble.fault in faults), None)
 
 
-SHUT_OUT = frozenset({Fault.BAD_KEY, Fault.SUSPENDED, Fault.REGION})
-"""Faults that strike requests without a model too."""
-
-
 class SimulatedKey:
     """A key; made by :meth:`Simulator.add_key`.
 
     Attributes:
         provider: Whose key it is.
-        name: The environment variable that holds it, as :meth:`Simulator.environ` has it.
+        name: The environment variable that holds it, as :meth:`Simulator.environ` has it; ``""`` for a key
+            that was never added.
         secret: The key itself.
         quota: What it may ask.
         slow: Seconds before each answer, by the simulator's clock.
         closed_models: Models it may not ask.
         asked: Requests by model, refused ones among them.
         refused: Requests by model that were not answered as they should be.
+        at_once: Requests being served now.
+        most_at_once: The most that were ever served at once.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class SimulatedKey:
         self.quota, self.slow, self.closed_models = quota, slow, closed_models
         self.asked: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.at_once = self.most_at_once = 0
         self._troubles = Troubles()
         self._script: deque[ScriptItem] = deque()
 
@@ -104,29 +110,38 @@ class SimulatedKey:
         self._script.clear()
 
     def script(self, items: Iterable[ScriptItem]) -> None:
-        """Answer the next requests with *items*, one each, then as usual again."""
+        """Answer the next requests with *items*, one each, then as usual again.
+
+        An item is a :class:`Response` that is sent as it is, a :class:`Fault` or :class:`Trouble`, or the
+        text of a normal answer.
+        """
         self._script.extend(items)
 
     def reset_counts(self) -> None:
         """Start counting from 0; what was used of the quota stays used."""
         self.asked, self.refused = Counter(), Counter()
+        self.most_at_once = self.at_once
 
-    def check(self) -> Trouble | None:
-        """Return why the key can't even list models; nothing is used up or counted."""
+    def shut_out(self) -> Trouble | None:
+        """Return why it may not even list models; nothing is counted or used up."""
         return self._troubles.lasting(SHUT_OUT)
 
     def react(self, request: Request) -> Reaction:
         """Decide what a request meets: the script, then faults, closed models, the quota."""
         if self._script:
-            item = self._script.popleft()
-            return as_trouble(item) if isinstance(item, Fault) else item
+            return as_reaction(self._script.popleft())
         if trouble := self._troubles.next(request.model):
             return trouble
         if request.model in self.closed_models:
             return Trouble(Fault.NO_ACCESS)
-        return self.quota.take(self.provider, request.model, request.at)
+        return self.quota.take(self.provider, request.model, request.at, tokens(request.prompt))
 
 
 def as_trouble(fault: Fault | Trouble) -> Trouble:
     """Return a fault with its usual particulars."""
     return fault if isinstance(fault, Trouble) else Trouble(Fault(fault))
+
+
+def as_reaction(item: ScriptItem) -> Reaction:
+    """Return what a step of a script lets a request meet."""
+    return Trouble(item) if isinstance(item, Fault) else item

@@ -1,142 +1,16 @@
-"""How many requests a key has: windows and days, judged by the instant that is handed in."""
+"""What a key may ask: windows and days of one key, or of several that share them."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from typing import Protocol
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from jobapp.core.types import FREE_MODELS
-from jobapp.providers import PROVIDERS
 from jobapp.testing.faults import Fault, Refusal
+from jobapp.testing.meters import FixedWindow, Meter, Room, SlidingWindow, new_day
 
-DAY = timedelta(days=1)
-PAST = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What is left of a limit.
-
-    Attributes:
-        limit: Requests per window.
-        remaining: Requests that would pass now.
-        full_at: Aware UTC from which all of the limit is there again.
-    """
-
-    limit: int
-    remaining: int
-    full_at: datetime
-
-
-class Meter(Protocol):
-    """One limit and what was used of it."""
-
-    def free_at(self, now: datetime) -> datetime | None:
-        """Return the instant from which a request passes, ``None`` where one passes now."""
-        ...
-
-    def take(self, now: datetime) -> None:
-        """Count a request."""
-        ...
-
-    def room(self, now: datetime) -> Room:
-        """Return what is left."""
-        ...
-
-
-class FixedWindow:
-    """A window that opens with its first request and lasts *length*; then all of the limit is back."""
-
-    def __init__(self, limit: int, length: timedelta) -> None:
-        self._limit, self._length = limit, length
-        self._ends, self._used = PAST, 0
-
-    def free_at(self, now: datetime) -> datetime | None:
-        """Return the window's end where it is full."""
-        return self._ends if now < self._ends and self._used >= self._limit else None
-
-    def take(self, now: datetime) -> None:
-        """Count a request, in a new window where the last one is over."""
-        if now >= self._ends:
-            self._ends, self._used = self._next_end(now), 0
-        self._used += 1
-
-    def room(self, now: datetime) -> Room:
-        """Return what is left until the window ends."""
-        if now >= self._ends:
-            return Room(self._limit, self._limit, now)
-        return Room(self._limit, max(0, self._limit - self._used), self._ends)
-
-    def _next_end(self, now: datetime) -> datetime:
-        return now + self._length
-
-
-class CalendarDay(FixedWindow):
-    """A limit that returns at midnight in *zone*."""
-
-    def __init__(self, limit: int, zone: ZoneInfo) -> None:
-        super().__init__(limit, DAY)
-        self._zone = zone
-
-    def _next_end(self, now: datetime) -> datetime:
-        return next_midnight(now, self._zone)
-
-
-class SlidingWindow:
-    """At most *limit* requests in any span of *length*."""
-
-    def __init__(self, limit: int, length: timedelta) -> None:
-        self._limit, self._length = limit, length
-        self._ends: deque[datetime] = deque(maxlen=limit)
-
-    def free_at(self, now: datetime) -> datetime | None:
-        """Return when the oldest request that counts leaves the span."""
-        self._forget(now)
-        return self._ends[0] if len(self._ends) >= self._limit else None
-
-    def take(self, now: datetime) -> None:
-        """Count a request."""
-        self._ends.append(now + self._length)
-
-    def room(self, now: datetime) -> Room:
-        """Return what is left, and when the last request leaves the span."""
-        self._forget(now)
-        return Room(self._limit, self._limit - len(self._ends), self._ends[-1] if self._ends else now)
-
-    def _forget(self, now: datetime) -> None:
-        while self._ends and self._ends[0] <= now:
-            self._ends.popleft()
-
-
-class RollingDay:
-    """A limit that returns slot by slot: one each ``86400 / limit`` seconds."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._slot = limit, DAY / limit
-        self._full_at = PAST
-
-    def free_at(self, now: datetime) -> datetime | None:
-        """Return when the next slot is back, where none is left."""
-        free = self._full_at - (self._limit - 1) * self._slot
-        return free if free > now else None
-
-    def take(self, now: datetime) -> None:
-        """Count a request."""
-        self._full_at = max(self._full_at, now) + self._slot
-
-    def room(self, now: datetime) -> Room:
-        """Return the slots that are left, and when all are back."""
-        used = -(-max(self._full_at - now, timedelta()) // self._slot)
-        return Room(self._limit, max(0, self._limit - used), max(self._full_at, now))
-
-
-def next_midnight(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the next midnight in *zone* as aware UTC."""
-    tomorrow = now.astimezone(zone).date() + DAY
-    return datetime.combine(tomorrow, time(), zone).astimezone(UTC)
+Rooms = Mapping[str, Room]
+"""What is left, of ``requests`` and ``tokens``, where there is a limit."""
 
 
 class Quota:
@@ -150,9 +24,13 @@ class Quota:
         window: Seconds of the window.
         per_day: Requests per day of the provider; ``None`` for no limit. OpenAI's day rolls, the others
             end at the provider's midnight.
-        sliding: The window slides; else (the default) it opens with its first request.
+        tokens: Tokens of prompts per window; a token is a word.
+        sliding: The window of requests slides; else (the default) it opens with its first request.
         per_model: ``False`` makes one pool of all models.
         count_refused: A refused request uses up quota too, as is reported of Gemini.
+
+    Raises:
+        ValueError: A limit is below 1, or the window not above 0.
     """
 
     def __init__(
@@ -161,92 +39,96 @@ class Quota:
         *,
         window: float = 60.0,
         per_day: int | None = None,
+        tokens: int | None = None,
         sliding: bool = False,
         per_model: bool = True,
         count_refused: bool = False,
     ) -> None:
-        self.limit, self.window, self.per_day = limit, timedelta(seconds=window), per_day
-        self._window = SlidingWindow if sliding else FixedWindow
-        self._per_model, self._count_refused = per_model, count_refused
-        self._meters: dict[str, Meter] = {}
+        if window <= 0 or any(number is not None and number < 1 for number in (limit, per_day, tokens)):
+            raise ValueError("A limit is a whole number from 1 up, and a window lasts more than 0 seconds.")
+        self.limit, self.per_day, self.tokens = limit, per_day, tokens
+        self.window = timedelta(seconds=window)
+        self._sliding, self._per_model, self._count_refused = sliding, per_model, count_refused
+        self._days: dict[str, Meter] = {}
+        self._windows: dict[str, Meter] = {}
+        self._token_windows: dict[str, FixedWindow] = {}
 
-    def take(self, provider: str, model: str, now: datetime) -> Room | Refusal | None:
-        """Count a request.
-
-        Returns:
-            What is left of the window (of the day, where there is no window), ``None`` without any limit,
-            or the refusal.
-        """
-        day = self._day(provider, model)
-        window = self._minute(provider, model)
-        refusal = _refusal(Fault.SPENT_DAY, day, now) or _refusal(Fault.BUSY_MINUTE, window, now)
+    def take(self, provider: str, model: str, now: datetime, tokens: int = 1) -> Refusal | Rooms:
+        """Count a request of *tokens*, and return what is left, or the refusal."""
+        day, window, token_window = self._meters(provider, model)
+        refusal = self._refusal(day, window, token_window, now, tokens)
         if refusal is None or self._count_refused:
             for meter in (day, window):
                 if meter is not None:
                     meter.take(now)
-        tightest = window or day
-        return refusal or (None if tightest is None else tightest.room(now))
+            if token_window is not None:
+                token_window.take(now, tokens)
+        if refusal is not None:
+            return refusal
+        told = {"requests": window or day, "tokens": token_window}
+        return {name: meter.room(now) for name, meter in told.items() if meter is not None}
+
+    def day_room(self, provider: str, model: str, now: datetime) -> Room | None:
+        """Return what is left of the day, ``None`` without a limit."""
+        day = self._day(provider, model)
+        return None if day is None else day.room(now)
 
     def refill(self) -> None:
         """Forget everything that was used."""
-        self._meters.clear()
+        for meters in (self._days, self._windows, self._token_windows):
+            meters.clear()
 
-    def _minute(self, provider: str, model: str) -> Meter | None:
-        if self.limit is None:
-            return None
-        name = f"minute {self._pool(minute_pool(provider, model))}"
-        meter = self._meters.get(name)
-        if meter is None:
-            meter = self._meters[name] = self._window(self.limit, self.window)
-        return meter
+    def _meters(self, provider: str, model: str) -> tuple[Meter | None, Meter | None, FixedWindow | None]:
+        pool = self._pool(window_pool(provider, model))
+        window = tokens = None
+        if self.limit is not None and (window := self._windows.get(pool)) is None:
+            kind = SlidingWindow if self._sliding else FixedWindow
+            window = self._windows[pool] = kind(self.limit, self.window)
+        if self.tokens is not None and (tokens := self._token_windows.get(pool)) is None:
+            tokens = self._token_windows[pool] = FixedWindow(self.tokens, self.window)
+        return self._day(provider, model), window, tokens
 
     def _day(self, provider: str, model: str) -> Meter | None:
         if self.per_day is None:
             return None
-        name = f"day {self._pool(day_pool(provider, model))}"
-        meter = self._meters.get(name)
-        if meter is None:
-            meter = self._meters[name] = new_day(provider, self.per_day)
-        return meter
+        pool = self._pool(day_pool(provider, model))
+        if pool not in self._days:
+            self._days[pool] = new_day(provider, self.per_day)
+        return self._days[pool]
 
     def _pool(self, name: str) -> str:
         return name if self._per_model else ""
 
-
-def _refusal(fault: Fault, meter: Meter | None, now: datetime) -> Refusal | None:
-    free_at = None if meter is None else meter.free_at(now)
-    if meter is None or free_at is None:
+    def _refusal(
+        self,
+        day: Meter | None,
+        window: Meter | None,
+        token_window: FixedWindow | None,
+        now: datetime,
+        tokens: int,
+    ) -> Refusal | None:
+        if day is not None and (free_at := day.free_at(now)):
+            return Refusal(Fault.SPENT_DAY, now, free_at, self.per_day or 0)
+        if window is not None and (free_at := window.free_at(now)):
+            return Refusal(Fault.BUSY_MINUTE, now, free_at, self.limit or 0)
+        if self.tokens is not None and tokens > self.tokens:
+            return Refusal(Fault.TOO_LARGE, now, None, self.tokens, detail=str(tokens))
+        if token_window is not None and (free_at := token_window.free_at(now, tokens)):
+            return Refusal(Fault.BUSY_TOKENS, now, free_at, self.tokens or 0)
         return None
-    return Refusal(fault, now, free_at, meter.room(now).limit)
 
 
-def minute_pool(provider: str, model: str) -> str:
+def window_pool(provider: str, model: str) -> str:
     """Return the name of what shares one window."""
-    return FREE_MODELS if provider == "openrouter" and model.endswith(":free") else model
+    return FREE_MODELS if _is_free(provider, model) else model
 
 
 def day_pool(provider: str, model: str) -> str:
     """Return the name of what shares one day; ``""`` is the whole key."""
-    if provider == "openrouter" and model.endswith(":free"):
+    if _is_free(provider, model):
         return FREE_MODELS
     return "" if provider in ("anthropic", "openrouter") else model
 
 
-def new_day(provider: str, limit: int) -> Meter:
-    """Return an unused day as *provider* counts it."""
-    if provider == "openai":
-        return RollingDay(limit)
-    return CalendarDay(limit, ZoneInfo(PROVIDERS[provider].reset_timezone))
-
-
-def day_end(provider: str, limit: int, now: datetime) -> datetime:
-    """Return when a request passes again on a day that was spent in one go."""
-    if provider == "openai":
-        return now + DAY / limit
-    return next_midnight(now, ZoneInfo(PROVIDERS[provider].reset_timezone))
-
-
-def month_end(now: datetime) -> datetime:
-    """Return the start of the next month, UTC."""
-    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (first + 31 * DAY).replace(day=1)
+def _is_free(provider: str, model: str) -> bool:
+    return provider == "openrouter" and model.endswith(":free")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from http import HTTPStatus
 
 from jobapp.testing.exchange import Request, Response
 from jobapp.testing.faults import Fault, Refusal, Trouble
 from jobapp.testing.http1 import LAST_CHUNK, chunk, stream_head, whole
 from jobapp.testing.key import Reaction
-from jobapp.testing.quota import Room, day_end, month_end
+from jobapp.testing.meters import Room, day_end, month_end
 from jobapp.testing.wire import HTML_PAGE, Wire
 
-OK = 200
 PIECE = re.compile(r"\s*\S+\s*|\s+")
 
 
@@ -24,7 +24,7 @@ class Reply:
 
     Attributes:
         parts: What is written, one after the other.
-        lead: How many parts come before the first piece of text.
+        lead: How many parts of a stream come before the first piece of text; 0 where it is no stream.
         close: Close the connection afterwards.
         hang: Never send anything.
         answered: Whether this is a whole answer without an error.
@@ -50,7 +50,7 @@ class Replier:
         wire: The provider's protocol.
         request: What was asked.
         request_id: The id the provider gives it.
-        hints: Whether anything tells limits and how long to wait.
+        hints: Whether anything tells how much is left and how long to wait.
     """
 
     wire: Wire
@@ -62,15 +62,15 @@ class Replier:
         """Return the reply to what the request met; *text* is the normal answer."""
         match reaction:
             case Response():
-                return self._send(reaction, answered=reaction.status == OK and not reaction.cut)
+                return self._send(reaction, answered=reaction.status == HTTPStatus.OK and not reaction.cut)
             case Refusal():
-                return self._send(self.wire.refuse(self.request, reaction, hints=self.hints))
+                return self._send(self._refuse(reaction))
             case Trouble():
                 return self._strike(reaction, text)
             case str():
-                return self._send(self._answer(reaction), answered=True)
+                return self._send(self._answer(reaction, {}), answered=True)
             case _:
-                return self._send(self._with_room(self._answer(text), reaction), answered=True)
+                return self._send(self._answer(text, reaction), answered=True)
 
     def _send(self, response: Response, *, answered: bool = False) -> Reply:
         if response.events is None:
@@ -81,20 +81,25 @@ class Replier:
             parts.append(LAST_CHUNK)
         return Reply(parts, 1 + response.lead, close=response.cut, answered=answered)
 
-    def _answer(self, text: str) -> Response:
-        whole_answer = self.wire.answer(self.request, text, self.request_id)
+    def _answer(self, text: str, rooms: Mapping[str, Room]) -> Response:
+        headers = {**self.wire.id_headers(self.request_id), **self._room_headers(rooms)}
         if not self.request.stream:
-            return whole_answer
+            return Response(headers=headers, body=self.wire.answer(self.request, text, self.request_id))
         stream = self.wire.stream(self.request, pieces_of(text), self.request_id)
         events = [*stream.lead_in, *stream.pieces, *stream.lead_out]
-        return Response(headers=whole_answer.headers, events=events, lead=len(stream.lead_in))
+        return Response(headers=headers, events=events, lead=len(stream.lead_in))
 
-    def _with_room(self, response: Response, room: Room | None) -> Response:
-        if room is None or not self.hints:
-            return response
-        return replace(
-            response, headers={**response.headers, **self.wire.room_headers(room, self.request.at)}
-        )
+    def _room_headers(self, rooms: Mapping[str, Room]) -> Mapping[str, str]:
+        headers: dict[str, str] = {}
+        if self.hints:
+            for meter, room in rooms.items():
+                headers.update(self.wire.room_headers(meter, room, self.request.at))
+        return headers
+
+    def _refuse(self, refusal: Refusal) -> Response:
+        if refusal.fault is Fault.BAD_GATEWAY:
+            return Response(HTTPStatus.BAD_GATEWAY, {"content-type": "text/html"}, HTML_PAGE)
+        return self.wire.refuse(self.request, self._hinted(refusal), self.request_id)
 
     def _strike(self, trouble: Trouble, text: str) -> Reply:
         match trouble.fault:
@@ -109,34 +114,30 @@ class Replier:
             case Fault.ERROR_IN_200 | Fault.ERROR_IN_CHOICE:
                 return self._send(self._error_in_200(trouble, text))
             case _:
-                return self._send(self.wire.refuse(self.request, self._refusal(trouble), hints=self.hints))
+                return self._send(self._refuse(self._refusal(trouble)))
 
     def _cut_short(self, after: int, text: str) -> Response:
-        return (
-            replace(self._answer(text), cut=True)
-            if not self.request.stream
-            else self._broken(after, text, [])
-        )
+        return self._first(after, text) if self.request.stream else replace(self._answer(text, {}), cut=True)
 
     def _garbage(self) -> Response:
-        headers = {"content-type": "application/json"}
-        if not self.request.stream:
-            return Response(OK, headers, HTML_PAGE)
-        return Response(events=[f"data: {HTML_PAGE}\n\n".replace("\r\n", "")])
+        if self.request.stream:
+            return Response(events=[f"data: {HTML_PAGE}\n\n"])
+        return Response(headers={"content-type": "application/json"}, body=HTML_PAGE)
 
     def _error_in_200(self, trouble: Trouble, text: str) -> Response:
-        refusal = self._refusal(replace(trouble, fault=trouble.says))
+        refusal = self._hinted(self._refusal(replace(trouble, fault=trouble.says)))
         in_choice = trouble.fault is Fault.ERROR_IN_CHOICE
+        error = self.wire.error_in_200(self.request, refusal, in_choice=in_choice)
         if not self.request.stream:
-            return Response(body=self.wire.error_body(self.request, refusal, in_choice=in_choice))
-        event = self.wire.error_event(self.request, refusal, in_choice=in_choice)
-        return replace(self._broken(trouble.after, text, [event]), cut=False)
+            return Response(body=error)
+        before = self._first(trouble.after, text)
+        return replace(before, events=[*(before.events or ()), error], cut=False)
 
-    def _broken(self, after: int, text: str, then: Sequence[object]) -> Response:
-        """Return a stream of *after* pieces; one without any piece has no lead-in either."""
+    def _first(self, after: int, text: str) -> Response:
+        """Return a stream that breaks after *after* pieces; without any piece it has no lead-in either."""
         stream = self.wire.stream(self.request, pieces_of(text), self.request_id)
-        events = [*stream.lead_in, *stream.pieces[:after]] if after else []
-        return Response(events=[*events, *then], cut=True, lead=len(stream.lead_in) if after else 0)
+        lead_in = stream.lead_in if after else ()
+        return Response(events=[*lead_in, *stream.pieces[:after]], cut=True, lead=len(lead_in))
 
     def _refusal(self, trouble: Trouble) -> Refusal:
         now = self.request.at
@@ -148,5 +149,8 @@ class Replier:
             case Fault.SPENT_MONTH:
                 free_at = month_end(now)
             case _:
-                return Refusal(trouble.fault, now)
+                return Refusal(trouble.fault, now, limit=0)
         return Refusal(trouble.fault, now, free_at, trouble.limit)
+
+    def _hinted(self, refusal: Refusal) -> Refusal:
+        return refusal if self.hints else replace(refusal, free_at=None)

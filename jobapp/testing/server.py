@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from jobapp.core.types import EMPTY
@@ -16,6 +17,10 @@ BACKLOG = 2048
 Pause = Callable[[], Awaitable[None]]
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
     """What to write, and where to wait.
@@ -24,13 +29,13 @@ class Sending:
         parts: Written one after the other.
         close: Close the connection afterwards.
         pauses: What is awaited before the part of that index.
-        done: Called when all is written or the client has gone.
+        done: Called when all is written, or the client has gone before.
     """
 
     parts: Sequence[bytes]
     close: bool = False
     pauses: Mapping[int, Sequence[Pause]] = EMPTY
-    done: Callable[[], None] = field(default=lambda: None)
+    done: Callable[[], None] = _nothing
 
 
 Application = Callable[[Call], Sending]
@@ -71,14 +76,12 @@ class Connection(asyncio.Protocol):
         while self._task is None and not self._transport.is_closing() and (call := self._reader.next()):
             sending = self._application(call)
             if sending.pauses:
-                self._task = asyncio.get_running_loop().create_task(
-                    self._send_slowly(sending, call.keep_alive)
-                )
+                self._task = self._server.loop.create_task(self._send_slowly(sending, call))
             else:
                 self._transport.write(b"".join(sending.parts))
-                self._finish(sending, call.keep_alive)
+                self._finish(sending, call)
 
-    async def _send_slowly(self, sending: Sending, keep_alive: bool) -> None:
+    async def _send_slowly(self, sending: Sending, call: Call) -> None:
         try:
             for index, part in enumerate([*sending.parts, b""]):
                 for pause in sending.pauses.get(index, ()):
@@ -88,11 +91,11 @@ class Connection(asyncio.Protocol):
             sending.done()
             raise
         self._task = None
-        self._finish(sending, keep_alive)
+        self._finish(sending, call)
         self._serve()
 
-    def _finish(self, sending: Sending, keep_alive: bool) -> None:
-        if sending.close or not keep_alive:
+    def _finish(self, sending: Sending, call: Call) -> None:
+        if sending.close or not call.keep_alive:
             self._transport.close()
         sending.done()
 
@@ -105,31 +108,39 @@ class LoopbackServer:
 
     Attributes:
         connections: The open ones.
-        port: Where it listens.
+        port: Where it listens; 0 until it is started.
+        loop: The event loop of its thread.
     """
+
+    loop: asyncio.AbstractEventLoop
 
     def __init__(self, application: Application) -> None:
         self.connections: set[Connection] = set()
         self.port = 0
-        self.loop = asyncio.new_event_loop()
         self._application = application
-        self._started = threading.Event()
         self._changed = threading.Condition()
         self._watchers = 0
-        self._thread = threading.Thread(target=self._run, name="llm-simulator", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen; returns when requests can come."""
+        """Listen; requests may come when this returns."""
+        listening = socket.create_server((HOST, 0), backlog=BACKLOG)
+        self.port = listening.getsockname()[1]
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._run, args=(listening,), name="llm-simulator", daemon=True
+        )
         self._thread.start()
-        self._started.wait()
 
     def stop(self) -> None:
-        """Drop every connection and end the thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
+        """Drop every connection and end the thread; a server that does not run is left alone."""
+        if self._thread is not None:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join()
+            self._thread = None
 
     def changed(self) -> None:
-        """Wake those who wait for something to happen; free of charge where nobody does."""
+        """Wake those who wait for something to happen; costs nothing where nobody does."""
         if self._watchers:
             with self._changed:
                 self._changed.notify_all()
@@ -143,26 +154,23 @@ class LoopbackServer:
             finally:
                 self._watchers -= 1
 
-    def _run(self) -> None:
+    def _run(self, listening: socket.socket) -> None:
         asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(self._listen())
-        self.port = server.sockets[0].getsockname()[1]
-        self._started.set()
+        server = self.loop.run_until_complete(
+            self.loop.create_server(
+                lambda: Connection(self._application, self), sock=listening, backlog=BACKLOG
+            )
+        )
         self.loop.run_forever()
         server.close()
-        for connection in list(self.connections):
-            connection.close()
-        self.loop.run_until_complete(self._cancel_all())
+        self.loop.run_until_complete(self._drop_all())
         self.loop.close()
 
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._application, self), HOST, 0, backlog=BACKLOG
-        )
-
-    async def _cancel_all(self) -> None:
-        await asyncio.sleep(0)
+    async def _drop_all(self) -> None:
+        for connection in list(self.connections):
+            connection.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)

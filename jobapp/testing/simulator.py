@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -16,24 +16,17 @@ from jobapp.core.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
 from jobapp.testing.clock import FakeClock
 from jobapp.testing.exchange import Request, Response
-from jobapp.testing.faults import Fault, Refusal, Trouble
+from jobapp.testing.faults import Fault, Trouble
 from jobapp.testing.holds import Held, Hold
 from jobapp.testing.http1 import Call, whole
-from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, Troubles, as_trouble
+from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
+from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
 from jobapp.testing.replies import Replier, Reply
-from jobapp.testing.routing import BASE_PATHS, wire_for
+from jobapp.testing.routing import BASE_PATHS, DEFAULT_MODELS, WIRES, wire_for
 from jobapp.testing.server import HOST, LoopbackServer, Pause, Sending
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_MODELS: Mapping[str, Sequence[str]] = {
-    "openai": ("gpt-4o-mini",),
-    "anthropic": ("claude-haiku-4-5",),
-    "google": ("gemini-2.5-flash",),
-    "openrouter": ("meta-llama/llama-3.3-70b-instruct:free",),
-}
-"""What the list of models shows until :meth:`Simulator.set_models`."""
 
 NO_SUCH_PATH = Response(404, body={"error": {"message": "The simulator has no such path.", "code": 404}})
 FAILED = Response(
@@ -41,13 +34,13 @@ FAILED = Response(
 )
 
 
-async def _for_ever() -> None:
-    await asyncio.Event().wait()
-
-
 def echo(request: Request) -> str:
     """Return the default answer: the prompt with ``echo:`` before it."""
     return f"echo: {request.prompt}"
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
 
 
 class Simulator:
@@ -95,9 +88,9 @@ class Simulator:
         self.on_request: Callable[[Request], ScriptItem | None] | None = None
         self.received: deque[Request] = deque(maxlen=keep)
         self._export = export
-        self._keys: dict[tuple[str, str], SimulatedKey] = {}
-        self._models: dict[str, Sequence[str]] = {}
-        self._troubles = {name: Troubles() for name in PROVIDERS}
+        self._providers = {
+            wire.provider: SimulatedProvider(wire, DEFAULT_MODELS[wire.provider]) for wire in WIRES
+        }
         self._holds: tuple[Hold, ...] = ()
         self._ids = itertools.count(1)
         self._active = 0
@@ -127,7 +120,9 @@ class Simulator:
 
         For Google, ``HttpOptions(base_url=…)`` of google-genai and ``api_endpoint`` of google-generativeai.
         """
-        return f"http://{HOST}:{self._server.port}{BASE_PATHS[canonical_name(provider)]}"
+        if not self._server.port:
+            raise RuntimeError("The simulator has no address before it is started: use it in a `with` block.")
+        return f"http://{HOST}:{self._server.port}{BASE_PATHS[self._provider(provider).name]}"
 
     def environ(self, *, keys: bool = True) -> dict[str, str]:
         """Return the environment variables that point jobapp at this simulator.
@@ -136,8 +131,7 @@ class Simulator:
             keys: List the keys too, each under its name.
         """
         urls = {spec.base_url_env: self.base_url(name) for name, spec in PROVIDERS.items()}
-        named = {key.name: key.secret for key in self._keys.values() if key.name} if keys else {}
-        return urls | named
+        return urls | ({key.name: key.secret for key in self._all_keys() if key.name} if keys else {})
 
     def add_key(  # noqa: PLR0913 - each is one thing that a test may set
         self,
@@ -168,10 +162,10 @@ class Simulator:
             name: Its environment variable; by default the next that jobapp looks for: ``OPENAI_API_KEY``,
                 ``OPENAI_API_KEY_BACKUP_1`` …
         """
-        provider = canonical_name(provider)
+        owner = self._provider(provider)
         key = SimulatedKey(
-            provider,
-            name or self._next_name(provider),
+            owner.name,
+            name or owner.next_name(),
             secret,
             quota=quota or Quota(limit, window=window, per_day=per_day),
             slow=slow,
@@ -179,37 +173,30 @@ class Simulator:
         )
         if fault is not None:
             key.fail(fault)
-        self._keys[provider, secret] = key
+        owner.add(key)
         self._tell(key.name, secret)
         return key
 
     def key(self, provider: str, secret: str) -> SimulatedKey:
         """Return a key; one that was never added is a bad key, and is counted too."""
-        at = (canonical_name(provider), secret)
-        if at not in self._keys:
-            self._keys[at] = SimulatedKey(at[0], "", secret, quota=Quota())
-            self._keys[at].fail(Fault.BAD_KEY)
-        return self._keys[at]
+        return self._provider(provider).key(secret)
 
     def fail(self, provider: str, fault: Fault | Trouble, *, times: int | None = None) -> None:
         """Let a fault strike the next *times* requests to a provider whatever their key, or every one."""
-        self._troubles[canonical_name(provider)].add(as_trouble(fault), times)
+        self._provider(provider).troubles.add(as_trouble(fault), times)
 
     def heal(self, provider: str) -> None:
         """Take away what :meth:`fail` set for a provider."""
-        self._troubles[canonical_name(provider)].clear()
+        self._provider(provider).troubles.clear()
 
     def script(self, provider: str, secret: str, items: Iterable[ScriptItem]) -> None:
-        """Answer the next requests of a key with *items*, one each, then as usual again.
-
-        An item is a :class:`Response` that is sent as it is, a :class:`Fault` or :class:`Trouble`, or the
-        text of a normal answer.
-        """
+        """Answer the next requests of a key with *items*: see :meth:`SimulatedKey.script`."""
         self.key(provider, secret).script(items)
 
     def set_models(self, provider: str, *names: str) -> None:
         """Let a provider have these models and no other."""
-        self._models[canonical_name(provider)] = names
+        owner = self._provider(provider)
+        owner.models, owner.only_these = names, True
 
     @contextmanager
     def hold(
@@ -222,7 +209,7 @@ class Simulator:
             key: Only those with this key.
             after: Pieces of a stream that are sent first; ``None`` holds before anything is sent.
         """
-        held = Held(provider and canonical_name(provider), key, after)
+        held = Held(provider and self._provider(provider).name, key, after)
         hold = Hold(held, self._server)
         self._holds = (*self._holds, hold)
         try:
@@ -235,18 +222,18 @@ class Simulator:
         self, provider: str | None = None, key: str | None = None, *, model: str | None = None
     ) -> int:
         """Return how many requests to models came, refused ones among them."""
-        return self._count("asked", provider, key, model)
+        return total([simulated.asked for simulated in self._all_keys(provider, key)], model)
 
     def refusals(
         self, provider: str | None = None, key: str | None = None, *, model: str | None = None
     ) -> int:
         """Return how many of the requests were not answered as they should be."""
-        return self._count("refused", provider, key, model)
+        return total([simulated.refused for simulated in self._all_keys(provider, key)], model)
 
     def reset_counts(self) -> None:
         """Start counting and recording from 0; what was used of quotas stays used."""
         self.received.clear()
-        for key in self._keys.values():
+        for key in self._all_keys():
             key.reset_counts()
 
     @property
@@ -282,56 +269,44 @@ class Simulator:
         request = wire.read(call, self.clock.now())
         self.received.append(request)
         replier = Replier(wire, request, f"req_{next(self._ids):06d}", hints=self.hints)
-        key = self.key(request.provider, request.key)
-        listed = wire.other(request, self._models_of(request.provider))
-        if listed is not None:
-            return self._sending(replier.to(key.check() or listed, ""), {})
-        key.asked[request.model] += 1
-        reply = replier.to(self._reaction(replier, key), self._text(request))
-        if not reply.answered:
-            key.refused[request.model] += 1
-        return self._sending(reply, self._pauses(request, key, reply))
+        provider = self._providers[request.provider]
+        key = provider.key(request.key)
+        if call.method == "GET" and (told := wire.free_of_charge(request, provider.facts(request))):
+            reply = replier.to(key.shut_out() or Response(body=told), "")
+        else:
+            key.asked[request.model] += 1
+            reply = replier.to(self._meet(request, provider), self._text(request))
+            key.refused[request.model] += not reply.answered
+        return self._sending(request, key, reply)
 
-    def _reaction(self, replier: Replier, key: SimulatedKey) -> Reaction:
-        request = replier.request
+    def _meet(self, request: Request, provider: SimulatedProvider) -> Reaction:
         told = self.on_request(request) if self.on_request else None
-        if told is not None:
-            return as_trouble(told) if isinstance(told, Fault) else told
-        if trouble := self._troubles[request.provider].next(request.model):
-            return trouble
-        if key.name and (flaw := replier.wire.flaw(request)):
-            return Refusal(Fault.BAD_REQUEST, request.at, detail=flaw)
-        if (
-            key.name
-            and request.provider in self._models
-            and request.model not in self._models[request.provider]
-        ):
-            return Trouble(Fault.UNKNOWN_MODEL)
-        return key.react(request)
+        return provider.react(request) if told is None else as_reaction(told)
 
     def _text(self, request: Request) -> str:
         return self.answer if isinstance(self.answer, str) else self.answer(request)
+
+    def _sending(self, request: Request, key: SimulatedKey, reply: Reply) -> Sending:
+        self._active += 1
+        key.at_once += 1
+        key.most_at_once = max(key.most_at_once, key.at_once)
+        return Sending(reply.parts, reply.close, self._pauses(request, key, reply), partial(self._done, key))
+
+    def _done(self, key: SimulatedKey) -> None:
+        self._active -= 1
+        key.at_once -= 1
+        self._server.changed()
 
     def _pauses(self, request: Request, key: SimulatedKey, reply: Reply) -> Mapping[int, list[Pause]]:
         pauses: dict[int, list[Pause]] = {}
         for hold in self._holds:
             if hold.held.covers(request):
-                after = hold.held.after
-                at = 0 if after is None else min(reply.lead + after, len(reply.parts))
-                pauses.setdefault(at, []).append(hold.pause)
+                pauses.setdefault(hold.held.place(reply), []).append(hold.pause)
         if key.slow:
             pauses.setdefault(0, []).append(partial(self._sleep, key.slow))
         if reply.hang:
             pauses.setdefault(0, []).append(_for_ever)
         return pauses
-
-    def _sending(self, reply: Reply, pauses: Mapping[int, list[Pause]]) -> Sending:
-        self._active += 1
-        return Sending(reply.parts, reply.close, pauses, self._done)
-
-    def _done(self) -> None:
-        self._active -= 1
-        self._server.changed()
 
     async def _sleep(self, seconds: float) -> None:
         if isinstance(self.clock, FakeClock):
@@ -339,23 +314,15 @@ class Simulator:
         else:
             await self.clock.asleep(seconds)
 
-    def _models_of(self, provider: str) -> Sequence[str]:
-        return self._models.get(provider, DEFAULT_MODELS[provider])
+    def _provider(self, name: str) -> SimulatedProvider:
+        provider = self._providers.get(canonical_name(name))
+        if provider is None:
+            raise ValueError(f"The simulator knows no provider {name!r}, only {', '.join(self._providers)}.")
+        return provider
 
-    def _next_name(self, provider: str) -> str:
-        first = f"{PROVIDERS[provider].key_prefixes[0]}_API_KEY"
-        names = itertools.chain([first], (f"{first}_BACKUP_{n}" for n in itertools.count(1)))
-        taken = {key.name for key in self._keys.values()}
-        return next(name for name in names if name not in taken)
-
-    def _count(self, what: str, provider: str | None, secret: str | None, model: str | None) -> int:
-        wanted = provider and canonical_name(provider)
-        counters = (
-            getattr(key, what)
-            for key in list(self._keys.values())
-            if wanted in (None, key.provider) and secret in (None, key.secret)
-        )
-        return sum(counter.total() if model is None else counter[model] for counter in counters)
+    def _all_keys(self, provider: str | None = None, secret: str | None = None) -> list[SimulatedKey]:
+        owners = self._providers.values() if provider is None else [self._provider(provider)]
+        return [key for owner in owners for key in owner.keys if secret in (None, key.secret)]
 
     def _tell(self, name: str, value: str) -> None:
         if self._export is not None and self._server.port:

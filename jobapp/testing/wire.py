@@ -12,21 +12,28 @@ from typing import Any, Protocol
 from jobapp.testing.exchange import Request, Response, Stream
 from jobapp.testing.faults import Refusal
 from jobapp.testing.http1 import Call, dump
-from jobapp.testing.quota import Room
+from jobapp.testing.meters import Room
 
 HTML_PAGE = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>"
+SECOND = 1000
+"""Milliseconds."""
+
 EVENT_STREAM = "text/event-stream"
-BAD_GATEWAY = Response(502, {"content-type": "text/html"}, HTML_PAGE)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """How one provider words one fault; ``text`` has fields in braces."""
+class KeyFacts:
+    """What a provider tells of a key without asking a model.
 
-    status: int
-    type: str
-    code: str | None
-    text: str
+    Attributes:
+        models: The models there are.
+        day: What is left of the day, ``None`` without a limit.
+        free_day: The same for free models (OpenRouter).
+    """
+
+    models: Sequence[str]
+    day: Room | None = None
+    free_day: Room | None = None
 
 
 class Wire(Protocol):
@@ -46,8 +53,8 @@ class Wire(Protocol):
         """Return what is wrong with a request, ``""`` where nothing is."""
         ...
 
-    def answer(self, request: Request, text: str, request_id: str) -> Response:
-        """Return the whole answer."""
+    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
+        """Return the body of the whole answer."""
         ...
 
     def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
@@ -58,24 +65,24 @@ class Wire(Protocol):
         """Return the bytes of each event; ``ended`` closes the stream as the provider does."""
         ...
 
-    def refuse(self, request: Request, refusal: Refusal, *, hints: bool) -> Response:
-        """Return a refusal with its HTTP status; without *hints* nothing tells how long to wait."""
+    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
+        """Return a refusal with its HTTP status."""
         ...
 
-    def error_body(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
-        """Return the body of an HTTP 200 that holds an error."""
+    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+        """Return the body, or the event of a stream, of an HTTP 200 that holds an error."""
         ...
 
-    def error_event(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
-        """Return the event of a stream that holds an error."""
+    def id_headers(self, request_id: str) -> Mapping[str, str]:
+        """Return the header that tells the request's id."""
         ...
 
-    def room_headers(self, room: Room, now: datetime) -> Mapping[str, str]:
-        """Return the headers of an answer that tell what is left."""
+    def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
+        """Return the headers of an answer that tell what is left of *meter*, ``requests`` or ``tokens``."""
         ...
 
-    def other(self, request: Request, models: Sequence[str]) -> Response | None:
-        """Return the response to a request that costs no quota, ``None`` to one that asks a model."""
+    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
+        """Return the body for a request that costs no quota, ``None`` for one that asks a model."""
         ...
 
 
@@ -143,14 +150,19 @@ def milliseconds(seconds: float) -> int:
     return math.ceil(round(seconds * 1000, 3))
 
 
+def decimal_seconds(seconds: float) -> str:
+    """Return *seconds* with as many decimals as milliseconds need, rounded up: ``22``, ``1.5``."""
+    return f"{milliseconds(seconds) / 1000:.3f}".rstrip("0").rstrip(".")
+
+
 def go_duration(seconds: float) -> str:
     """Return *seconds* as Go prints a duration, rounded up to the millisecond: ``1h12m0s``, ``120ms``."""
     millis = milliseconds(seconds)
-    if millis < 1000:  # noqa: PLR2004 - a second
-        return f"{millis}ms" if millis else "0s"
-    minutes, rest = divmod(millis, 60_000)
+    if 0 < millis < SECOND:
+        return f"{millis}ms"
+    minutes, rest = divmod(millis, 60 * SECOND)
     hours, minutes = divmod(minutes, 60)
-    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    text = f"{decimal_seconds(rest / SECOND)}s"
     if hours:
         return f"{hours}h{minutes}m{text}"
     return f"{minutes}m{text}" if minutes else text

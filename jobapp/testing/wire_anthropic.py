@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobapp.testing.exchange import Request, Response, Stream
 from jobapp.testing.faults import Fault, Refusal
+from jobapp.testing.forms import ANTHROPIC
 from jobapp.testing.http1 import Call, dump
-from jobapp.testing.quota import Room
+from jobapp.testing.meters import Room
 from jobapp.testing.wire import (
-    BAD_GATEWAY,
     EVENT_STREAM,
-    Form,
+    KeyFacts,
     bearer,
     fields,
     last_prompt,
@@ -23,48 +23,15 @@ from jobapp.testing.wire import (
     whole_seconds,
 )
 
-EXCEED = (
-    "This request would exceed your organization's rate limit of {limit} {meter} per minute"
-    " (org: simulated, model: {model})."
-)
-
-# platform.claude.com: rate limits, errors; anthropic 2.12.0; public issues. As gathered 2026-11-23.
-# `code` is error.details.error_code.
-FORMS: Mapping[Fault, Form] = {
-    Fault.BUSY_MINUTE: Form(429, "rate_limit_error", None, EXCEED),
-    Fault.BUSY_TOKENS: Form(429, "rate_limit_error", None, EXCEED),
-    Fault.SPENT_DAY: Form(
-        400, "invalid_request_error", None, "You have reached your specified API usage limits."
-    ),
-    Fault.SPENT_MONTH: Form(
-        429, "rate_limit_error", "enforced_spend_limit_reached", "You have reached your API usage limits."
-    ),
-    Fault.NO_CREDIT: Form(
-        400, "invalid_request_error", None, "Your credit balance is too low to access the Anthropic API."
-    ),
-    Fault.BAD_KEY: Form(401, "authentication_error", None, "invalid x-api-key"),
-    Fault.SUSPENDED: Form(400, "invalid_request_error", None, "This organization has been disabled."),
-    Fault.NO_ACCESS: Form(
-        403, "permission_error", None, "Your API key does not have access to model {model}."
-    ),
-    Fault.REGION: Form(403, "forbidden", None, "Request not allowed"),
-    Fault.OVERLOADED: Form(529, "overloaded_error", None, "Overloaded"),
-    Fault.SERVER_ERROR: Form(500, "api_error", None, "Internal server error"),
-    Fault.UNKNOWN_MODEL: Form(404, "not_found_error", None, "model: {model}"),
-    Fault.BAD_REQUEST: Form(400, "invalid_request_error", None, "{detail}"),
-}
 TOLD_BY_DATE = (Fault.SPENT_DAY, Fault.SPENT_MONTH)
-TOLD_BY_HEADER = (Fault.BUSY_MINUTE, Fault.BUSY_TOKENS)
+METERS = {Fault.BUSY_MINUTE: "requests", Fault.BUSY_TOKENS: "input-tokens"}
+SECOND = 1_000_000
 
 
 class AnthropicWire:
     """``/v1/messages`` and ``/v1/models``."""
 
     provider = "anthropic"
-
-    def stream_type(self, request: Request) -> str:
-        """Return the content type of a stream."""
-        return EVENT_STREAM
 
     def read(self, call: Call, at: datetime) -> Request:
         """Return what *call* asks."""
@@ -93,15 +60,17 @@ class AnthropicWire:
         missing = next((name for name in ("max_tokens", "messages") if not request.body.get(name)), None)
         return f"{missing}: Field required" if missing else ""
 
-    def answer(self, request: Request, text: str, request_id: str) -> Response:
-        """Return the whole answer."""
-        message = _message(request, request_id, tokens(text))
-        message |= {"content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
-        return Response(200, {"request-id": request_id}, message)
+    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
+        """Return the body of the whole answer."""
+        body = _message(request, request_id, tokens(text))
+        body["content"] = [{"type": "text", "text": text}]
+        body["stop_reason"] = "end_turn"
+        return body
 
     def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
         """Return the answer as events: a message that starts, one block of text, the message's end."""
-        said = tokens("".join(pieces))
+        end = {"stop_reason": "end_turn", "stop_sequence": None}
+        said = {"output_tokens": tokens("".join(pieces))}
         return Stream(
             [
                 {"type": "message_start", "message": _message(request, request_id, 1)},
@@ -114,56 +83,49 @@ class AnthropicWire:
             ],
             [
                 {"type": "content_block_stop", "index": 0},
-                {
-                    "type": "message_delta",
-                    "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-                    "usage": {"output_tokens": said},
-                },
+                {"type": "message_delta", "delta": end, "usage": said},
                 {"type": "message_stop"},
             ],
         )
+
+    def stream_type(self, request: Request) -> str:
+        """Return the content type of a stream."""
+        return EVENT_STREAM
 
     def encode(self, request: Request, events: Sequence[Any], *, ended: bool) -> list[bytes]:
         """Return each event under the name of its type."""
         return [_named(event) for event in events]
 
-    def refuse(self, request: Request, refusal: Refusal, *, hints: bool) -> Response:
-        """Return a refusal."""
-        if refusal.fault is Fault.BAD_GATEWAY:
-            return BAD_GATEWAY
-        headers = {"request-id": "req_refused"}
-        if hints and refusal.free_at and refusal.fault in TOLD_BY_HEADER:
-            meter = "input-tokens" if refusal.fault is Fault.BUSY_TOKENS else "requests"
-            headers |= {"retry-after": whole_seconds(refusal.wait or 0.0)}
-            headers |= _room_headers(meter, Room(refusal.limit, 0, refusal.free_at))
-        return Response(FORMS[refusal.fault].status, headers, _error(request, refusal, hints=hints))
+    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
+        """Return a refusal; a window tells its wait in headers, a spend limit its date in the text."""
+        headers = {**self.id_headers(request_id), **_hints(refusal)}
+        body = _error(request, refusal)
+        if "type" in body:
+            body["request_id"] = request_id
+        return Response(ANTHROPIC[refusal.fault].status, headers, body)
 
-    def error_body(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
-        """Return an error alone."""
-        return _error(request, refusal, hints=True)
+    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+        """Return an error alone; in a stream it is an ``error`` event."""
+        return _error(request, refusal)
 
-    def error_event(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
-        """Return an ``error`` event."""
-        return _error(request, refusal, hints=True)
+    def id_headers(self, request_id: str) -> Mapping[str, str]:
+        """Return ``request-id``."""
+        return {"request-id": request_id}
 
-    def room_headers(self, room: Room, now: datetime) -> Mapping[str, str]:
-        """Return ``anthropic-ratelimit-requests-*``; the reset is when all of the limit is back."""
-        return _room_headers("requests", room)
+    def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
+        """Return ``anthropic-ratelimit-*``; the reset is when all of the limit is back."""
+        return _room_headers("input-tokens" if meter == "tokens" else meter, room)
 
-    def other(self, request: Request, models: Sequence[str]) -> Response | None:
+    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
         """Return the list of models."""
         if not request.path.endswith("/models"):
             return None
+        created = "2026-01-01T00:00:00Z"
         rows = [
-            {"type": "model", "id": name, "display_name": name, "created_at": "2026-01-01T00:00:00Z"}
-            for name in models
+            {"type": "model", "id": name, "display_name": name, "created_at": created} for name in key.models
         ]
-        ends = (
-            {"first_id": rows[0]["id"], "last_id": rows[-1]["id"]}
-            if rows
-            else {"first_id": None, "last_id": None}
-        )
-        return Response(body={"data": rows, "has_more": False, **ends})
+        first, last = (rows[0]["id"], rows[-1]["id"]) if rows else (None, None)
+        return {"data": rows, "has_more": False, "first_id": first, "last_id": last}
 
 
 def _message(request: Request, request_id: str, said: int) -> dict[str, Any]:
@@ -179,18 +141,26 @@ def _message(request: Request, request_id: str, said: int) -> dict[str, Any]:
     }
 
 
-def _error(request: Request, refusal: Refusal, *, hints: bool) -> dict[str, Any]:
-    form = FORMS[refusal.fault]
-    meter = "input tokens" if refusal.fault is Fault.BUSY_TOKENS else "requests"
-    text = form.text.format(model=request.model, limit=refusal.limit, meter=meter, detail=refusal.detail)
-    if hints and refusal.free_at and refusal.fault in TOLD_BY_DATE:
+def _error(request: Request, refusal: Refusal) -> dict[str, Any]:
+    form = ANTHROPIC[refusal.fault]
+    meter = METERS.get(refusal.fault, "").replace("-", " ")
+    text = form.text.format(
+        model=request.model, limit=f"{refusal.limit:,}", meter=meter, detail=refusal.detail
+    )
+    if refusal.free_at and refusal.fault in TOLD_BY_DATE:
         text += f" You will regain access on {refusal.free_at:%Y-%m-%d at %H:%M} UTC."
     error: dict[str, Any] = {"type": form.type, "message": text}
     if form.code:
         error["details"] = {"error_code": form.code}
-    if refusal.fault is Fault.REGION:  # the gate in front of the API knows no outer type
-        return {"error": error}
-    return {"type": "error", "error": error, "request_id": "req_refused"}
+    # the gate that blocks regions stands in front of the API and knows no outer type
+    return {"error": error} if refusal.fault is Fault.REGION else {"type": "error", "error": error}
+
+
+def _hints(refusal: Refusal) -> dict[str, str]:
+    if refusal.fault not in METERS or refusal.free_at is None or refusal.wait is None:
+        return {}
+    room = Room(refusal.limit, 0, refusal.free_at)
+    return {"retry-after": whole_seconds(refusal.wait), **_room_headers(METERS[refusal.fault], room)}
 
 
 def _room_headers(meter: str, room: Room) -> dict[str, str]:
@@ -204,8 +174,7 @@ def _room_headers(meter: str, room: Room) -> dict[str, str]:
 
 def _rfc3339(moment: datetime) -> str:
     """Return *moment* in whole seconds, rounded up: a client that comes then is not too early."""
-    up = moment + timedelta(microseconds=-moment.microsecond % 1_000_000)
-    return f"{up.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{moment + timedelta(microseconds=-moment.microsecond % SECOND):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _named(event: Any) -> bytes:

@@ -8,12 +8,12 @@ from typing import Any
 
 from jobapp.testing.exchange import Request, Response, Stream
 from jobapp.testing.faults import Fault, Refusal
+from jobapp.testing.forms import OPENAI
 from jobapp.testing.http1 import Call
-from jobapp.testing.quota import Room
+from jobapp.testing.meters import Room
 from jobapp.testing.wire import (
-    BAD_GATEWAY,
     EVENT_STREAM,
-    Form,
+    KeyFacts,
     bearer,
     fields,
     go_duration,
@@ -26,54 +26,7 @@ from jobapp.testing.wire import (
     whole_seconds,
 )
 
-REACHED = (
-    "Rate limit reached for {model} in organization org-simulated on {meter}:"
-    " Limit {limit}, Used {limit}, Requested 1."
-)
-QUOTA_TEXT = "You exceeded your current quota, please check your plan and billing details."
-
-# platform.openai.com: error codes, rate limits; public issues. As gathered 2026-11-23.
-FORMS: Mapping[Fault, Form] = {
-    Fault.BUSY_MINUTE: Form(429, "requests", "rate_limit_exceeded", REACHED),
-    Fault.BUSY_TOKENS: Form(429, "tokens", "rate_limit_exceeded", REACHED),
-    Fault.SPENT_DAY: Form(429, "requests", "rate_limit_exceeded", REACHED),
-    Fault.SPENT_MONTH: Form(429, "insufficient_quota", "organization_usage_limit_exceeded", QUOTA_TEXT),
-    Fault.NO_CREDIT: Form(429, "insufficient_quota", "insufficient_quota", QUOTA_TEXT),
-    Fault.BAD_KEY: Form(
-        401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided: {key}."
-    ),
-    Fault.SUSPENDED: Form(
-        401,
-        "invalid_request_error",
-        "account_deactivated",
-        "The account of this API key has been deactivated.",
-    ),
-    Fault.NO_ACCESS: Form(
-        403,
-        "invalid_request_error",
-        "model_not_found",
-        "Project `proj_simulated` does not have access to model `{model}`",
-    ),
-    Fault.REGION: Form(
-        403,
-        "request_forbidden",
-        "unsupported_country_region_territory",
-        "Country, region, or territory not supported",
-    ),
-    Fault.OVERLOADED: Form(
-        503, "service_unavailable_error", "server_is_overloaded", "The server is overloaded."
-    ),
-    Fault.SERVER_ERROR: Form(
-        500, "server_error", None, "The server had an error while processing your request."
-    ),
-    Fault.UNKNOWN_MODEL: Form(
-        404,
-        "invalid_request_error",
-        "model_not_found",
-        "The model `{model}` does not exist or you do not have access to it.",
-    ),
-    Fault.BAD_REQUEST: Form(400, "invalid_request_error", "invalid_value", "{detail}"),
-}
+DONE = "data: [DONE]\n\n"
 METERS = {
     Fault.BUSY_MINUTE: "requests per min (RPM)",
     Fault.BUSY_TOKENS: "tokens per min (TPM)",
@@ -85,10 +38,6 @@ class OpenAIWire:
     """``/v1/chat/completions`` and ``/v1/models``."""
 
     provider = "openai"
-
-    def stream_type(self, request: Request) -> str:
-        """Return the content type of a stream."""
-        return EVENT_STREAM
 
     def read(self, call: Call, at: datetime) -> Request:
         """Return what *call* asks."""
@@ -116,100 +65,108 @@ class OpenAIWire:
             return "you must provide a model parameter"
         return "" if request.body.get("messages") else "Invalid 'messages': empty array."
 
-    def answer(self, request: Request, text: str, request_id: str) -> Response:
-        """Return the whole answer."""
+    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
+        """Return the body of the whole answer."""
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        body = self._envelope(request, "chat.completion", request_id)
-        body |= {"choices": [choice], "usage": usage(request.prompt, text)}
-        return Response(200, {"x-request-id": request_id}, body)
+        body = envelope(request, "chat.completion", request_id)
+        body["choices"] = [choice]
+        body["usage"] = usage(request.prompt, text)
+        return body
 
     def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
-        """Return the answer as events."""
-        out: list[Any] = [self._chunk(request, {}, request_id, finish="stop")]
+        """Return the answer as events, with the usage where ``stream_options`` wants it."""
+        lead_out: list[Any] = [delta_chunk(request, {}, request_id, finish="stop")]
         if fields(fields(request.body).get("stream_options")).get("include_usage"):
-            out.append(self._usage_chunk(request, pieces, request_id))
+            counted = {"choices": [], "usage": usage(request.prompt, "".join(pieces))}
+            lead_out.append(envelope(request, "chat.completion.chunk", request_id) | counted)
         return Stream(
-            [self._chunk(request, {"role": "assistant", "content": ""}, request_id)],
-            [self._chunk(request, {"content": piece}, request_id) for piece in pieces],
-            [*out, "data: [DONE]\n\n"],
+            [delta_chunk(request, {"role": "assistant", "content": ""}, request_id)],
+            [delta_chunk(request, {"content": piece}, request_id) for piece in pieces],
+            [*lead_out, DONE],
         )
+
+    def stream_type(self, request: Request) -> str:
+        """Return the content type of a stream."""
+        return EVENT_STREAM
 
     def encode(self, request: Request, events: Sequence[Any], *, ended: bool) -> list[bytes]:
         """Return each event with its ``data:``."""
         return [sse(event) for event in events]
 
-    def refuse(self, request: Request, refusal: Refusal, *, hints: bool) -> Response:
-        """Return a refusal."""
-        if refusal.fault is Fault.BAD_GATEWAY:
-            return BAD_GATEWAY
-        headers = self._hint_headers(refusal) if hints and refusal.wait is not None else {}
-        body = {"error": self._error(request, refusal, hints=hints)}
-        return Response(FORMS[refusal.fault].status, {"x-request-id": "req_refused", **headers}, body)
+    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
+        """Return a refusal; a limit tells its wait in headers and text."""
+        headers = {**self.id_headers(request_id), **_hints(refusal)}
+        return Response(OPENAI[refusal.fault].status, headers, {"error": _error(request, refusal)})
 
-    def error_body(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
         """Return an error alone."""
-        return {"error": self._error(request, refusal, hints=True)}
+        return {"error": _error(request, refusal)}
 
-    def error_event(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
-        """Return an error alone."""
-        return self.error_body(request, refusal, in_choice=in_choice)
+    def id_headers(self, request_id: str) -> Mapping[str, str]:
+        """Return ``x-request-id``."""
+        return {"x-request-id": request_id}
 
-    def room_headers(self, room: Room, now: datetime) -> Mapping[str, str]:
-        """Return ``x-ratelimit-*-requests``; the reset is a Go duration until all of the limit is back."""
-        return {
-            "x-ratelimit-limit-requests": str(room.limit),
-            "x-ratelimit-remaining-requests": str(room.remaining),
-            "x-ratelimit-reset-requests": go_duration((room.full_at - now).total_seconds()),
-        }
+    def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
+        """Return ``x-ratelimit-*``; the reset is a Go duration until all of the limit is back."""
+        return _room_headers(meter, room, (room.full_at - now).total_seconds())
 
-    def other(self, request: Request, models: Sequence[str]) -> Response | None:
+    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
         """Return the list of models."""
         if not request.path.endswith("/models"):
             return None
-        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "simulator"} for name in models]
-        return Response(body={"object": "list", "data": rows})
+        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "simulator"} for name in key.models]
+        return {"object": "list", "data": rows}
 
-    def _error(self, request: Request, refusal: Refusal, *, hints: bool) -> dict[str, Any]:
-        form = FORMS[refusal.fault]
-        text = form.text.format(
-            model=request.model,
-            key=masked(request.key),
-            limit=refusal.limit,
-            meter=METERS.get(refusal.fault),
-            detail=refusal.detail,
-        )
-        if hints and refusal.wait is not None:
-            text += f" Please try again in {go_duration(refusal.wait)}."
-        return {"message": text, "type": form.type, "param": None, "code": form.code}
 
-    def _hint_headers(self, refusal: Refusal) -> dict[str, str]:
-        wait = refusal.wait or 0.0
-        meter = "tokens" if refusal.fault is Fault.BUSY_TOKENS else "requests"
-        return {
-            "retry-after": whole_seconds(wait),
-            "retry-after-ms": str(milliseconds(wait)),
-            f"x-ratelimit-limit-{meter}": str(refusal.limit),
-            f"x-ratelimit-remaining-{meter}": "0",
-            f"x-ratelimit-reset-{meter}": go_duration(wait),
-        }
+def envelope(request: Request, kind: str, request_id: str) -> dict[str, Any]:
+    """Return what every answer and every chunk begins with."""
+    created = int(request.at.timestamp())
+    return {"id": f"chatcmpl-{request_id}", "object": kind, "created": created, "model": request.model}
 
-    def _envelope(self, request: Request, kind: str, request_id: str) -> dict[str, Any]:
-        created = int(request.at.timestamp())
-        return {"id": f"chatcmpl-{request_id}", "object": kind, "created": created, "model": request.model}
 
-    def _chunk(
-        self, request: Request, delta: Mapping[str, Any], request_id: str, finish: str | None = None
-    ) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return self._envelope(request, "chat.completion.chunk", request_id) | {"choices": [choice]}
-
-    def _usage_chunk(self, request: Request, pieces: Sequence[str], request_id: str) -> dict[str, Any]:
-        body = self._envelope(request, "chat.completion.chunk", request_id)
-        return body | {"choices": [], "usage": usage(request.prompt, "".join(pieces))}
+def delta_chunk(
+    request: Request, delta: Mapping[str, Any], request_id: str, finish: str | None = None
+) -> dict[str, Any]:
+    """Return one chunk of a stream."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return envelope(request, "chat.completion.chunk", request_id) | {"choices": [choice]}
 
 
 def usage(prompt: str, text: str) -> dict[str, int]:
-    """Return the tokens as OpenAI counts them out."""
+    """Return the tokens as OpenAI tells them."""
     asked, said = tokens(prompt), tokens(text)
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def _error(request: Request, refusal: Refusal) -> dict[str, Any]:
+    form = OPENAI[refusal.fault]
+    text = form.text.format(
+        model=request.model,
+        masked_key=masked(request.key),
+        limit=refusal.limit,
+        meter=METERS.get(refusal.fault),
+        detail=refusal.detail,
+    )
+    if refusal.fault in METERS and refusal.wait is not None:
+        text += f" Please try again in {go_duration(refusal.wait)}."
+    return {"message": text, "type": form.type, "param": None, "code": form.code}
+
+
+def _hints(refusal: Refusal) -> dict[str, str]:
+    if refusal.fault not in METERS or refusal.free_at is None or refusal.wait is None:
+        return {}
+    meter = "tokens" if refusal.fault is Fault.BUSY_TOKENS else "requests"
+    return {
+        "retry-after": whole_seconds(refusal.wait),
+        "retry-after-ms": str(milliseconds(refusal.wait)),
+        **_room_headers(meter, Room(refusal.limit, 0, refusal.free_at), refusal.wait),
+    }
+
+
+def _room_headers(meter: str, room: Room, full_in: float) -> dict[str, str]:
+    return {
+        f"x-ratelimit-limit-{meter}": str(room.limit),
+        f"x-ratelimit-remaining-{meter}": str(room.remaining),
+        f"x-ratelimit-reset-{meter}": go_duration(full_in),
+    }
