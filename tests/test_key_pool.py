@@ -1,0 +1,181 @@
+"""Which key is free, and which is free next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobapp.core.key_pool import PROBE_POLL, KeyPool, Ticket
+from jobapp.core.settings import Strategy
+from jobapp.core.types import FREE_MODELS, ApiKey, Block, Kind
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+NOW = START.timestamp()
+KEYS = [ApiKey(name, f"secret-{name}") for name in "ABCDE"]
+BY_NAME = {key.name: key for key in KEYS}
+
+
+def block(name, seconds, model=None, kind=Kind.QUOTA, provider="p", strikes=1):
+    until = START + timedelta(seconds=seconds)
+    return Block(provider, BY_NAME[name].fingerprint, model, kind, until, START, strikes=strikes)
+
+
+def pool_of(names, strategy=Strategy.STICKY):
+    return KeyPool("p", [BY_NAME[name] for name in names], strategy)
+
+
+def took(found):
+    assert isinstance(found, Ticket)
+    return found.key.name
+
+
+def test_sticky_takes_the_first_key_each_time():
+    pool = pool_of("ABC")
+    assert [took(pool.take("m", NOW)) for _ in range(3)] == ["A", "A", "A"]
+
+
+def test_spread_takes_the_least_recently_used_key():
+    pool = pool_of("ABC", Strategy.SPREAD)
+    assert [took(pool.take("m", NOW)) for _ in range(4)] == ["A", "B", "C", "A"]
+
+
+def test_a_blocked_key_is_passed_over_until_it_is_free():
+    pool = pool_of("AB")
+    pool.block(block("A", 10))
+    assert took(pool.take("m", NOW)) == "B"
+    assert took(pool.take("m", NOW + 10)) == "A"
+
+
+def test_a_block_of_one_model_leaves_the_others_free():
+    pool = pool_of("AB")
+    pool.block(block("A", 10, model="m"))
+    assert took(pool.take("m", NOW)) == "B"
+    assert took(pool.take("n", NOW)) == "A"
+
+
+def test_the_pool_of_free_models_is_blocked_as_one():
+    pool = pool_of("A")
+    pool.block(block("A", 10, model=FREE_MODELS))
+    assert pool.take("x/y:free", NOW) == 10
+    assert pool.take("z:free", NOW) == 10
+    assert took(pool.take("x/y", NOW)) == "A"
+
+
+def test_a_wait_within_patience_is_given_with_the_key():
+    pool = pool_of("AB")
+    pool.block(block("A", 10))
+    pool.block(block("B", 5))
+    found = pool.take("m", NOW, patience=6)
+    assert isinstance(found, Ticket)
+    assert (found.key.name, found.wait) == ("B", 5)
+    assert pool.take("m", NOW, patience=4) == 5
+
+
+def test_staying_with_a_key_is_worth_a_wait_even_if_another_is_free():
+    pool = pool_of("AB")
+    pool.block(block("A", 10))
+    found = pool.take("m", NOW, stay=BY_NAME["A"].fingerprint, patience=60)
+    assert isinstance(found, Ticket)
+    assert (found.key.name, found.wait) == ("A", 10)
+    assert took(pool.take("m", NOW, stay=BY_NAME["A"].fingerprint, patience=9)) == "B"
+
+
+def test_a_key_that_was_given_up_is_not_taken_but_counts_for_when_one_is_free():
+    pool = pool_of("AB")
+    pool.block(block("B", 10))
+    assert pool.take("m", NOW, skip=[BY_NAME["A"].fingerprint]) == 0.0
+    pool.block(block("A", 7))
+    assert pool.take("m", NOW, skip=[BY_NAME["A"].fingerprint]) == 7
+
+
+def test_no_key_is_free_ever_where_there_is_none():
+    assert pool_of("").take("m", NOW) is None
+
+
+def test_one_call_tries_a_spent_key_again_before_the_others_do():
+    pool = pool_of("A")
+    pool.block(block("A", 10))
+    then = NOW + 10
+    assert took(pool.take("m", then)) == "A"
+    assert pool.take("m", then) == PROBE_POLL
+    pool.finish(BY_NAME["A"].fingerprint, "m", answered=True)
+    assert [took(pool.take("m", then)) for _ in range(3)] == ["A"] * 3
+
+
+def test_a_busy_minute_needs_no_trial():
+    pool = pool_of("A")
+    pool.block(block("A", 10, kind=Kind.RATE_LIMIT))
+    assert [took(pool.take("m", NOW + 10)) for _ in range(3)] == ["A"] * 3
+
+
+def test_strikes_count_refusals_in_a_row():
+    pool = pool_of("A")
+    spent = block("A", 10, model="m", strikes=2)
+    pool.block(spent)
+    assert pool.strikes(spent.id, Kind.QUOTA) == 2
+    assert pool.strikes(spent.id, Kind.AUTH) == 0
+    pool.take("m", NOW + 10)
+    pool.finish(spent.fingerprint, "m", answered=True)
+    assert pool.strikes(spent.id, Kind.QUOTA) == 0
+
+
+def test_a_shorter_block_does_not_shorten_a_longer_one():
+    pool = pool_of("A")
+    pool.block(block("A", 100))
+    pool.block(block("A", 10))
+    assert pool.take("m", NOW) == 100
+
+
+def test_a_reset_frees_the_keys():
+    pool = pool_of("A")
+    spent = block("A", 100)
+    pool.replace_blocks({spent.id: spent})
+    assert pool.take("m", NOW) == 100
+    pool.replace_blocks({})
+    assert took(pool.take("m", NOW)) == "A"
+
+
+def test_blocks_of_other_providers_and_unknown_keys_do_not_matter():
+    pool = pool_of("A")
+    other = block("A", 100, provider="q")
+    unknown = block("B", 100)
+    pool.replace_blocks({other.id: other, unknown.id: unknown})
+    assert took(pool.take("m", NOW)) == "A"
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("block"), st.sampled_from("ABCDE"), st.integers(1, 50), st.sampled_from([None, "m", "n"])
+        ),
+        st.tuples(st.just("take"), st.sampled_from(["m", "n"]), st.integers(0, 20)),
+        st.tuples(st.just("pass"), st.integers(1, 20)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps, st.sampled_from(Strategy))
+def test_the_heaps_agree_with_looking_at_every_key(script, strategy):
+    pool, now, until = pool_of("ABCDE", strategy), 0, {}
+    for step in script:
+        match step:
+            case ("block", name, seconds, model):
+                learnt = block(name, now + seconds, model, Kind.RATE_LIMIT)
+                pool.block(learnt)
+                until[learnt.id] = max(until.get(learnt.id, 0), now + seconds)
+            case ("take", model, patience):
+                waits = {
+                    name: max(0, *(until.get(block(name, 0, m).id, 0) - now for m in (None, model)))
+                    for name in BY_NAME
+                }
+                found = pool.take(model, NOW + now, patience=patience)
+                if min(waits.values()) > patience:
+                    assert found == min(waits.values())
+                else:
+                    assert isinstance(found, Ticket)
+                    assert found.wait == waits[found.key.name] == min(waits.values())
+            case ("pass", seconds):
+                now += seconds
