@@ -1,7 +1,6 @@
 """Bad input: each fault is told at once, with its file, its setting and the fix, and never with a key."""
 
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -196,10 +195,15 @@ def test_a_file_that_is_not_utf_8_is_refused(home, name):
         home.config()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_refused(home):
-    home.write("config.yaml", WHOLE).chmod(0)
-    with pytest.raises(ConfigError, match=r"^config\.yaml: can't be read \(Permission denied\)"):
+def test_a_file_that_may_not_be_read_is_refused(home, monkeypatch):
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    home.write("config.yaml", WHOLE)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(
+        ConfigError, match=r"^config\.yaml: can't be read \(Permission denied\); check the path"
+    ):
         home.config()
 
 
@@ -208,9 +212,25 @@ def test_a_control_character_in_a_file_is_refused(home):
         home.config("retry: \x01")
 
 
-def test_yaml_that_is_nested_beyond_reason_is_refused(home):
+@pytest.mark.parametrize("text", ["[" * 3000, "[" * 3000 + "]" * 3000])
+def test_yaml_that_is_nested_beyond_reason_is_refused(home, text):
     with pytest.raises(ConfigError, match=r"^config\.yaml: "):
-        home.config("[" * 3000)
+        home.config(text)
+
+
+def test_a_setting_that_overrides_a_merged_one_is_not_written_twice(home):
+    home.config("""
+models:
+  default: {provider: openai, model: m, options: &more {<<: &base {seed: 1, n: 1}, n: 2}}
+  task: {options: {<<: *more, n: 3}}
+""")
+    options = home.config().model_settings("task").options
+    assert options == {"seed": 1, "n": 3}
+
+
+def test_yaml_that_contains_itself_is_refused(home):
+    with pytest.raises(ConfigError, match=r"^config\.yaml: retry\.more: unknown setting"):
+        home.config("retry: &r {more: *r}")
 
 
 def test_the_fault_is_told_of_the_file_it_is_in(home):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jobapp.core.setting_readers import Place
 
 if TYPE_CHECKING:
-    from yaml import MappingNode
+    from yaml import Node
 
 PROJECT_CONFIG = Path("config.yaml")
 PROJECT_ENV = Path(".env")
@@ -71,34 +71,36 @@ def _read_text(path: Path, *, required: bool) -> str | None:
 def _parse(text: str, path: Path) -> Any:
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        # the loader is a subclass of the safe one
-        return yaml.load(text, Loader=_strict_loader())  # noqa: S506
+        node = loader.get_single_node()
+        _refuse_doubles(node, set())
+        return None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # only the problem and its place: str(error) shows lines of the file, which may hold a key
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or "it holds a value that YAML can't read"
         raise Place(str(path)).fault(where + problem, "correct the YAML there") from None
+    finally:
+        loader.dispose()
 
 
-def _strict_loader() -> type[Any]:
+def _refuse_doubles(node: Node | None, visited: set[int]) -> None:
+    """Refuse a name that is written twice in one mapping, of which YAML's loaders silently keep the last."""
     import yaml
 
-    base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class StrictLoader(base):  # type: ignore[misc]  # the C loader where libyaml is there
-        """The safe loader, which refuses a name that is written twice in one mapping."""
-
-        def construct_mapping(self, node: MappingNode, deep: bool = False) -> Any:
-            seen = set()
-            for name, _ in node.value:
-                if isinstance(name, yaml.ScalarNode):
-                    if (name.tag, name.value) in seen:
-                        raise yaml.constructor.ConstructorError(
-                            None, None, f"the setting {name.value} is written twice", name.start_mark
-                        )
-                    seen.add((name.tag, name.value))
-            return super().construct_mapping(node, deep)
-
-    return StrictLoader
+    if id(node) in visited or not isinstance(node, yaml.CollectionNode):
+        return
+    visited.add(id(node))
+    names = set()
+    for entry in node.value:
+        name, *below = entry if isinstance(node, yaml.MappingNode) else (None, entry)
+        if isinstance(name, yaml.ScalarNode):
+            if (name.tag, name.value) in names:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the setting {name.value} is written twice", problem_mark=name.start_mark
+                )
+            names.add((name.tag, name.value))
+        for child in below:
+            _refuse_doubles(child, visited)

@@ -59,7 +59,7 @@ class ConfigManager:
         self._environment = Environment((variables, *self._read_env(env_path)))
         layers = tuple(layer for layer in self._read_files(config, module) if layer.raw)
         self.files = tuple(Path(layer.source) for layer in layers)
-        self.merged_config: dict[str, Any] = merge_all(layer.raw for layer in layers)
+        self.merged_config: dict[str, Any] = merge_all([layer.raw for layer in layers])
         self._sources = Sources(layers, self._environment)
         self.settings: Settings = build(self._sources, config_files.default_cache_folder)
         self._directory = ProviderDirectory(self.settings.providers, self._sources)

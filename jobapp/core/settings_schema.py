@@ -109,7 +109,8 @@ def override(settings: RetrySettings, /, **changes: Any) -> RetrySettings:
     Raises:
         ConfigError: An argument is unknown or breaks the rule that the setting of its name obeys.
     """
-    given = _read_arguments(changes, Place("argument"))
+    changed = {name: value for name, value in changes.items() if value is not getattr(settings, name, None)}
+    given = _read_arguments(changed, Place("argument"))
     return replace(settings, **given) if given else settings
 
 

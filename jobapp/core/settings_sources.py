@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from string import Template
@@ -39,7 +39,7 @@ class Sources:
 
     def merged(self) -> dict[str, Any]:
         """Return what the files hold together."""
-        return merge_all(layer.tree for layer in self.layers)
+        return merge_all([layer.tree for layer in self.layers])
 
     def place(self, *path: str) -> Place:
         """Return where the setting *path*, or what is nearest above it, was written."""
@@ -80,9 +80,9 @@ def merge(over: Tree, under: Tree) -> dict[str, Any]:
     return merged
 
 
-def merge_all(trees: Iterable[Tree]) -> dict[str, Any]:
+def merge_all(trees: Sequence[Tree]) -> dict[str, Any]:
     """Return *trees*, the most important first, as one."""
-    return reduce(merge, trees, {})
+    return reduce(lambda under, over: merge(over, under), reversed(trees), {})
 
 
 def _holds(tree: Any, path: tuple[str, ...]) -> bool:
