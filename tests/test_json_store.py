@@ -9,41 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobapp.core.types import Block, Kind
+from jobapp.core.types import Kind
 from jobapp.stores.json_file import JSONFileStore
-from jobapp.stores.state import Reset
-from tests.store_support import NOON, Clock, block
+from tests.store_support import block
 
-
-@pytest.fixture
-def clock():
-    return Clock()
+pytest_plugins = ["tests.store_fixtures"]
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "cache" / "api_key_state.json"
-
-
-def test_a_block_is_found_by_another_process(path, clock):
-    JSONFileStore(path, clock).add([block()])
-    assert JSONFileStore(path, clock).view().blocks == {block().id: block()}
-
-
-def test_a_reader_sees_what_was_written_meanwhile(path, clock):
-    reader, writer = JSONFileStore(path, clock), JSONFileStore(path, clock)
-    assert not reader.view().blocks
-    writer.add([block()])
-    assert block().id in reader.view().blocks
-
-
-def test_the_view_is_the_same_object_while_nothing_changed(path, clock):
-    store = JSONFileStore(path, clock)
-    assert store.view() is store.view()
-    store.add([block()])
-    assert store.view() is store.view()
-    store.add([block()])
-    assert store.view() is JSONFileStore.view(store)
 
 
 def test_file_and_folder_are_for_their_owner_only(path, clock):
@@ -61,16 +36,6 @@ def test_short_blocks_stay_in_memory(path, clock):
     store.add([block(kind=Kind.RATE_LIMIT, seconds=4.9)])
     assert store.view().blocks
     assert not path.exists()
-
-
-def test_a_reset_returns_what_it_ended_and_is_obeyed_elsewhere(path, clock):
-    one, other = JSONFileStore(path, clock), JSONFileStore(path, clock)
-    one.add([block()])
-    clock.advance(1)
-    assert other.reset(Reset(clock.now())) == (block(),)
-    assert not one.view().blocks
-    one.add([block()])
-    assert not one.view().blocks
 
 
 def test_sweeping_a_file_without_expired_blocks_writes_nothing(path, clock):
@@ -122,19 +87,3 @@ def test_blocks_are_kept_in_a_stable_order(path, clock):
     JSONFileStore(path, clock).add(blocks)
     names = [row["key"] for row in json.loads(path.read_text())["blocks"]]
     assert names == ["KEY_1", "KEY_2", "KEY_3"]
-
-
-def test_every_field_survives_the_file(path, clock):
-    full = Block(
-        provider="openrouter",
-        fingerprint="0123456789ab",
-        model="vendor/modèle:free",
-        kind=Kind.AUTH,
-        until=NOON + timedelta(hours=1, microseconds=7),
-        since=NOON,
-        reason='rule-id: "words" — ✓',
-        key_name="OPENROUTER_API_KEY",
-        strikes=3,
-    )
-    JSONFileStore(path, clock).add([full])
-    assert list(JSONFileStore(path, clock).view()) == [full]

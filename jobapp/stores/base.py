@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
@@ -16,9 +16,13 @@ from jobapp.core.types import Block
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.json_file import FILE_NAME, JSONFileStore
 from jobapp.stores.older_form import Legacy
+from jobapp.stores.redis import NAMESPACE, RedisStore
+from jobapp.stores.redis_server import take_option
 from jobapp.stores.state import QuotaState, Reset
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+_Store = TypeVar("_Store", JSONFileStore, RedisStore)
 
 
 class QuotaStore(Protocol):
@@ -70,7 +74,9 @@ class _OpenStores:
     """The stores of this process, one for each place and clock."""
 
     def __init__(self) -> None:
-        self._stores: WeakValueDictionary[tuple[str, object], JSONFileStore] = WeakValueDictionary()
+        self._stores: WeakValueDictionary[tuple[str, object], JSONFileStore | RedisStore] = (
+            WeakValueDictionary()
+        )
         survive_fork(self)
 
     def make_locks(self) -> None:
@@ -78,14 +84,22 @@ class _OpenStores:
 
     def file(self, path: Path, clock: Clock, legacy: Legacy | None) -> JSONFileStore:
         path = _file_in(path)
-        place = (str(path.resolve()), _identity(clock))
+        store = self._get(str(path.resolve()), clock, lambda: JSONFileStore(path, clock))
+        if legacy is not None:
+            store.convert_with(legacy)
+        return store
+
+    def redis(self, url: str, clock: Clock) -> RedisStore:
+        address, namespace = take_option(url, "namespace")
+        return self._get(url, clock, lambda: RedisStore(address, clock, namespace=namespace or NAMESPACE))
+
+    def _get(self, place: str, clock: Clock, make: Callable[[], _Store]) -> _Store:
+        key = (place, SystemClock if isinstance(clock, SystemClock) else id(clock))
         with self._lock:
-            store = self._stores.get(place)
+            store = self._stores.get(key)
             if store is None:
-                store = self._stores[place] = JSONFileStore(path, clock, legacy=legacy)
-            elif legacy is not None:
-                store.convert_with(legacy)
-            return store
+                store = self._stores[key] = make()
+            return cast(_Store, store)
 
 
 _open_stores = _OpenStores()
@@ -98,23 +112,26 @@ def open_store(
 
     Args:
         url: ``None`` for the file in *cache_path*; a path or ``file:`` URL of a file, or of a folder for
-            the usual file in it; ``redis://``, ``rediss://`` or ``unix://``.
+            the usual file in it; ``redis://``, ``rediss://`` or ``unix://``, where the option
+            ``namespace`` keeps projects apart (``redis://host/0?namespace=mine``).
         cache_path: The cache folder.
         clock: The time.
         legacy: Tells provider and fingerprint of the key that an environment variable holds, to convert
             the older form of the file.
 
     Raises:
-        ConfigError: if *url* names no kind of store that there is.
+        ConfigError: if *url* names no kind of store that there is, or can't be read.
         StateStoreError: if what the store needs is not installed.
     """
     if url is None or isinstance(url, Path):
-        return _open_stores.file(url or cache_path, clock, legacy)
+        return _open_stores.file(url or cache_path / FILE_NAME, clock, legacy)
     match _scheme(url):
         case "":
             return _open_stores.file(Path(url), clock, legacy)
         case "file":
             return _open_stores.file(Path(unquote(urlsplit(url).path)), clock, legacy)
+        case scheme if scheme in REDIS_SCHEMES:
+            return _open_stores.redis(url, clock)
         case scheme:
             known = ", ".join(f"{name}://" for name in REDIS_SCHEMES)
             raise ConfigError(
@@ -132,8 +149,3 @@ def _scheme(url: str) -> str:
 def _file_in(path: Path) -> Path:
     path = path.expanduser()
     return path / FILE_NAME if path.is_dir() else path
-
-
-def _identity(clock: Clock) -> object:
-    """All system clocks are one; any other clock is only itself."""
-    return SystemClock if isinstance(clock, SystemClock) else id(clock)

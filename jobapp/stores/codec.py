@@ -71,12 +71,9 @@ def decode(data: bytes) -> Document:
         version = VERSION
     blocks = _each(block_from_json, whole.get("blocks", []), faults)
     resets = _each(reset_from_json, whole.get("resets", []), faults)
-    state = NOTHING
-    for reset in resets:
-        state = state.with_reset(reset)
-    return Document(
-        state.with_blocks(blocks), _dates(whole.get(OLDER_DATES, {}), faults), version, tuple(faults)
-    )
+    state = NOTHING.with_resets(resets).with_blocks(blocks)
+    dates = _dates(whole.get(OLDER_DATES, {}), faults)
+    return Document(state, dates, version, tuple(faults))
 
 
 def to_text(moment: datetime) -> str:

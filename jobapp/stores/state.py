@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import reduce
 from itertools import product
 
 from jobapp.core.types import EMPTY, Block, BlockId, Kind
@@ -27,6 +28,9 @@ LONGEST = {
 
 RESET_MEMORY = max(LONGEST.values()) + STRIKE_MEMORY
 """How long a reset is kept: as long as any block that it ended could be remembered."""
+
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far apart the clocks of two machines may be."""
 
 Selection = tuple[str | None, str | None, Kind | None]
 
@@ -111,21 +115,28 @@ class QuotaState:
         resets = {**kept, reset.selection: reset}
         return QuotaState(EMPTY, resets).with_blocks(block for block in self if not reset.covers(block))
 
+    def with_resets(self, resets: Iterable[Reset]) -> QuotaState:
+        """Return this state without what *resets* end."""
+        return reduce(QuotaState.with_reset, resets, self)
+
     def merged(self, other: QuotaState) -> QuotaState:
         """Return what both know together; the order does not matter."""
-        state = self
-        for reset in other.resets.values():
-            state = state.with_reset(reset)
-        return state.with_blocks(other)
+        return self.with_resets(other.resets.values()).with_blocks(other)
+
+    def beyond(self, other: QuotaState) -> QuotaState:
+        """Return what this state adds to *other*."""
+        both, known = other.merged(self), set(other)
+        resets = {s: reset for s, reset in both.resets.items() if reset not in other.resets.values()}
+        return QuotaState(EMPTY, resets).with_blocks(block for block in both if block not in known)
 
     def believed(self, now: datetime) -> QuotaState:
         """Return what of this holds at *now*, whatever clock it was written by.
 
-        See :func:`believable` for blocks. A reset that lies ahead would end what is learnt from now
-        on, so it is not obeyed.
+        See :func:`believable` for blocks. A reset that lies ahead by more than :data:`CLOCK_SKEW`
+        would end what is learnt from now on, so it is not obeyed.
         """
         blocks = [believable(block, now) for block in self]
-        resets = {s: reset for s, reset in self.resets.items() if reset.at <= now}
+        resets = {s: reset for s, reset in self.resets.items() if reset.at <= now + CLOCK_SKEW}
         if len(resets) == len(self.resets) and all(map(_is, blocks, self)):
             return self
         return QuotaState(EMPTY, resets).with_blocks(blocks)

@@ -1,0 +1,183 @@
+"""The state on a Redis or Valkey server, shared by machines. Needs the extra ``redis``.
+
+Every block is shared, short ones too. One exchange writes and reads at once, and reads only what has
+changed. While the server can't be reached, calls go on from memory; what was learnt meanwhile is written
+when it is back, and a server that came back without its data is told again what is known.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+
+from jobapp.core.clock import Clock
+from jobapp.core.types import Block
+from jobapp.stores.forking import survive_fork
+from jobapp.stores.outage import Outage
+from jobapp.stores.redis_server import PAGE, Cursor, Server, ServerError, without_secrets
+from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
+
+NAMESPACE = "jobapp"
+
+MAX_AGE = 0.25
+"""Seconds for which what was read last is fresh enough."""
+
+TIMEOUT = 0.5
+"""Seconds to wait for a connection, and for an answer."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds without a try after a failure: doubled with each, up to the longest."""
+
+SWEEP_PERIOD = 3600.0
+"""Seconds between two looks for expired blocks in memory; on the server each expires by itself."""
+
+ADVICE = "Start the server, or correct state.url (JOBAPP_STATE_URL)."
+
+_logger = logging.getLogger(__name__)
+_LONG_AGO = float("-inf")
+
+
+class RedisStore:
+    """The store for many machines.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it.
+        clock: The time.
+        namespace: Keeps projects apart that share a server.
+        max_age: Seconds for which no call asks the server again.
+        timeout: Seconds to wait for a connection, and for an answer.
+
+    Raises:
+        StateStoreError: if redis-py is not installed.
+        ConfigError: if *url* can't be read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        namespace: str = NAMESPACE,
+        max_age: float = MAX_AGE,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._clock = clock
+        self._max_age = max_age
+        self._server = Server(url, namespace, timeout)
+        self._outage = Outage(_logger, without_secrets(url), ADVICE)
+        self._cursor = Cursor()
+        self._seen = NOTHING
+        self._unwritten = NOTHING
+        self._state = NOTHING
+        self._read_at = clock.now()
+        self._fresh_at = self._retry_at = _LONG_AGO
+        self._swept_at = clock.monotonic()
+        self._pause = FIRST_PAUSE
+        survive_fork(self)
+
+    def make_locks(self) -> None:
+        """Make the locks; called again in a forked child."""
+        self._memory = threading.Lock()
+        self._talking = threading.Lock()  # held during a round trip, and taken before _memory
+
+    @property
+    def unwritten(self) -> bool:
+        """Tell whether something was learnt that the server does not know yet."""
+        return not self._unwritten.is_empty
+
+    @property
+    def stale(self) -> bool:
+        """Tell whether others' news may be missing, and the server is worth a try."""
+        now = self._clock.monotonic()
+        return now - self._fresh_at >= self._max_age and now >= self._retry_at
+
+    def refresh(self) -> None:
+        """Fetch others' news and bring what is not written yet: one round trip, none while it is fresh."""
+        with self._talking:
+            if self.stale:
+                self._exchange()
+
+    def view(self) -> QuotaState:
+        """Return what is known, without asking the server; the same object while nothing changed."""
+        return self._state
+
+    def add(self, blocks: Iterable[Block]) -> None:
+        """Remember *blocks*; when this returns, they are on the server, if it can be reached."""
+        now = self._clock.now()
+        with self._memory:
+            self._unwritten = self._unwritten.with_blocks(believable(block, now) for block in blocks)
+            self._adopt(self._seen)
+        self._write()
+
+    def reset(self, reset: Reset) -> tuple[Block, ...]:
+        """End what *reset* covers, on the server too, and return what was ended, expired blocks included."""
+        with self._memory:
+            covered = [block for block in self._state if reset.covers(block)]
+            self._unwritten = self._unwritten.with_reset(reset)
+            self._adopt(self._seen)
+        return tuple(dict.fromkeys([*covered, *self._write()]))
+
+    def sweep(self, provider: str, now: datetime) -> None:
+        """Drop from memory the blocks of *provider* that are of no use; the server does so by itself."""
+        with self._memory:
+            self._adopt(self._seen.swept(now, provider))
+
+    def close(self) -> None:
+        """Write what could not be written before, if that is possible now, and release the connection."""
+        self._write()
+        self._server.close()
+
+    def _adopt(self, seen: QuotaState) -> None:
+        """Take *seen* for what the server knows; _memory is held."""
+        self._seen = seen
+        self._state = seen.merged(self._unwritten)
+
+    def _write(self) -> list[Block]:
+        """Bring what is not written yet, unless the server failed a moment ago; return what resets ended."""
+        with self._talking:
+            if not self.unwritten or self._clock.monotonic() < self._retry_at:
+                return []
+            return self._exchange()
+
+    def _exchange(self) -> list[Block]:
+        """Bring and fetch; on failure leave the server alone for a while. _talking is held."""
+        try:
+            ended = self._bring_and_fetch()
+        except ServerError as error:
+            self._outage.begin("reached", error)
+            self._retry_at = self._clock.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            return []
+        self._outage.end("reached")
+        self._pause, self._retry_at = FIRST_PAUSE, _LONG_AGO
+        self._fresh_at = self._clock.monotonic()
+        return ended
+
+    def _bring_and_fetch(self) -> list[Block]:
+        now = self._clock.now()
+        before, cursor, batch = self._seen, self._cursor, self._unwritten
+        seen = before if now >= self._read_at else before.believed(now)
+        resets, blocks = tuple(batch.resets.values()), tuple(batch)
+        ended: list[Block] = []
+        anew, more = False, True
+        while more:
+            news = self._server.exchange(resets, blocks[:PAGE], cursor, now)
+            cursor, resets, blocks = news.cursor, (), blocks[PAGE:]
+            anew, more = anew or news.anew, news.more or bool(blocks)
+            learnt = NOTHING.with_resets(news.resets).with_blocks(news.blocks).believed(now)
+            seen = learnt if news.anew else seen.merged(learnt)
+            ended += news.ended
+        with self._memory:
+            lost = before.swept(now).beyond(seen) if anew else NOTHING
+            self._unwritten = lost if self._unwritten is batch else self._unwritten.merged(lost)
+            self._adopt(self._swept(seen, now))
+            self._cursor, self._read_at = cursor, now
+        return ended
+
+    def _swept(self, seen: QuotaState, now: datetime) -> QuotaState:
+        if self._clock.monotonic() - self._swept_at < SWEEP_PERIOD:
+            return seen
+        self._swept_at = self._clock.monotonic()
+        return seen.swept(now)
