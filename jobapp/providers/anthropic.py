@@ -16,7 +16,7 @@ from jobapp.core.types import (
     Usage,
 )
 from jobapp.providers.images import base64_of, inline, media_type_of
-from jobapp.providers.replies import headers_of, reply_error
+from jobapp.providers.replies import blocked, headers_of, reply_error
 from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
 from jobapp.providers.transport import open_async_client, open_client
 
@@ -147,7 +147,7 @@ class AnthropicAdapter(SDKAdapter):
         text = "".join(block.text for block in answer.content if block.type == "text")
         if not text and answer.stop_reason == "refusal":
             body = {"stop_reason": "refusal"}
-            raise reply_error(self.provider, model, response, "the answer was blocked: refusal", body)
+            raise reply_error(self.provider, model, response, blocked("refusal"), body)
         return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
 
 

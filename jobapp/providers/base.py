@@ -42,8 +42,11 @@ class Adapter(Protocol):
         """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
         ...
 
-    def error_facts(self, error: Exception, model: str) -> ErrorFacts | None:
-        """Return what *error* tells, or ``None`` where it is a programming error."""
+    def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
+        """Return what *error* tells, without the text of *key*; ``None`` for what could not even be sent.
+
+        Some providers repeat a refused key in their answer.
+        """
         ...
 
     def close(self) -> None:

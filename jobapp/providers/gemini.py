@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from jobapp.core.types import ChatRequest, ImagePart, Message, NativePart, Part, TextPart, Usage
 from jobapp.providers.images import inline, media_type_of
+from jobapp.providers.replies import blocked
 
 Refuse = Callable[[str, str], NoReturn]
 """Says before sending, for a model, what can't be done."""
@@ -15,7 +16,15 @@ ROLES = {"user": "user", "assistant": "model", "model": "model"}
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
 FINISHED = frozenset({"", "STOP", "MAX_TOKENS"})
-"""Reasons to finish that are no block (ai.google.dev/api/generate-content, FinishReason, 2026-10)."""
+"""Reasons to finish with which an answer without text is one (ai.google.dev, FinishReason, 2026-10)."""
+
+BLOCKS = frozenset(
+    {
+        *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
+        *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
+    }
+)
+"""Reasons that are the request's; others, a malformed call say, may be gone with the next try."""
 
 
 def contents_of(request: ChatRequest, refuse: Refuse) -> list[dict[str, Any]]:
@@ -87,18 +96,21 @@ def text_of(answer: Any) -> str:
     return "".join(part.text for part in _said(answer) if part.text)
 
 
-def why_blocked(answer: Any) -> Mapping[str, Any] | None:
-    """Return why an answer says nothing, in the provider's own fields; ``None`` where it is an answer.
+def why_silent(answer: Any) -> tuple[str, Mapping[str, Any]] | None:
+    """Return why an answer says nothing, in words and in the provider's own fields; ``None`` where it is one.
 
     An answer may well have no text: a tool call, or thoughts that took all tokens.
     """
     feedback = getattr(answer, "prompt_feedback", None)
     if reason := _name(getattr(feedback, "block_reason", None)):
-        return {"promptFeedback": {"blockReason": reason}}
+        return blocked(reason), {"promptFeedback": {"blockReason": reason}}
     if not answer.candidates or _said(answer):
         return None
     reason = _name(answer.candidates[0].finish_reason)
-    return {"finishReason": reason} if reason not in FINISHED else None
+    if reason in FINISHED:
+        return None
+    words = blocked(reason) if reason in BLOCKS else f"the model gave no answer: {reason}"
+    return words, {"finishReason": reason}
 
 
 def is_complete(answer: Any) -> bool:

@@ -14,7 +14,7 @@ from jobapp.providers.gemini import (
     system_of,
     text_of,
     usage_of,
-    why_blocked,
+    why_silent,
 )
 from jobapp.providers.replies import headers_of, reply_error
 from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
@@ -35,15 +35,15 @@ class AnswerReader(StreamReader):
     def text_of(self, event: Any) -> str:
         """Return the first candidate's text."""
         self.usage = event.usage_metadata or self.usage
-        if event.candidates or why_blocked(event):
+        if event.candidates or why_silent(event):
             self.last = event
             self.finished = self.finished or is_complete(event)
         return text_of(event)
 
     def reply(self) -> Reply:
         """Return the whole text, with the last answer as ``raw``."""
-        if self.last is not None and not self.pieces and (why := why_blocked(self.last)):
-            raise self.fail(f"the answer was blocked: {why}", why)
+        if self.last is not None and not self.pieces and (why := why_silent(self.last)):
+            raise self.fail(*why)
         if not self.finished:
             raise self.fail("the stream ended before the answer was complete")
         model = getattr(self.last, "model_version", None) or ""
@@ -122,8 +122,8 @@ class GoogleAdapter(SDKAdapter):
         return config.model_copy(update=options)
 
     def _reply(self, answer: Any, response: Any, model: str) -> Reply:
-        if why := why_blocked(answer):
-            raise reply_error(self.provider, model, response, f"the answer was blocked: {why}", why)
+        if why := why_silent(answer):
+            raise reply_error(self.provider, model, response, *why)
         if not answer.candidates:
             raise reply_error(self.provider, model, response, "the answer holds no candidate")
         return Reply(

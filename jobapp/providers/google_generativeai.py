@@ -12,6 +12,7 @@ import json
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 from jobapp.core.types import ApiKey, ChatRequest, Reply
@@ -80,8 +81,11 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         return Pool()
 
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        _sdk()  # first, for it keeps the warnings of what it imports
+        from google.ai.generativelanguage import GenerativeServiceClient
+
         options = {"api_key": key.secret, "api_endpoint": self._base_url}
-        client = _sdk().client.glm.GenerativeServiceClient(client_options=options, transport="rest")
+        client = GenerativeServiceClient(client_options=options, transport="rest")
         session = client.transport._session  # noqa: SLF001 (see above)
         session._refresh_status_codes = ()  # noqa: SLF001 (a 401 would be sent three times)
         session.hooks["response"].append(_note)
@@ -118,6 +122,7 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         return _sdk().types.GenerateContentResponse.from_response(answer)
 
 
+@cache
 def _sdk() -> Any:
     with warnings.catch_warnings():  # the README says once that this SDK is at its end
         warnings.simplefilter("ignore")

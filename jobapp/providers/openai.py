@@ -20,7 +20,7 @@ from jobapp.core.types import (
 )
 from jobapp.providers import PROVIDERS
 from jobapp.providers.images import url_of
-from jobapp.providers.replies import headers_of, reply_error
+from jobapp.providers.replies import blocked, headers_of, reply_error
 from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
 from jobapp.providers.transport import open_async_client, open_client
 
@@ -51,7 +51,7 @@ class ChunkReader(StreamReader):
         """Return the whole text, with the last chunk as ``raw``."""
         text = "".join(self.pieces)
         if self.finish_reason == "content_filter" and not text:
-            raise self.fail("the answer was blocked", {"finish_reason": "content_filter"})
+            raise self.fail(blocked("content_filter"), {"finish_reason": "content_filter"})
         # a server that is only compatible may tell no reason
         if self.finish_reason is None and (not text or self.adapter.provider in PROVIDERS):
             raise self.fail("the stream ended before the answer was complete")
@@ -134,7 +134,7 @@ class OpenAIAdapter(SDKAdapter):
             raise reply_error(self.provider, model, response, "the answer holds an error")
         text = _text_of(choice.message)
         if not text and choice.finish_reason == "content_filter":
-            raise reply_error(self.provider, model, response, "the answer was blocked: content_filter")
+            raise reply_error(self.provider, model, response, blocked("content_filter"))
         return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
 
 

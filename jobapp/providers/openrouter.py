@@ -11,9 +11,8 @@ from jobapp.providers.openai import OpenAIAdapter
 class OpenRouterAdapter(OpenAIAdapter):
     """OpenRouter's chat completions: errors after work began come with status 200, in the answer."""
 
-    headers: ClassVar[Mapping[str, str]] = {
-        "X-OpenRouter-Title": "jobapp"
-    }  # what the account's activity page shows
+    # what the account's activity page calls the program
+    headers: ClassVar[Mapping[str, str]] = {"X-OpenRouter-Title": "jobapp"}
 
     def is_failure(self, choice: Any) -> bool:
         """Tell whether *choice* holds an error, its own or one of the model's host."""

@@ -40,6 +40,11 @@ def reply_error(
     )
 
 
+def blocked(reason: str) -> str:
+    """Return the words for an answer that a filter held back; the classifier knows OpenAI's name for it."""
+    return f"the answer was blocked by a content_filter: {reason}"
+
+
 def whole_body(response: Any) -> Any:
     """Return the parsed JSON of an HTTP response, else its text; ``None`` where it can't be had any more."""
     try:

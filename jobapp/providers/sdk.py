@@ -53,8 +53,7 @@ class StreamReader:
 
     def read(self, event: Any) -> str:
         """Return the text that *event* adds, often none."""
-        if self.response is None:
-            self.response = take_response()
+        self.note_response()
         text = self.text_of(event)
         if text:
             if not self.pieces:
@@ -72,7 +71,13 @@ class StreamReader:
 
     def fail(self, message: str, body: Any = None) -> ErrorInReplyError:
         """Return what is wrong with the stream, for raising."""
-        return reply_error(self.adapter.provider, self.model, self.response, message, body)
+        return reply_error(self.adapter.provider, self.model, self.note_response(), message, body)
+
+    def note_response(self) -> Any:
+        """Return the HTTP response, ``None`` as long as there is none."""
+        if self.response is None:
+            self.response = take_response()
+        return self.response
 
 
 class SDKAdapter:
@@ -108,7 +113,7 @@ class SDKAdapter:
             response = take_response()
             return self._reply(answer, response, request.model)
         except Exception as error:
-            self._raise_unreadable(error, response, request.model)
+            self._explain(error, response, request.model)
             raise
 
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
@@ -121,7 +126,7 @@ class SDKAdapter:
             response = take_response()
             return self._reply(answer, response, request.model)
         except Exception as error:
-            self._raise_unreadable(error, response, request.model)
+            self._explain(error, response, request.model)
             raise
 
     def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[str | Reply]:
@@ -135,10 +140,10 @@ class SDKAdapter:
                     yield piece
             yield reader.reply()
         except Exception as error:
-            self._raise_unreadable(error, reader.response, request.model)
+            self._explain(error, reader.note_response(), request.model)
             raise
         finally:
-            if response := reader.response or take_response():
+            if (response := reader.note_response()) is not None:
                 response.close()
 
     async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
@@ -152,10 +157,10 @@ class SDKAdapter:
                     yield piece
             yield reader.reply()
         except Exception as error:
-            self._raise_unreadable(error, reader.response, request.model)
+            self._explain(error, reader.note_response(), request.model)
             raise
         finally:
-            if response := reader.response or take_response():
+            if (response := reader.note_response()) is not None:
                 await response.aclose()
 
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
@@ -219,10 +224,16 @@ class SDKAdapter:
         """Say before sending what the provider can't do."""
         raise InvalidRequestError(f"{self.provider}: {why}", provider=self.provider, model=model)
 
-    def _raise_unreadable(self, error: Exception, response: Any, model: str) -> None:
-        """Raise what *error* is where it is no error of the provider's but an answer that can't be read."""
-        if not isinstance(error, self._unreadable_errors()):
+    def _explain(self, error: Exception, response: Any, model: str) -> None:
+        """Let *error* tell the response that came before it, whose status and headers SDKs often leave out.
+
+        Raises:
+            ErrorInReplyError: The error is no refusal, but a response that can't be read.
+        """
+        if response is None and (response := take_response()) is None:
             return
-        if (response := response or take_response()) is not None:
+        if isinstance(error, self._unreadable_errors()):
             message = f"the answer can't be read: {type(error).__name__}: {error}"
             raise reply_error(self.provider, model, response, message) from error
+        if getattr(error, "response", None) is None:
+            error.response = response  # type: ignore[attr-defined]  # where status errors have it

@@ -56,7 +56,7 @@ def note_response(response: Any) -> None:
 
 def lift_limit(response: Any) -> None:
     """Let a stream that has begun go on as long as its pieces come; each still has the request's timeout."""
-    extensions = getattr(response.request, "extensions", {})  # httpx has them, requests has not
+    extensions = getattr(getattr(response, "request", None), "extensions", {})  # requests has none
     limit = extensions.get("timeout", {}).get("read")
     if isinstance(limit, TimeLimit):
         limit.ends = math.inf
