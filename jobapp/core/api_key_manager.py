@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +16,9 @@ from jobapp.core.error_facts import read_exception
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_pool import KeyPool, Ticket, pools_of
 from jobapp.core.quota_reset import block_end
+from jobapp.core.rate_headers import read_allowance
 from jobapp.core.types import (
+    EMPTY,
     FREE_MODELS,
     ApiKey,
     Block,
@@ -105,10 +107,25 @@ class APIKeyManager:
             self._look()
             return self._pool.take(model, now, stay=stay, skip=skip, patience=patience, ticket=ticket)
 
-    def finish(self, key: ApiKey, model: str, *, answered: bool) -> None:
-        """Note that a request with *key* is over."""
+    def answered(self, ticket: Ticket, headers: Mapping[str, str] = EMPTY) -> None:
+        """Note that a request was answered, and what the answer's headers say of its key's limits."""
+        now = self.clock.now().timestamp()
+        said = read_allowance(headers, now) if headers else None
         with self._lock:
-            self._pool.finish(key.fingerprint, model, answered=answered)
+            self._pool.finish(ticket, now, said=said)
+
+    def refused(self, ticket: Ticket, verdict: Verdict) -> None:
+        """Note that a request was refused."""
+        with self._lock:
+            self._pool.finish(ticket, self.clock.now().timestamp(), verdict)
+
+    def drop(self, ticket: Ticket, *, sent: bool) -> None:
+        """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
+        with self._lock:
+            if sent:
+                self._pool.drop(ticket)
+            else:
+                self._pool.give_back(ticket)
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a refusal means, by this manager's rules."""

@@ -34,6 +34,7 @@ from jobapp.core.key_pool import Ticket
 from jobapp.core.masking import mask
 from jobapp.core.settings import ModelSettings, RetrySettings
 from jobapp.core.types import (
+    EMPTY,
     ApiKey,
     Attempt,
     Block,
@@ -101,15 +102,13 @@ class Call:
         self.attempts: list[Attempt] = []
         self.cause: Exception | None = None
         self._emit = emit
-        self._entered: list[Target] = []
+        self._entered: dict[int, Target] = {}
+        self._asked: Target | None = None
         self._key: ApiKey | None = None
+        self._ticket: Ticket | None = None
+        self._sent = False
         self._waited = 0.0
         self._ends_at = None if rules.deadline is None else clock.monotonic() + rules.deadline
-
-    @property
-    def target(self) -> Target:
-        """The model that is being asked."""
-        return self._entered[-1]
 
     @property
     def left(self) -> float | None:
@@ -121,42 +120,50 @@ class Call:
         options = target.settings.options
         options = {**options, **self.options} if options else self.options
         self.request = ChatRequest(target.settings.model, self.messages, options)
-        if self._entered and self.target is not target:
-            old, new = self.target.settings, target.settings
-            self._emit(events.FellBack(new.provider, new.model, old.provider, old.model))
-        self._key = None
-        self._entered.append(target)
+        self.target = target
+        self._entered[id(target)] = target
+        self._asked = self._asked or target
 
     def take(self, action: Take) -> Taken | NoneFree:
-        """Look for a key."""
-        left = self.left
+        """Look for a key; the one that was taken before and not used is shown again."""
+        left, ticket = self.left, self._ticket
         if left is not None and left <= 0:
             return NoneFree(None, left)
+        self._ticket = None
         found = self.target.manager.take(
             self.request.model,
             stay=action.stay,
             skip=action.skip,
             patience=action.patience if left is None else min(action.patience, left),
-            ticket=action.ticket,
+            ticket=ticket,
         )
         if isinstance(found, Ticket):
-            return Taken(found.key, found.wait, left, found)
+            self._ticket = found
+            return Taken(found.key, found.wait, left)
         return NoneFree(found, left)
 
     def begin(self, key: ApiKey) -> float:
         """Note that a request with *key* starts; return the seconds it may take."""
-        settings, previous = self.target.settings, self._key
-        if previous is not None and previous is not key:
-            self._emit(events.KeyRotated(settings.provider, settings.model, key.name, previous.name))
-        self._key = key
+        self._sent = True
+        self._tell_changes(key)
+        settings = self.target.settings
         self._emit(events.AttemptStarted(settings.provider, settings.model, key.name, len(self.attempts) + 1))
         left = self.left
         return self.target.timeout if left is None else max(0.001, min(self.target.timeout, left))
 
+    def _tell_changes(self, key: ApiKey) -> None:
+        new, previous = self.target.settings, self._key
+        if self._asked is not self.target and self._asked is not None:
+            old = self._asked.settings
+            self._emit(events.FellBack(new.provider, new.model, old.provider, old.model))
+        elif previous is not None and previous is not key:
+            self._emit(events.KeyRotated(new.provider, new.model, key.name, previous.name))
+        self._asked, self._key = self.target, key
+
     def answered(self, key: ApiKey, reply: Reply | Opened) -> Answered:
         """Note that *key* was answered."""
-        self.target.manager.finish(key, self.request.model, answered=True)
-        headers = reply.headers if isinstance(reply, Reply) else {}
+        headers = reply.headers if isinstance(reply, Reply) else EMPTY
+        self.target.manager.answered(self._finished(), headers)
         self._note(key, None, 200, headers)
         return Answered(reply)
 
@@ -167,12 +174,12 @@ class Call:
             InvalidRequestError: The SDK would not even send the request.
         """
         target = self.target
-        target.manager.finish(key, self.request.model, answered=False)
         facts = target.adapter.error_facts(error, self.request.model)
         if facts is None:
             raise _not_sent(error, target, key) from error
         self.cause = error
         verdict = target.manager.judge(facts)
+        target.manager.refused(self._finished(), verdict)
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._emit(
             events.AttemptFailed(
@@ -187,9 +194,16 @@ class Call:
         )
         return Refused(verdict, self.left)
 
-    def dropped(self, key: ApiKey) -> None:
-        """Note that the caller gave up a request: no key is at fault."""
-        self.target.manager.finish(key, self.request.model, answered=False)
+    def close(self) -> None:
+        """Give back the key that is still taken, if any: the caller gave up, and no key is at fault."""
+        if self._ticket is not None:
+            self.target.manager.drop(self._ticket, sent=self._sent)
+            self._ticket = None
+
+    def _finished(self) -> Ticket:
+        ticket, self._ticket, self._sent = self._ticket, None, False
+        assert ticket is not None  # noqa: S101 - the policy sends only with a key that was taken
+        return ticket
 
     def interrupted(
         self, key: ApiKey, error: Exception, partial: str
@@ -252,8 +266,8 @@ class Call:
         return error
 
     def _key_lines(self) -> Sequence[KeyStatus]:
-        seen = {id(target): target for target in self._entered}
-        return [line for t in seen.values() for line in t.manager.statuses(t.settings.model)]
+        entered = self._entered.values()
+        return [line for t in entered for line in t.manager.statuses(t.settings.model)]
 
     def _note(
         self, key: ApiKey, verdict: Verdict | None, status: int | None, headers: Mapping[str, str]
@@ -285,47 +299,51 @@ AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Refused]]
 def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
     """Perform what *flow* decides, in this thread."""
     answer: Any = None
-    while True:
-        try:
+    try:
+        while True:
             action = flow.send(answer)
-        except StopIteration as end:
-            outcome: Served | GaveUp = end.value
-            return outcome
-        answer = None
-        match action:
-            case Take():
-                answer = call.take(action)
-            case Send():
-                answer = ask(call, action.key)
-            case Enter():
-                call.enter(action.target)
-            case Learn():
-                call.target.manager.remember(call.learn(action))
-            case Wait():
-                call.clock.sleep(call.wait(action))
+            answer = None
+            match action:
+                case Take():
+                    answer = call.take(action)
+                case Send():
+                    answer = ask(call, action.key)
+                case Enter():
+                    call.enter(action.target)
+                case Learn():
+                    call.target.manager.remember(call.learn(action))
+                case Wait():
+                    call.clock.sleep(call.wait(action))
+    except StopIteration as end:
+        outcome: Served | GaveUp = end.value
+        return outcome
+    finally:
+        call.close()
 
 
 async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
     """Perform what *flow* decides, in the running event loop; the store's I/O goes to a thread."""
     answer: Any = None
-    while True:
-        try:
+    try:
+        while True:
             action = flow.send(answer)
-        except StopIteration as end:
-            outcome: Served | GaveUp = end.value
-            return outcome
-        answer = None
-        match action:
-            case Take():
-                answer = call.take(action)
-            case Send():
-                answer = await ask(call, action.key)
-            case Enter():
-                call.enter(action.target)
-            case Learn():
-                await asyncio.to_thread(call.target.manager.remember, call.learn(action))
-            case Wait():
-                await call.clock.asleep(call.wait(action))
+            answer = None
+            match action:
+                case Take():
+                    answer = call.take(action)
+                case Send():
+                    answer = await ask(call, action.key)
+                case Enter():
+                    call.enter(action.target)
+                case Learn():
+                    await asyncio.to_thread(call.target.manager.remember, call.learn(action))
+                case Wait():
+                    await call.clock.asleep(call.wait(action))
+    except StopIteration as end:
+        outcome: Served | GaveUp = end.value
+        return outcome
+    finally:
+        call.close()
 
 
 def ask_whole(call: Call, key: ApiKey) -> Answered | Refused:
@@ -335,9 +353,6 @@ def ask_whole(call: Call, key: ApiKey) -> Answered | Refused:
         reply = call.target.adapter.send(call.request, key, timeout)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
         return call.refused(key, error)
-    except BaseException:
-        call.dropped(key)
-        raise
     return call.answered(key, reply)
 
 
@@ -349,9 +364,6 @@ async def aask_whole(call: Call, key: ApiKey) -> Answered | Refused:
             reply = await call.target.adapter.asend(call.request, key, timeout)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
         return call.refused(key, error)
-    except BaseException:
-        call.dropped(key)
-        raise
     return call.answered(key, reply)
 
 
@@ -365,7 +377,6 @@ def ask_stream(call: Call, key: ApiKey) -> Answered | Refused:
         return call.refused(key, error)
     except BaseException:
         pieces.close()
-        call.dropped(key)
         raise
     return call.answered(key, Opened(first, pieces))
 
@@ -381,6 +392,5 @@ async def aask_stream(call: Call, key: ApiKey) -> Answered | Refused:
         return call.refused(key, error)
     except BaseException:
         await pieces.aclose()
-        call.dropped(key)
         raise
     return call.answered(key, Opened(first, pieces))

@@ -42,23 +42,20 @@ class Take:
         stay: The fingerprint of the key to go on with, if it is free within ``patience``.
         skip: Fingerprints of keys that this call has given up.
         patience: The longest wait that is worth booking.
-        ticket: The booking of an earlier ``Taken`` whose wait is over.
     """
 
     stay: str | None = None
     skip: frozenset[str] = frozenset()
     patience: float = 0.0
-    ticket: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """This key is the caller's: at once, or after ``wait`` seconds, when it shows its ``ticket``."""
+    """This key is the caller's: at once, or when it is taken again after ``wait`` seconds."""
 
     key: ApiKey
     wait: float = 0.0
     left: float | None = None
-    ticket: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,17 +211,17 @@ def _ask_model(rules: RetrySettings, rng: random.Random) -> Flow:
 
 def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     """Find a key, waiting for it where that is worth it."""
-    rules, ticket = tries.rules, None
+    rules, news = tries.rules, True
     slice_ = POLL if rules.on_exhausted is OnExhausted.WAIT else math.inf
     while True:
-        found: Taken | NoneFree = yield Take(tries.stay, frozenset(tries.given_up), tries.patience, ticket)
+        found: Taken | NoneFree = yield Take(tries.stay, frozenset(tries.given_up), tries.patience)
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:
             return found.key
         wait = min(_apart(found, rules, tries.rng), slice_)
-        yield Wait(wait, found.key, news=ticket is None)
-        ticket = found.ticket
+        yield Wait(wait, found.key, news=news)
+        news = False
 
 
 def _apart(found: Taken, rules: RetrySettings, rng: random.Random) -> float:

@@ -7,12 +7,17 @@ many there are. Instants are seconds since the epoch; the caller holds a lock ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
+from jobapp.core.rate_meter import Allowance, Learnt, RateMeter, SharedLength
 from jobapp.core.settings import Strategy
-from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind
+from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind, Verdict
+
+Rank = tuple[float, int, int]
+"""What puts the ready keys of a lane in order: less room, later turn, later place."""
 
 PROBE_POLL = 0.25
 """Seconds between two looks at a key that one call is trying again after a long block."""
@@ -28,28 +33,41 @@ class Slot:
     """One key in one lane."""
 
     index: int
+    meter: RateMeter
     blocked_until: float = 0.0
     on_trial: bool = False
     """The last block was long: when it ends, one call tries the key before the others do."""
     asked: int = 0
     """Requests that are under way."""
-    used: int = 0
-    """The turn in which it was last asked."""
+    turn: int = 0
+    """When it was last taken, counted in turns of the lane."""
 
-    def free_at(self, now: float) -> float:
-        """Return when the key may be asked next."""
+    def open_at(self, now: float) -> float:
+        """Return when nothing that was said forbids to ask the key."""
         if self.on_trial and self.asked:
             return max(self.blocked_until, now + PROBE_POLL)
         return self.blocked_until
 
+    def free_at(self, now: float) -> float:
+        """Return when the key may be asked and is expected to answer."""
+        return max(self.open_at(now), self.meter.ready_at(now))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Ticket:
-    """A key that was found for a caller."""
+    """A key that was found for a caller, and counted: it must be finished or given back.
+
+    Attributes:
+        key: The key.
+        model: The model it was found for.
+        wait: Seconds until it may be asked.
+        sent_at: When it was handed over for asking, in seconds since the epoch.
+    """
 
     key: ApiKey
     model: str
     wait: float
+    sent_at: float
 
 
 class _Lane:
@@ -57,7 +75,8 @@ class _Lane:
 
     def __init__(self, size: int, strategy: Strategy) -> None:
         self.slots: dict[int, Slot] = {}
-        self.ready: list[tuple[int, int]] = [(0, i) for i in range(size)]
+        self.length = SharedLength()
+        self.ready: list[Rank] = [(-math.inf, 0, i) for i in range(size)]
         self.cooling: list[tuple[float, int]] = []
         self.sticky = strategy is Strategy.STICKY
         self.turn = 0
@@ -65,16 +84,16 @@ class _Lane:
     def slot(self, index: int) -> Slot:
         slot = self.slots.get(index)
         if slot is None:
-            slot = self.slots[index] = Slot(index)
+            slot = self.slots[index] = Slot(index, RateMeter(Learnt(self.length)))
         return slot
 
     def first_ready(self, now: float, skip: frozenset[int]) -> Slot | None:
         """Return the preferred key that is free now."""
         self._move_due(now)
-        passed: list[tuple[int, int]] = []
+        passed: list[Rank] = []
         found = None
         while self.ready and found is None:
-            index = self.ready[0][1]
+            index = self.ready[0][2]
             slot = self.slot(index)
             free_at = slot.free_at(now)
             if free_at > now:
@@ -107,14 +126,16 @@ class _Lane:
             heappush(self.cooling, entry)
         return found
 
-    def use(self, slot: Slot) -> None:
-        """Note that *slot* is being asked: with ``spread`` it goes behind the others."""
-        slot.asked += 1
+    def use(self, slot: Slot, now: float) -> None:
+        """Count a request with *slot*; with ``spread`` it goes behind the keys that have more room."""
+        slot.meter.use(now)
         self.turn += 1
-        slot.used = self.turn
-        if not self.sticky and self.ready and self.ready[0][1] == slot.index:
-            heappop(self.ready)
-            heappush(self.ready, (self.turn, slot.index))
+        slot.turn = self.turn
+        if not self.sticky and self.ready and self.ready[0][2] == slot.index:
+            heapreplace(self.ready, self._rank(slot, now))
+
+    def _rank(self, slot: Slot, now: float) -> Rank:
+        return (-math.inf, 0, slot.index) if self.sticky else (-slot.meter.room(now), slot.turn, slot.index)
 
     def _move_due(self, now: float) -> None:
         while self.cooling and self.cooling[0][0] <= now:
@@ -124,7 +145,7 @@ class _Lane:
             if free_at > now:
                 heappush(self.cooling, (free_at, index))
             else:
-                heappush(self.ready, (0 if self.sticky else slot.used, index))
+                heappush(self.ready, self._rank(slot, now))
 
 
 class KeyPool:
@@ -170,30 +191,56 @@ class KeyPool:
             key is free, or ``None`` where there is no key.
         """
         lane = self._lane(model)
-        preferred = ticket.key.fingerprint if ticket else stay
-        if preferred is not None:
-            slot = lane.slot(self._index[preferred])
-            wait = max(0.0, slot.free_at(now) - now)
-            if wait <= (0.0 if ticket else patience):
-                return self._ticket(lane, slot, model, wait)
+        if ticket is not None:
+            slot = lane.slot(self._index[ticket.key.fingerprint])
+            if slot.open_at(now) <= now:
+                return self._hand_over(slot, ticket, now)
+            self.give_back(ticket)
+        if stay is not None:
+            slot = lane.slot(self._index[stay])
+            if slot.free_at(now) - now <= patience:
+                return self._ticket(lane, slot, model, now)
         skipped = frozenset(self._index[f] for f in skip)
         ready = lane.first_ready(now, skipped)
         if ready is not None:
-            return self._ticket(lane, ready, model, 0.0)
+            return self._ticket(lane, ready, model, now)
         cooling = lane.first_cooling(now, skipped)
         if cooling is not None and cooling[1] - now <= patience:
-            return self._ticket(lane, cooling[0], model, cooling[1] - now)
+            return self._ticket(lane, cooling[0], model, now)
+        if cooling is not None and cooling[0].open_at(now) <= now:
+            return self._hand_over(cooling[0], self._ticket(lane, cooling[0], model, now), now)
         return self._first_free(lane, now)
 
-    def finish(self, fingerprint: str, model: str, *, answered: bool) -> None:
-        """Note that a request is over; an answer ends a row of refusals."""
-        slot = self._lane(model).slot(self._index[fingerprint])
+    def give_back(self, ticket: Ticket) -> None:
+        """Take back a ticket whose request is not sent."""
+        self._slot(ticket).meter.give_back()
+
+    def finish(
+        self, ticket: Ticket, now: float, verdict: Verdict | None = None, said: Allowance | None = None
+    ) -> None:
+        """Learn from the end of a request.
+
+        Args:
+            ticket: What it was sent with.
+            now: Seconds since the epoch.
+            verdict: What its refusal means; ``None`` for an answer.
+            said: What the answer's headers say of the limit.
+        """
+        slot = self._slot(ticket)
         slot.asked = max(0, slot.asked - 1)
-        if answered:
+        if verdict is None:
             slot.on_trial = False
+            slot.meter.answered(now, ticket.sent_at, said, slot.asked)
             if self._strikes:
-                for pool in pools_of(model):
-                    self._strikes.pop((self.provider, fingerprint, pool), None)
+                for pool in pools_of(ticket.model):
+                    self._strikes.pop((self.provider, ticket.key.fingerprint, pool), None)
+        elif verdict.kind is Kind.RATE_LIMIT:
+            slot.meter.refused(now, ticket.sent_at, verdict.retry_after)
+
+    def drop(self, ticket: Ticket) -> None:
+        """Note that a request was given up by its caller: it tells nothing of the key."""
+        slot = self._slot(ticket)
+        slot.asked = max(0, slot.asked - 1)
 
     def strikes(self, block_id: BlockId, kind: Kind) -> int:
         """Return how many times in a row the key was refused, by blocks of that id and kind."""
@@ -245,10 +292,20 @@ class KeyPool:
         slot.blocked_until = max(slot.blocked_until, block.until.timestamp())
         slot.on_trial = block.kind is not Kind.RATE_LIMIT
 
-    def _ticket(self, lane: _Lane, slot: Slot, model: str, wait: float) -> Ticket:
-        if wait <= 0:
-            lane.use(slot)
-        return Ticket(self.keys[slot.index], model, round(wait, 6))
+    def _slot(self, ticket: Ticket) -> Slot:
+        return self._lane(ticket.model).slot(self._index[ticket.key.fingerprint])
+
+    def _ticket(self, lane: _Lane, slot: Slot, model: str, now: float) -> Ticket:
+        """Count a request with *slot*, at once or booked for when the key is free."""
+        wait = round(max(0.0, slot.free_at(now) - now), 6)
+        lane.use(slot, now)
+        ticket = Ticket(self.keys[slot.index], model, wait, now)
+        return self._hand_over(slot, ticket, now) if wait <= 0 else ticket
+
+    def _hand_over(self, slot: Slot, ticket: Ticket, now: float) -> Ticket:
+        slot.asked += 1
+        ticket.wait, ticket.sent_at = 0.0, now
+        return ticket
 
     def _first_free(self, lane: _Lane, now: float) -> float | None:
         """Return the seconds until any key is free, the skipped ones included."""
