@@ -120,6 +120,7 @@ class LoopbackServer:
         self._application = application
         self._changed = threading.Condition()
         self._watchers = 0
+        self._stopping = asyncio.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -135,7 +136,7 @@ class LoopbackServer:
     def stop(self) -> None:
         """Drop every connection and end the thread; a server that does not run is left alone."""
         if self._thread is not None:
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
             self._thread = None
 
@@ -155,22 +156,15 @@ class LoopbackServer:
                 self._watchers -= 1
 
     def _run(self, listening: socket.socket) -> None:
-        asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(
-            self.loop.create_server(
-                lambda: Connection(self._application, self), sock=listening, backlog=BACKLOG
-            )
-        )
-        self.loop.run_forever()
-        server.close()
-        self.loop.run_until_complete(self._drop_all())
-        self.loop.close()
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self._listen(listening))
 
-    async def _drop_all(self) -> None:
+    async def _listen(self, listening: socket.socket) -> None:
+        server = await self.loop.create_server(
+            lambda: Connection(self._application, self), sock=listening, backlog=BACKLOG
+        )
+        await self._stopping.wait()
+        server.close()
         for connection in list(self.connections):
             connection.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)

@@ -139,6 +139,7 @@ class Simulator:
         secret: str,
         fault: Fault | Trouble | None = None,
         *,
+        times: int | None = None,
         limit: int | None = None,
         window: float = 60.0,
         per_day: int | None = None,
@@ -152,7 +153,8 @@ class Simulator:
         Args:
             provider: Whose key; OpenAI-compatible servers are ``openai``.
             secret: Its text, any that is not yet taken.
-            fault: What strikes each of its requests until :meth:`SimulatedKey.heal`.
+            fault: What strikes its requests.
+            times: How many of them; ``None``: each, until :meth:`SimulatedKey.heal`.
             limit: Requests per window and model.
             window: Seconds of the window; it opens with its first request.
             per_day: Requests per day of the provider.
@@ -172,7 +174,7 @@ class Simulator:
             closed_models=closed_models,
         )
         if fault is not None:
-            key.fail(fault)
+            key.fail(fault, times=times)
         owner.add(key)
         self._tell(key.name, secret)
         return key
@@ -290,6 +292,7 @@ class Simulator:
         self._active += 1
         key.at_once += 1
         key.most_at_once = max(key.most_at_once, key.at_once)
+        self._server.changed()
         return Sending(reply.parts, reply.close, self._pauses(request, key, reply), partial(self._done, key))
 
     def _done(self, key: SimulatedKey) -> None:
