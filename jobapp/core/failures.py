@@ -32,13 +32,14 @@ _ERRORS: dict[Kind, type[ProviderError]] = {
     Kind.REQUEST: InvalidRequestError,
 }
 
-_WORDS = {
+WORDS = {
     Kind.RATE_LIMIT: "rate limited",
     Kind.QUOTA: "quota spent",
     Kind.AUTH: "key not accepted",
     Kind.UNAVAILABLE: "unavailable",
     Kind.REQUEST: "request refused",
 }
+"""What each kind is called to people."""
 
 
 def provider_error(attempt: Attempt) -> ProviderError:
@@ -108,7 +109,7 @@ def status_text(line: KeyStatus, now: datetime) -> str:
     name = f"{line.provider} {line.key}" + (f" ({line.model})" if line.model else "")
     if line.until is None:
         return f"{name}: free"
-    return f"{name}: {_WORDS[Kind(line.state)]}, back {moment(line.until, now)} [{line.reason}]"
+    return f"{name}: {WORDS[Kind(line.state)]}, back {moment(line.until, now)} [{line.reason}]"
 
 
 def attempt_lines(attempts: Sequence[Attempt]) -> str:
@@ -148,4 +149,4 @@ def _attempt_text(attempt: Attempt) -> str:
 def _refusal(attempt: Attempt, verdict: Verdict) -> str:
     status = "" if attempt.status is None else f" (HTTP {attempt.status})"
     words = f': "{verdict.message}"' if verdict.message else ""
-    return f"{_WORDS[verdict.kind]}{status}, {verdict.reason} [{verdict.rule}]{words}"
+    return f"{WORDS[verdict.kind]}{status}, {verdict.reason} [{verdict.rule}]{words}"

@@ -8,7 +8,9 @@ import logging
 import random
 import string
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -22,7 +24,7 @@ from jobapp.core.event_log import log_event
 from jobapp.core.events import Event
 from jobapp.core.exceptions import ConfigError, MissingKeyError
 from jobapp.core.messages import read_prompt
-from jobapp.core.settings import ModelSettings
+from jobapp.core.settings import ModelSettings, ProviderSettings
 from jobapp.core.settings_schema import override
 from jobapp.core.streams import AsyncTextStream, TextStream
 from jobapp.core.types import ApiKey, Block, Completion, KeyStatus
@@ -195,7 +197,15 @@ class LLMInterface:
 
     def key_status(self) -> list[KeyStatus]:
         """Return what is known of every key of every provider that has one."""
-        return [line for manager in self._all_managers() for line in manager.statuses()]
+        return list(dict.fromkeys(line for manager, _ in self.managers() for line in manager.statuses()))
+
+    def managers(self) -> list[tuple[APIKeyManager, ProviderSettings]]:
+        """Return each provider's keys, then those of one model alone, with where they are sent.
+
+        A key may be in several managers; keys that are not set are left out.
+        """
+        with self._lock:
+            return [*self._provider_managers(), *self._model_managers()]
 
     def reset(self, provider: str | None = None, key: str | None = None) -> tuple[Block, ...]:
         """Free keys by hand: all, those of *provider*, or the one named *key*; return what was cleared.
@@ -204,17 +214,18 @@ class LLMInterface:
             ConfigError: There is no such provider or key.
         """
         now = self._clock.now()
-        if provider is None and key is None:
-            return self._store.reset(Reset(now))
-        managers = self._all_managers() if provider is None else [self._manager_of(provider)]
-        resets = [
-            Reset(now, manager.provider_name, found.fingerprint if key else None)
-            for manager in managers
-            for found in manager.keys
-            if key in (None, found.name)
+        name = provider and self.config.provider_settings(provider).name
+        if key is None:
+            return self._store.reset(Reset(now, name))
+        keys = [
+            (m.provider_name, k)
+            for m, _ in self.managers()
+            if name in (None, m.provider_name)
+            for k in m.keys
         ]
+        resets = [Reset(now, owner, found.fingerprint) for owner, found in keys if key == found.name]
         if not resets:
-            names = ", ".join(found.name for manager in managers for found in manager.keys)
+            names = ", ".join(dict.fromkeys(found.name for _, found in keys))
             raise ConfigError(f"reset: there is no key {key}; the keys are {names or 'not set'}")
         return tuple(block for reset in dict.fromkeys(resets) for block in self._store.reset(reset))
 
@@ -306,15 +317,18 @@ class LLMInterface:
         name = self.config.provider_settings(provider).name
         return self._manager(name, self.config.keys_of(name))
 
-    def _all_managers(self) -> list[APIKeyManager]:
-        with self._lock:
-            found = []
-            for provider in dict.fromkeys((*PROVIDERS, *self.config.settings.providers)):
-                try:
-                    found.append(self._manager_of(provider))
-                except MissingKeyError:
-                    continue
-            return found
+    def _provider_managers(self) -> Iterator[tuple[APIKeyManager, ProviderSettings]]:
+        for provider in dict.fromkeys((*PROVIDERS, *self.config.settings.providers)):
+            with suppress(MissingKeyError):
+                yield self._manager_of(provider), self.config.provider_settings(provider)
+
+    def _model_managers(self) -> Iterator[tuple[APIKeyManager, ProviderSettings]]:
+        settings = self.config.settings
+        for model in (*settings.models.values(), *chain.from_iterable(settings.fallbacks.values())):
+            if model.keys:
+                with suppress(MissingKeyError):
+                    manager = self._manager(model.provider, self.config.keys_for(model))
+                    yield manager, self.config.provider_settings(model.provider, base_url=model.base_url)
 
 
 def _result(call: Call, outcome: Served | GaveUp) -> Completion:
