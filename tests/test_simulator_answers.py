@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 
+import openai
 import pytest
 
-from jobapp.testing import FakeClock, Fault, Simulator
+from jobapp.testing import FakeClock, Fault, Quota, Simulator
 from tests.simulator_support import DIALECTS, KEY, PROMPT, WAYS, WORDS, opened_dialects
 
 
@@ -82,6 +83,19 @@ def test_the_models_are_listed_for_a_good_key_and_cost_nothing(name):
         assert simulator.requests() == 0
 
 
+@pytest.mark.parametrize("fault", [Fault.OVERLOADED, Fault.CUT, Fault.GARBAGE])
+def test_a_provider_that_is_down_lists_no_models(fault):
+    with Simulator(FakeClock()) as simulator:
+        simulator.add_key("openai", KEY)
+        simulator.fail("openai", fault)
+        dialect = DIALECTS["openai"](simulator)
+        with pytest.raises((openai.OpenAIError, json.JSONDecodeError)):
+            dialect.models(KEY)
+        simulator.heal("openai")
+        assert dialect.models(KEY)
+        dialect.close()
+
+
 def test_openrouter_tells_what_is_left_of_a_key_without_asking_a_model():
     with Simulator(FakeClock()) as simulator:
         simulator.add_key("openrouter", "sk-one", per_day=50)
@@ -149,4 +163,6 @@ def test_mistakes_are_told_at_once():
         simulator.add_key("aol", "sk-one")
     with pytest.raises(ValueError, match="from 1 up"):
         simulator.add_key("openai", "sk-one", limit=0)
+    with pytest.raises(ValueError, match="not both"):
+        simulator.add_key("openai", "sk-one", limit=1, quota=Quota())
     simulator.stop()

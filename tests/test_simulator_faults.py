@@ -8,7 +8,12 @@ import re
 import openai
 import pytest
 
-from jobapp.testing import FakeClock, Fault, Response, Simulator, Trouble
+from jobapp.core.classification import classify
+from jobapp.core.types import ErrorFacts, Kind
+from jobapp.testing import FakeClock, Fault, Request, Response, Simulator, Trouble
+from jobapp.testing.replies import Replier
+from jobapp.testing.routing import WIRES
+from jobapp.testing.wire import parse
 from tests.simulator_support import DIALECTS, KEY, PROVIDERS, WAYS, WORDS, opened_dialects
 
 # status and the mark by which PROVIDERS' section 2 and FORMS tell it
@@ -99,6 +104,24 @@ TOLD = {
         "openrouter": (400, "invalid_request"),
     },
 }
+MEANING = {
+    Fault.BUSY_MINUTE: Kind.RATE_LIMIT,
+    Fault.BUSY_TOKENS: Kind.RATE_LIMIT,
+    Fault.SPENT_DAY: Kind.QUOTA,
+    Fault.SPENT_MONTH: Kind.QUOTA,
+    Fault.NO_CREDIT: Kind.QUOTA,
+    Fault.BAD_KEY: Kind.AUTH,
+    Fault.SUSPENDED: Kind.AUTH,
+    Fault.NO_ACCESS: Kind.AUTH,
+    Fault.REGION: Kind.REQUEST,
+    Fault.OVERLOADED: Kind.UNAVAILABLE,
+    Fault.SERVER_ERROR: Kind.UNAVAILABLE,
+    Fault.BAD_GATEWAY: Kind.UNAVAILABLE,
+    Fault.UNKNOWN_MODEL: Kind.REQUEST,
+    Fault.TOO_LARGE: Kind.REQUEST,
+    Fault.BAD_REQUEST: Kind.REQUEST,
+}
+SECRET = "AIzaSyCanary-0123456789abcdefghijklm"
 TIMED = (Fault.BUSY_MINUTE, Fault.BUSY_TOKENS, Fault.SPENT_DAY)
 
 WAYS_WITHOUT_OLD_STREAM = [pair for pair in WAYS if pair != ("google-generativeai", "stream")]
@@ -152,6 +175,30 @@ def test_a_refusal_comes_with_the_providers_status_and_mark(way, fault, dialect,
     assert outcome.status == status
     assert re.search(mark, outcome.told, re.DOTALL)
     assert simulator.refusals(dialect.provider, KEY) == simulator.requests(dialect.provider, KEY) == 1
+
+
+@pytest.mark.parametrize("fault", TOLD)
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.provider)
+@pytest.mark.parametrize("hints", [True, False])
+def test_jobapp_reads_each_refusal_as_what_it_is(hints, wire, fault):
+    clock = FakeClock()
+    request = Request(wire.provider, SECRET, "m:free", "Hello", False, "POST", "/", {}, {}, {}, clock.now())
+    head, _, body = (
+        Replier(wire, request, "req_1", hints).to(Trouble(fault), "").parts[0].partition(b"\r\n\r\n")
+    )
+    start, *lines = head.decode().split("\r\n")
+    facts = ErrorFacts(
+        provider=wire.provider,
+        status=int(start.split()[1]),
+        headers=dict(line.split(": ", 1) for line in lines),
+        body=parse(body),
+        model=request.model,
+    )
+    verdict = classify(facts, clock.now())
+    # Gemini tells a model outside the tier as a quota of zero
+    meaning = Kind.QUOTA if (wire.provider, fault) == ("google", Fault.NO_ACCESS) else MEANING[fault]
+    assert verdict.kind is meaning
+    assert SECRET not in repr(verdict)
 
 
 @pytest.mark.parametrize("fault", TIMED)

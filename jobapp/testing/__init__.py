@@ -1,4 +1,15 @@
-"""Test a program that uses jobapp, or any provider's SDK, without a network: a simulator of the providers.
+"""Test a program that uses jobapp, or any provider's SDK, without a network and without a real key.
+
+In pytest, with the fixtures that come with the package::
+
+    def test_a_spent_key_is_left_alone(llm_simulator):
+        llm_simulator.add_key("openai", "sk-one", per_day=1)    # sets OPENAI_API_KEY
+        llm_simulator.add_key("openai", "sk-two")               # sets OPENAI_API_KEY_BACKUP_1
+        assert my_program("Hello") == my_program("Hello") == "echo: Hello"
+        assert llm_simulator.requests("openai", "sk-one") == 2
+
+Anywhere else, ``with Simulator() as sim:``. Real time is the default; a :class:`FakeClock` makes a day pass
+at once. What goes wrong is a :class:`Fault`; a :class:`Response` replays what a provider once said.
 
 Nothing is imported before it is asked for, so that the pytest plugin costs other test runs nothing.
 """

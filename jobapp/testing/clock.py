@@ -6,6 +6,8 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 
+from jobapp.core.clock import Clock
+
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """Where a :class:`FakeClock` starts unless told otherwise: a Monday noon."""
 
@@ -58,3 +60,11 @@ class FakeClock:
         with self._lock:
             self._monotonic += max(0.0, (now - self._now).total_seconds())
             self._now = now.astimezone(UTC)
+
+
+async def pass_time(clock: Clock, seconds: float) -> None:
+    """Let *seconds* pass on any clock; on a fake one at once, and without a note in its ``sleeps``."""
+    if isinstance(clock, FakeClock):
+        clock.advance(seconds)
+    else:
+        await clock.asleep(seconds)

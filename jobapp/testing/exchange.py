@@ -49,8 +49,8 @@ class Response:
         status: The HTTP status.
         headers: Sent as they are; those that frame the body are left out and written anew.
         body: A dict or a list is sent as JSON, text and bytes as they are.
-        events: A stream in place of a body. A dict is sent as one event in the provider's form, text and
-            bytes as they are.
+        events: A stream in place of a body. A dict is sent as one event in the provider's form, text as an
+            event that is written out (``data: …``), bytes as they are.
         cut: Close the connection before the end: with ``body`` in its middle, with ``events`` after the last.
         lead: How many events come before the first piece of text.
     """

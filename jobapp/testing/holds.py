@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobapp.testing.exchange import Request
 from jobapp.testing.replies import Reply
-from jobapp.testing.server import LoopbackServer
+from jobapp.testing.server import LoopbackServer, Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,22 @@ class Hold:
         finally:
             self.waiting -= 1
             self._server.changed()
+
+
+def pauses_of(
+    request: Request, reply: Reply, holds: Sequence[Hold], slow: Pause | None
+) -> Mapping[int, list[Pause]]:
+    """Return what the sending of *reply* waits for, by the part before which it waits."""
+    pauses: dict[int, list[Pause]] = {}
+    for hold in holds:
+        if hold.held.covers(request):
+            pauses.setdefault(hold.held.place(reply), []).append(hold.pause)
+    if slow is not None:
+        pauses.setdefault(0, []).append(slow)
+    if reply.hang:
+        pauses.setdefault(0, []).append(_for_ever)
+    return pauses
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()

@@ -17,8 +17,21 @@ ScriptItem = Response | Fault | Trouble | str
 Reaction = Response | Trouble | Refusal | str | Mapping[str, Room]
 """What a request meets; text and what is left of the limits mean a normal answer."""
 
-SHUT_OUT = frozenset({Fault.BAD_KEY, Fault.SUSPENDED, Fault.REGION})
-"""Faults that strike requests that cost no quota too."""
+SHUT_OUT = frozenset(
+    {
+        Fault.BAD_KEY,
+        Fault.SUSPENDED,
+        Fault.REGION,
+        Fault.OVERLOADED,
+        Fault.SERVER_ERROR,
+        Fault.BAD_GATEWAY,
+        Fault.GARBAGE,
+        Fault.CUT,
+        Fault.CUT_SHORT,
+        Fault.HANG,
+    }
+)
+"""Faults that strike requests that cost no quota too, where they strike every request."""
 
 
 class Troubles:
@@ -46,10 +59,10 @@ class Troubles:
                 return trouble
         return None
 
-    def lasting(self, faults: Collection[Fault]) -> Trouble | None:
-        """Return the first that strikes every request and is one of *faults*."""
+    def shut_out(self) -> Trouble | None:
+        """Return the first that strikes every request, those that cost no quota too."""
         lasting = (trouble for trouble, times in self._waiting if times is None and trouble.model is None)
-        return next((trouble for trouble in lasting if trouble.fault in faults), None)
+        return next((trouble for trouble in lasting if trouble.fault in SHUT_OUT), None)
 
 
 class SimulatedKey:
@@ -124,7 +137,7 @@ class SimulatedKey:
 
     def shut_out(self) -> Trouble | None:
         """Return why it may not even list models; nothing is counted or used up."""
-        return self._troubles.lasting(SHUT_OUT)
+        return self._troubles.shut_out()
 
     def react(self, request: Request) -> Reaction:
         """Decide what a request meets: the script, then faults, closed models, the quota."""

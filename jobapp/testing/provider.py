@@ -71,6 +71,10 @@ class SimulatedProvider:
             return Trouble(Fault.UNKNOWN_MODEL)
         return key.react(request)
 
+    def shuts_out(self, key: SimulatedKey) -> Trouble | None:
+        """Return why *key* may not even list models."""
+        return self.troubles.shut_out() or key.shut_out()
+
     def facts(self, request: Request) -> KeyFacts:
         """Return what it tells of the request's key free of charge."""
         quota = self.key(request.key).quota

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,6 @@ import pytest
 
 if TYPE_CHECKING:
     from jobapp.testing import FakeClock, Simulator
-
-OWN_KEYS = re.compile(r"(OPENAI|ANTHROPIC|GOOGLE|GEMINI|OPENROUTER)_API_KEY")
 
 
 @pytest.fixture
@@ -33,9 +30,11 @@ def llm_simulator(
     Keys in the environment are hidden; each key that is added to the simulator is set in their place.
     jobapp's cache is a folder of this test.
     """
+    from jobapp.providers import PROVIDERS
     from jobapp.testing import Simulator
 
-    for name in [name for name in os.environ if OWN_KEYS.match(name)]:
+    own_keys = tuple(f"{prefix}_API_KEY" for spec in PROVIDERS.values() for prefix in spec.key_prefixes)
+    for name in [name for name in os.environ if name.startswith(own_keys)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("JOBAPP_CACHE_DIR", str(tmp_path / "jobapp-cache"))
     with Simulator(fake_clock, export=monkeypatch.setenv) as simulator:

@@ -15,6 +15,10 @@ from jobapp.testing.key import Reaction
 from jobapp.testing.meters import Room, day_end, month_end
 from jobapp.testing.wire import HTML_PAGE, Wire
 
+NO_SUCH_PATH = Response(404, body={"error": {"message": "The simulator has no such path.", "code": 404}})
+FAILED = Response(
+    500, body={"error": {"message": "The simulator failed; its log has the traceback.", "code": 500}}
+)
 PIECE = re.compile(r"\s*\S+\s*|\s+")
 
 

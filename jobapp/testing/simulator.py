@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -14,33 +13,24 @@ from typing import Self
 
 from jobapp.core.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
-from jobapp.testing.clock import FakeClock
+from jobapp.testing.clock import pass_time
 from jobapp.testing.exchange import Request, Response
 from jobapp.testing.faults import Fault, Trouble
-from jobapp.testing.holds import Held, Hold
+from jobapp.testing.holds import Held, Hold, pauses_of
 from jobapp.testing.http1 import Call, whole
 from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
-from jobapp.testing.replies import Replier, Reply
+from jobapp.testing.replies import FAILED, NO_SUCH_PATH, Replier, Reply
 from jobapp.testing.routing import BASE_PATHS, DEFAULT_MODELS, WIRES, wire_for
-from jobapp.testing.server import HOST, LoopbackServer, Pause, Sending
+from jobapp.testing.server import HOST, LoopbackServer, Sending
 
 logger = logging.getLogger(__name__)
-
-NO_SUCH_PATH = Response(404, body={"error": {"message": "The simulator has no such path.", "code": 404}})
-FAILED = Response(
-    500, body={"error": {"message": "The simulator failed; its log has the traceback.", "code": 500}}
-)
 
 
 def echo(request: Request) -> str:
     """Return the default answer: the prompt with ``echo:`` before it."""
     return f"echo: {request.prompt}"
-
-
-async def _for_ever() -> None:
-    await asyncio.Event().wait()
 
 
 class Simulator:
@@ -158,12 +148,18 @@ class Simulator:
             limit: Requests per window and model.
             window: Seconds of the window; it opens with its first request.
             per_day: Requests per day of the provider.
-            quota: In place of the three: a :class:`Quota`, shared by every key that is given it.
-            slow: Seconds before each answer; on a :class:`FakeClock` they pass at once.
+            quota: In place of ``limit``, ``window`` and ``per_day``: a :class:`Quota`, shared by every key
+                that is given it.
+            slow: Seconds before each answer; on a ``FakeClock`` they pass at once.
             closed_models: Models the key may not ask.
             name: Its environment variable; by default the next that jobapp looks for: ``OPENAI_API_KEY``,
                 ``OPENAI_API_KEY_BACKUP_1`` …
+
+        Raises:
+            ValueError: The provider is unknown, a limit is below 1, or ``quota`` is given beside a limit.
         """
+        if quota is not None and (limit, per_day) != (None, None):
+            raise ValueError("Give a key limits of its own or a quota, not both.")
         owner = self._provider(provider)
         key = SimulatedKey(
             owner.name,
@@ -274,7 +270,7 @@ class Simulator:
         provider = self._providers[request.provider]
         key = provider.key(request.key)
         if call.method == "GET" and (told := wire.free_of_charge(request, provider.facts(request))):
-            reply = replier.to(key.shut_out() or Response(body=told), "")
+            reply = replier.to(provider.shuts_out(key) or Response(body=told), "")
         else:
             key.asked[request.model] += 1
             reply = replier.to(self._meet(request, provider), self._text(request))
@@ -293,29 +289,14 @@ class Simulator:
         key.at_once += 1
         key.most_at_once = max(key.most_at_once, key.at_once)
         self._server.changed()
-        return Sending(reply.parts, reply.close, self._pauses(request, key, reply), partial(self._done, key))
+        slow = partial(pass_time, self.clock, key.slow) if key.slow else None
+        pauses = pauses_of(request, reply, self._holds, slow)
+        return Sending(reply.parts, reply.close, pauses, partial(self._done, key))
 
     def _done(self, key: SimulatedKey) -> None:
         self._active -= 1
         key.at_once -= 1
         self._server.changed()
-
-    def _pauses(self, request: Request, key: SimulatedKey, reply: Reply) -> Mapping[int, list[Pause]]:
-        pauses: dict[int, list[Pause]] = {}
-        for hold in self._holds:
-            if hold.held.covers(request):
-                pauses.setdefault(hold.held.place(reply), []).append(hold.pause)
-        if key.slow:
-            pauses.setdefault(0, []).append(partial(self._sleep, key.slow))
-        if reply.hang:
-            pauses.setdefault(0, []).append(_for_ever)
-        return pauses
-
-    async def _sleep(self, seconds: float) -> None:
-        if isinstance(self.clock, FakeClock):
-            self.clock.advance(seconds)
-        else:
-            await self.clock.asleep(seconds)
 
     def _provider(self, name: str) -> SimulatedProvider:
         provider = self._providers.get(canonical_name(name))

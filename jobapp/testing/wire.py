@@ -134,9 +134,11 @@ def masked(key: str) -> str:
 
 
 def sse(event: Any) -> bytes:
-    """Return one server-sent event without a name; text and bytes stay as they are."""
-    if isinstance(event, str | bytes):
-        return dump(event)
+    """Return one server-sent event without a name; text gets the blank line that it may lack."""
+    if isinstance(event, bytes):
+        return event
+    if isinstance(event, str):
+        return dump(f"{event.rstrip()}\n\n")
     return b"data: %b\n\n" % dump(event)
 
 
