@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import Any
 
 from jobapp.core.types import (
@@ -24,25 +26,69 @@ SYSTEM_ROLES = frozenset({"system", "developer"})
 ROLES = frozenset({"user", "assistant"})
 
 
-class MessageReader(StreamReader):
-    """Reads the events of a message."""
+class EventReader(StreamReader):
+    """Reads the events of a message.
+
+    The SDK's own helper makes a message anew with every event, which would cost as much as a fifth of the
+    wait for the first piece; here the message is made of its events once they are all there.
+    """
 
     adapter: AnthropicAdapter
-    message: Any = None
+    finished = False
+
+    def __init__(self, adapter: AnthropicAdapter, model: str) -> None:
+        super().__init__(adapter, model)
+        self.events: list[Any] = []
 
     def text_of(self, event: Any) -> str:
-        """Return the text of a text event; the SDK's stream builds the message meanwhile."""
-        if event.type == "text":
-            return str(event.text)
-        if event.type == "message_stop":
-            self.message = event.message
+        """Return the text of a text delta."""
+        self.events.append(event)
+        if event.type == "content_block_delta" and event.delta.type == "text_delta":
+            return str(event.delta.text)
+        self.finished = event.type == "message_stop"
         return ""
 
     def reply(self) -> Reply:
-        """Return the whole text, with the SDK's final message as ``raw``."""
-        if self.message is None:
+        """Return the whole text, with the SDK's message as ``raw``."""
+        if not self.finished:
             raise self.fail("the stream ended before the answer was complete")
-        return self.adapter._reply(self.message, self.response, self.model)  # noqa: SLF001 (its own reader)
+        message = message_of(self.events)
+        return self.adapter._reply(message, self.response, self.model)  # noqa: SLF001 (its own reader)
+
+
+def message_of(events: list[Any]) -> Any:
+    """Return the message that a stream's events tell (platform.claude.com, streaming, 2026)."""
+    message: Any = None
+    inputs: dict[int, str] = {}
+    for event in events:
+        match event.type:
+            case "message_start":
+                message = event.message
+            case "content_block_start":
+                message.content.append(event.content_block)
+            case "content_block_delta":
+                _add(event.delta, message.content[event.index], inputs, event.index)
+            case "message_delta":
+                message.stop_reason = event.delta.stop_reason
+                message.stop_sequence = event.delta.stop_sequence
+                message.usage.output_tokens = event.usage.output_tokens
+    for index, text in inputs.items():
+        message.content[index].input = json.loads(text)
+    return message
+
+
+def _add(delta: Any, block: Any, inputs: dict[int, str], index: int) -> None:
+    match delta.type:
+        case "text_delta":
+            block.text += delta.text
+        case "input_json_delta":
+            inputs[index] = inputs.get(index, "") + delta.partial_json
+        case "thinking_delta":
+            block.thinking += delta.thinking
+        case "signature_delta":
+            block.signature = delta.signature
+        case "citations_delta":
+            block.citations = [*(block.citations or ()), delta.citation]
 
 
 class AnthropicAdapter(SDKAdapter):
@@ -54,7 +100,7 @@ class AnthropicAdapter(SDKAdapter):
 
     sdk = "anthropic"
     distribution = "anthropic"
-    reader = MessageReader
+    reader = EventReader
 
     def _open_pool(self) -> Any:
         from anthropic import DefaultHttpxClient
@@ -69,16 +115,12 @@ class AnthropicAdapter(SDKAdapter):
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
         from anthropic import Anthropic
 
-        client = Anthropic(http_client=pool, **self._client_arguments(key))
-        _forget_environment(client)
-        return Calls(client.messages.create, lambda **kw: client.messages.stream(**kw).__enter__(), client)
+        return _calls(Anthropic(http_client=pool, **self._client_arguments(key)))
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
         from anthropic import AsyncAnthropic
 
-        client = AsyncAnthropic(http_client=pool, **self._client_arguments(key))
-        _forget_environment(client)
-        return Calls(client.messages.create, lambda **kw: client.messages.stream(**kw).__aenter__(), client)
+        return _calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)))
 
     def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
         return {
@@ -101,7 +143,7 @@ class AnthropicAdapter(SDKAdapter):
         }
         if system := [message for message in request.messages if message.role in SYSTEM_ROLES]:
             arguments["system"] = self._system(system, request.model)
-        return arguments | self._options(request)
+        return arguments | self._options(request) if request.options else arguments
 
     def _system(self, messages: list[Message], model: str) -> Any:
         if len(messages) == 1 and isinstance(messages[0].content, str):
@@ -151,10 +193,11 @@ class AnthropicAdapter(SDKAdapter):
         return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
 
 
-def _forget_environment(client: Any) -> None:
-    """Take out ANTHROPIC_CUSTOM_HEADERS, and ANTHROPIC_AUTH_TOKEN, which older SDKs send beside a key."""
-    client.auth_token = None
-    client._custom_headers = {}  # noqa: SLF001 (there is no public switch)
+def _calls(client: Any) -> Calls:
+    client.auth_token = None  # older SDKs send ANTHROPIC_AUTH_TOKEN beside a key
+    client._custom_headers = {}  # noqa: SLF001 (ANTHROPIC_CUSTOM_HEADERS has no public switch)
+    create = client.messages.create
+    return Calls(create, partial(create, stream=True), client)
 
 
 def _usage_of(usage: Any) -> Usage:

@@ -111,12 +111,9 @@ class OpenAIAdapter(SDKAdapter):
         return Calls(create, partial(create, stream=True), client)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
-        return {
-            "model": request.model,
-            "messages": [_message(message) for message in request.messages],
-            "timeout": timeout,
-            **self._options(request),
-        }
+        messages = [_message(message) for message in request.messages]
+        arguments = {"model": request.model, "messages": messages, "timeout": timeout}
+        return arguments | self._options(request) if request.options else arguments
 
     def _stream_arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         arguments = self._arguments(request, timeout)
@@ -139,10 +136,11 @@ class OpenAIAdapter(SDKAdapter):
 
 
 def _message(message: Message) -> dict[str, Any]:
-    content = message.content
+    content: Any = message.content
     if not isinstance(content, str):
-        return {"role": message.role, "content": [_part(part) for part in content], **message.extra}
-    return {"role": message.role, "content": content, **message.extra}
+        content = [_part(part) for part in content]
+    native = {"role": message.role, "content": content}
+    return {**native, **message.extra} if message.extra else native
 
 
 def _part(part: Part) -> dict[str, Any]:

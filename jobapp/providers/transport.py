@@ -143,27 +143,22 @@ class _LimitedBackend:
 
 
 class _LimitedStream:
-    """A network stream whose reads and writes end when the request's time is over."""
+    """A network stream whose reads end when the request's time is over."""
 
     def __init__(self, stream: Any, timed_out: type[Exception]) -> None:
         self._stream = stream
         self._timed_out = timed_out
+        self.write = stream.write
         self.close = stream.close
         self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        return self._stream.read(max_bytes, self._left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._left(timeout))
+        if isinstance(timeout, TimeLimit):
+            left = timeout.ends - time.monotonic()
+            if left <= 0:
+                raise self._timed_out(f"the answer was not complete within {timeout:g} seconds")
+            timeout = min(left, timeout)
+        return self._stream.read(max_bytes, timeout)
 
     def start_tls(self, *args: Any, **kwargs: Any) -> _LimitedStream:
         return _LimitedStream(self._stream.start_tls(*args, **kwargs), self._timed_out)
-
-    def _left(self, timeout: float | None) -> float | None:
-        if not isinstance(timeout, TimeLimit):
-            return timeout
-        left = timeout.ends - time.monotonic()
-        if left <= 0:
-            raise self._timed_out(f"the answer was not complete within {timeout:g} seconds")
-        return min(left, timeout)
