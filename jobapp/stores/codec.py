@@ -20,7 +20,12 @@ VERSION = 1
 OLDER_DATES = "quota_exhausted_keys"
 """Where the older form keeps its dates, and this one those that could not be converted yet."""
 
+EARLIEST, LATEST = date(2000, 1, 1), date(3000, 1, 1)
+"""Between which the older form's days lie."""
+
 _Value = TypeVar("_Value")
+
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def decode(data: bytes) -> Document:
 
 def to_text(moment: datetime) -> str:
     """Return *moment* as UTC in ISO 8601; all such texts have one length, so they sort as times do."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def from_text(text: Any) -> datetime:
@@ -179,25 +184,28 @@ def _dates(entries: Any, faults: list[str]) -> dict[str, date]:
         return dates
     for name, day in entries.items():
         try:
-            dates[name] = date.fromisoformat(_string(day))
+            dates[name] = _day(day)
         except ValueError:
             faults.append(f"the day of {name} can't be read")
     return dates
 
 
-def _place(block: Block) -> tuple[str, ...]:
+def _day(text: Any) -> date:
+    day = date.fromisoformat(_string(text))
+    if not EARLIEST < day < LATEST:
+        raise ValueError(f"{day} is no day of this program")
+    return day
+
+
+def _place(block: Block) -> tuple[object, ...]:
     """Where a person looks for *block*: by provider, key, model."""
     what = (block.provider, block.key_name, block.fingerprint, block.model or "")
-    return (*what, to_text(block.until), to_text(block.since), block.kind)
+    return (*what, block.until, block.since, block.kind)
 
 
 def _rows(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = ",\n    ".join(map(_json, rows))
     return f"[\n    {lines}\n  ]" if lines else "[]"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _string(value: Any) -> str:

@@ -10,18 +10,19 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jobapp.core.clock import Clock
-from jobapp.core.types import EMPTY, Block
+from jobapp.core.types import Block
 from jobapp.stores import files
-from jobapp.stores.codec import VERSION, Document, decode, encode
+from jobapp.stores.codec import VERSION, encode
 from jobapp.stores.forking import survive_fork
-from jobapp.stores.older_form import Legacy, convert
+from jobapp.stores.older_form import Legacy
+from jobapp.stores.on_disk import MAX_BYTES, OnDisk, load
 from jobapp.stores.outage import Outage
 from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
 
@@ -33,9 +34,6 @@ BRIEF = timedelta(seconds=5)
 MAX_BLOCKS = 100_000
 """More blocks than this are not kept in a file: the expired go first, then those that end first."""
 
-MAX_BYTES = 64 * 2**20
-"""A larger file is not ours and is not read into memory."""
-
 ADVICE = "Make the folder writable for this user, or set state.url or JOBAPP_CACHE_DIR to another place."
 
 _logger = logging.getLogger(__name__)
@@ -44,19 +42,6 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 class _NewerFormError(Exception):
     """The file was written by a later jobapp: it must not be written over."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Disk:
-    """What the file held when it was last read or written."""
-
-    signature: files.Signature | None = None
-    state: QuotaState = NOTHING
-    dates: Mapping[str, date] = EMPTY
-    version: int = VERSION
-    outdated: bool = False
-    """It means the same in another form: the older one, or times from a clock that was wrong."""
-    faults: tuple[str, ...] = ()
 
 
 class JSONFileStore:
@@ -80,8 +65,7 @@ class JSONFileStore:
         self._legacy: Legacy = legacy or _nobody
         self._lock_timeout = lock_timeout
         self._outage = Outage(_logger, self._file, ADVICE)
-        self._disk = _Disk()
-        self._read_at = _NEVER
+        self._disk = OnDisk()
         self._brief = NOTHING
         self._unwritten = NOTHING
         self._state = NOTHING
@@ -108,10 +92,10 @@ class JSONFileStore:
 
     def view(self) -> QuotaState:
         """Return what is known, another process's news included; the same object while nothing changed."""
-        now = self._clock.now()
         try:
-            if files.signature_of(self._file) != self._disk.signature or now < self._read_at:
-                self._read(now)
+            disk = self._disk
+            if files.signature_of(self._file) != disk.signature or self._clock.now() < disk.read_at:
+                self._read()
             if self._outage:
                 self._outage.end("read")
         except OSError as error:
@@ -128,7 +112,7 @@ class JSONFileStore:
         with self._memory:
             self._brief = self._brief.swept(now).with_blocks(brief)
             self._unwritten = self._unwritten.with_blocks(lasting)
-            self._adopt(self._disk, self._read_at)
+            self._adopt(self._disk)
         if lasting:
             self._flush()
 
@@ -138,7 +122,7 @@ class JSONFileStore:
         with self._memory:
             self._brief = self._brief.with_reset(reset)
             self._unwritten = self._unwritten.with_reset(reset)
-            self._adopt(self._disk, self._read_at)
+            self._adopt(self._disk)
         self._flush()
         return tuple(block for block in known if reset.covers(block))
 
@@ -157,44 +141,27 @@ class JSONFileStore:
         self._legacy = legacy
         self._look_again()
 
-    def _read(self, now: datetime) -> None:
+    def _read(self) -> None:
         """Read what others wrote."""
+        now = self._clock.now()
         with self._memory:
-            disk = self._load(now)
-            self._adopt(disk, now)
-        if disk.faults:
-            self._repair(disk.faults)
+            self._brief, self._unwritten = self._brief.believed(now), self._unwritten.believed(now)
+            self._adopt(self._load())
+        if self._disk.faults:
+            self._repair(self._disk.faults)
 
-    def _load(self, now: datetime) -> _Disk:
-        """Return what the file holds; it is read only when it has changed."""
-        signature = files.signature_of(self._file)
-        if signature == self._disk.signature and now >= self._read_at:
-            return self._disk
-        if signature is None:
-            return _Disk()
-        signature, content = files.read(self._file, MAX_BYTES)
-        too_large = Document(faults=(f"it is larger than {MAX_BYTES} bytes",))
-        document = decode(content) if len(content) <= MAX_BYTES else too_large
-        return self._interpret(signature, document, now)
+    def _load(self) -> OnDisk:
+        return load(self._file, self._disk, self._clock, self._legacy)
 
-    def _interpret(self, signature: files.Signature, document: Document, now: datetime) -> _Disk:
-        resets = document.state.resets.values()
-        blocks, dates = convert(document.dates, self._legacy, resets, now)
-        state = document.state.with_blocks(blocks).believed(now)
-        outdated = document.version < VERSION or dates != document.dates or state is not document.state
-        faults = document.faults if document.version <= VERSION else ()
-        if faults:  # what was known before it broke holds on
-            state = state.merged(self._disk.state)
-        return _Disk(signature, state, dates, document.version, outdated, faults)
-
-    def _adopt(self, disk: _Disk, read_at: datetime) -> None:
-        """Take *disk* for what the file holds."""
-        self._disk, self._read_at = disk, read_at
+    def _adopt(self, disk: OnDisk) -> None:
+        """Take *disk* for what the file holds; _memory is held."""
+        self._disk = disk
         self._state = disk.state.merged(self._unwritten).merged(self._brief)
 
     def _look_again(self) -> None:
         """Let the next view read the file even if it has not changed."""
-        self._read_at = _NEVER
+        with self._memory:
+            self._disk = replace(self._disk, read_at=_NEVER)
 
     def _flush(self, swept: str | None = None) -> None:
         """Write what is not written yet; on failure it stays in memory."""
@@ -221,9 +188,9 @@ class JSONFileStore:
 
     def _write(self, swept: str | None = None) -> None:
         """Merge what is in the file with what is not written yet; the lock is held."""
-        now = self._clock.now()
         with self._memory:
-            disk, batch = self._load(now), self._unwritten
+            disk, batch = self._load(), self._unwritten
+        now = self._clock.now()
         if disk.version > VERSION:
             raise _NewerFormError(f"its form, version {disk.version}, is that of a newer jobapp")
         state = disk.state.merged(batch)
@@ -237,9 +204,9 @@ class JSONFileStore:
         with self._memory:
             if self._unwritten is batch:
                 self._unwritten = NOTHING
-            self._adopt(disk, now)
+            self._adopt(disk)
 
-    def _replace(self, disk: _Disk, state: QuotaState, now: datetime) -> _Disk:
+    def _replace(self, disk: OnDisk, state: QuotaState, now: datetime) -> OnDisk:
         content = encode(state, disk.dates, now)
         if len(content) > MAX_BYTES:
             raise OSError(errno.EFBIG, f"it would be larger than {MAX_BYTES} bytes")
@@ -251,10 +218,10 @@ class JSONFileStore:
                 signature = files.replace(self.path, content, disk.signature)
         else:
             signature = files.replace(self.path, content, disk.signature)
-        return _Disk(signature, state, disk.dates)
+        return OnDisk(signature, state, disk.dates, read_at=now)
 
     @contextmanager
-    def _set_aside(self, disk: _Disk, now: datetime) -> Iterator[None]:
+    def _set_aside(self, disk: OnDisk, now: datetime) -> Iterator[None]:
         """Rename the broken file for as long as its place is being filled, and for good if it was."""
         aside = files.move_aside(self.path, f".broken-{now:%Y%m%dT%H%M%SZ}")
         try:

@@ -143,8 +143,11 @@ class RedisStore:
 
     def _exchange(self) -> list[Block]:
         """Bring and fetch; on failure leave the server alone for a while. _talking is held."""
+        self._believe()
         try:
             ended = self._bring_and_fetch()
+            if self.unwritten:  # the server had lost it, and is told again
+                self._bring_and_fetch()
         except ServerError as error:
             self._outage.begin("reached", error)
             self._retry_at = self._clock.monotonic() + self._pause
@@ -158,7 +161,7 @@ class RedisStore:
     def _bring_and_fetch(self) -> list[Block]:
         now = self._clock.now()
         before, cursor, batch = self._seen, self._cursor, self._unwritten
-        seen = before if now >= self._read_at else before.believed(now)
+        seen = before
         resets, blocks = tuple(batch.resets.values()), tuple(batch)
         ended: list[Block] = []
         anew, more = False, True
@@ -166,15 +169,24 @@ class RedisStore:
             news = self._server.exchange(resets, blocks[:PAGE], cursor, now)
             cursor, resets, blocks = news.cursor, (), blocks[PAGE:]
             anew, more = anew or news.anew, news.more or bool(blocks)
-            learnt = NOTHING.with_resets(news.resets).with_blocks(news.blocks).believed(now)
+            learnt = NOTHING.with_resets(news.resets).with_blocks(news.blocks).believed(self._clock.now())
             seen = learnt if news.anew else seen.merged(learnt)
             ended += news.ended
         with self._memory:
             lost = before.swept(now).beyond(seen) if anew else NOTHING
             self._unwritten = lost if self._unwritten is batch else self._unwritten.merged(lost)
             self._adopt(self._swept(seen, now))
-            self._cursor, self._read_at = cursor, now
+            self._cursor, self._read_at = cursor, self._clock.now()
         return ended
+
+    def _believe(self) -> None:
+        """Look at all that is known anew if the clock was set back."""
+        now = self._clock.now()
+        if now < self._read_at:
+            with self._memory:
+                self._unwritten = self._unwritten.believed(now)
+                self._adopt(self._seen.believed(now))
+                self._read_at = now
 
     def _swept(self, seen: QuotaState, now: datetime) -> QuotaState:
         if self._clock.monotonic() - self._swept_at < SWEEP_PERIOD:
