@@ -18,6 +18,7 @@ from jobapp.core.own_words import (
     exception_names,
     page_words,
     quota_names,
+    scraped_fields,
     shorten,
     status_in,
     vocabulary,
@@ -54,6 +55,10 @@ _HINTS = (
     "quotaresetdelay", "quotaresettimestamp",
 )  # fmt: skip
 _HEADERS = ("headers", "responseheaders")
+_OTHERS = ("raw", "finishreason", "nativefinishreason")
+_KNOWN = frozenset(
+    (*_INNER, *_MESSAGES, *_PLACES, *_QUOTAS, *_TELLING, *_STATUSES, *_HINTS, *_HEADERS, *_OTHERS)
+)
 
 
 @dataclass(slots=True)
@@ -111,10 +116,10 @@ class _Reader:
         seen = self.seen
         told = self.facts.status
         seen.status = told if told is not None and told >= 400 else self.inner_status or told  # noqa: PLR2004 - HTTP
-        if seen.status is not None:
-            seen.mark(Place.STATUS, str(seen.status))
+        seen.mark(Place.STATUS, "none" if seen.status is None else str(seen.status))
         for name, value in seen.headers.items():
             seen.mark(Place.HEADER, f"{name}: {value}")
+        seen.mark(Place.TYPE, seen.headers.get("x-amzn-errortype", "").partition(":")[0])
         for text in seen.messages:
             for name in quota_names(text):
                 seen.mark(Place.QUOTA_ID, name)
@@ -177,8 +182,10 @@ class _Reader:
         for name in _QUOTAS:
             if word := _word(fields.get(name)):
                 self.seen.mark(Place.QUOTA_ID, f"{name}={word}")
-        if isinstance(fields.get("raw"), str):
-            self.seen.mark(Place.UPSTREAM, shorten(fields["raw"]))
+        raw = fields.get("raw")
+        for part in raw.values() if isinstance(raw, Mapping) else (raw,):
+            if isinstance(part, str):
+                self.seen.mark(Place.UPSTREAM, shorten(part))
 
     def _note_status(self, value: Any) -> None:
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:  # noqa: PLR2004 - HTTP
@@ -206,14 +213,20 @@ class _Reader:
             self._say(words)
             return
         before, value = find_json(text) if _may_hold_error(text, depth) else (text, None)
-        said = len(self.seen.messages)
+        known, said = self._size(), len(self.seen.messages)
         if _is_structure(value):
             self._node(value, depth + 1)
+        if before != text and self._size() == known:
+            self._node(scraped_fields(text), depth + 1)
         if len(self.seen.messages) > said:
             self._around(before)
         else:
             self._around(text)
-            self._say(before)
+            self._say(before if self._size() > known else text)
+
+    def _size(self) -> int:
+        """Return how much was seen."""
+        return len(self.seen.messages) + len(self.seen.hints) + sum(map(len, self.seen.marks.values()))
 
     def _around(self, text: str) -> None:
         """Read what a program wrote round a provider's words: a status, a class name."""
@@ -230,9 +243,14 @@ class _Reader:
 
 def _plain_fields(node: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the fields by plain name; a protobuf map entry ``{key, value}`` is one field."""
-    fields = {_plain(name): value for name, value in sorted(node.items(), key=lambda item: str(item[0]))}
-    if set(fields) == {"key", "value"} and isinstance(fields["key"], str):
-        return {_plain(fields["key"]): fields["value"]}
+    if len(node) == 2 and isinstance(node.get("key"), str) and "value" in node:  # noqa: PLR2004 - a pair
+        node = {node["key"]: node["value"]}
+    fields: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for name, value in node.items():
+        plain = _plain(name)
+        if plain in _KNOWN and (plain not in spelled or str(name) < spelled[plain]):
+            fields[plain], spelled[plain] = value, str(name)
     return fields
 
 
@@ -275,4 +293,7 @@ _OPENING = re.compile(r"[\[{]")
 def _may_hold_error(text: str, depth: int) -> bool:
     """Tell whether structure within *text* is the provider's: not where it complains about the user's."""
     opening = _OPENING.search(text)
-    return opening is not None and (depth <= 1 or not _COMPLAINT.search(text, 0, opening.start()))
+    if opening is None or depth <= 1:
+        return opening is not None
+    before = text[: opening.start()]
+    return status_in(before) is not None or not _COMPLAINT.search(before)

@@ -8,12 +8,18 @@ from collections.abc import Iterable
 HEAD, TAIL = 4_000, 1_000
 """Characters of a text that are read, from its start and from its end."""
 
+EDGE = 600
+"""Characters at either end of a text in which a program tells a status or the name of an exception."""
+
+
+_FRAMES = str.maketrans(dict.fromkeys("│┃║╭╮╰╯┌┐└┘─━═", " "))
+
 
 def shorten(text: str) -> str:
-    """Return *text* on one line, only its start and end where it is long."""
+    """Return *text* on one line without a terminal's frames, only its start and end where it is long."""
     if len(text) > HEAD + TAIL:
         text = f"{text[:HEAD]} … {text[-TAIL:]}"
-    return " ".join(text.split())
+    return " ".join(text.translate(_FRAMES).split())
 
 
 _QUOTED = re.compile(
@@ -25,7 +31,7 @@ _NAMES = re.compile(
     r"|\breq(?:uest)?[_ -]?(?:id)?[ :=]*[0-9a-f_\-]{12,}",
     re.IGNORECASE,
 )
-_WHOLLY_QUOTED = re.compile(r'^[^"]{0,60}\b[45]\d\d\b[^"]{0,30}"([^"]*)"\W*$')
+_WHOLLY_QUOTED = re.compile(r'^(?:[^"]{0,60}\b[45]\d\d\b[^"]{0,30})?"([^"]*)"\W*$')
 
 
 def clean(text: str, model: str | None = None) -> str:
@@ -42,9 +48,15 @@ _QUOTA_NAME = re.compile(
 )
 
 
+_QUOTA = re.compile(
+    r"\b(?:metric|limit) '([^']{1,200})'|\bmetric: ?([\w./-]{1,200})"
+    r"|\bexceeded for ([\w.-]{1,80}/[\w-]{1,120})"
+)
+
+
 def quota_names(text: str) -> list[str]:
-    """Return the names of quotas that Google puts in quotes, ``GenerateContent requests per day`` say."""
-    return [f"named={found}" for found in re.findall(r"(?:metric|limit) '([^']{1,200})'", text)]
+    """Return the names of quotas in Google's words, ``GenerateContent requests per day`` say."""
+    return [f"named={''.join(names)}" for names in _QUOTA.findall(text)]
 
 
 _WORDS = re.compile(r"(?<![\w./-])(?:[a-z]+(?:_[a-z0-9]+)+|[A-Z]+(?:_[A-Z0-9]+)+)(?![\w/-])")
@@ -69,8 +81,8 @@ _STATUS = re.compile(
 
 
 def status_in(text: str) -> int | None:
-    """Return the HTTP status that *text* names as one, within its first words."""
-    found = _STATUS.search(text[:600])
+    """Return the HTTP status that *text* names as one, within its first or last words."""
+    found = _STATUS.search(text[:EDGE]) or _STATUS.search(text[-EDGE:] if len(text) > EDGE else "")
     return int(next(filter(None, found.groups()))) if found else None
 
 
@@ -81,8 +93,18 @@ _CLASS = re.compile(
 
 
 def exception_names(text: str) -> list[str]:
-    """Return the class names of exceptions within the first words of *text*."""
-    return _CLASS.findall(text[:600])[:8]
+    """Return the class names of exceptions within the first and last words of *text*."""
+    return _CLASS.findall(text if len(text) <= 2 * EDGE else f"{text[:EDGE]} {text[-EDGE:]}")[:8]
+
+
+_FIELD = re.compile(
+    r"[\"'](message|code|status|type|reason|quotaId)\\?[\"']\s*:\s*\\?[\"']?([^\"']{1,1000})", re.IGNORECASE
+)
+
+
+def scraped_fields(text: str) -> list[dict[str, str]]:
+    """Return what looks like fields of an error in a text whose structure is past reading."""
+    return [{name: value.strip(" ,")} for name, value in _FIELD.findall(text[:20_000])[:40]]
 
 
 _PAGE = re.compile(r"<(?:!doctype html|html|head|body|title|h1)\b", re.IGNORECASE)

@@ -12,73 +12,73 @@ from jobapp.core.types import EMPTY, Kind, Scope
 
 
 class Place(StrEnum):
-    """Where in a refusal a rule looks; structure first, the provider's own words last."""
+    """Where in a refusal a rule looks."""
 
-    LIMIT_SOURCE = "limit_source"
-    """OpenRouter's ``metadata.limit_source``."""
+    CODE = "code"
+    """``code``, ``error_code`` and the names that Google gives as ``status``."""
+    TYPE = "type"
+    """``type`` of the error, or Amazon's ``x-amzn-errortype``."""
     ERROR_TYPE = "error_type"
     """OpenRouter's ``error_type``."""
-    CODE = "code"
-    """``code``, ``error_code`` and Google's ``status`` names."""
-    TYPE = "type"
-    """``type`` of the error object."""
     REASON = "reason"
-    """Google's ``ErrorInfo.reason``, OpenRouter's ``metadata.reason``."""
+    """``reason`` in Google's details and in OpenRouter's metadata."""
     QUOTA_ID = "quota_id"
-    """Google's ``quotaId``, ``quotaMetric``, ``quota_limit`` and their values, as ``name=value``."""
+    """The quota's name at Google (``quotaId``, ``quota_limit``, ``quotaMetric``), as ``field=name``."""
+    LIMIT_SOURCE = "limit_source"
+    """OpenRouter's ``limit_source``: whose limit it is."""
     FIELD = "field"
-    """Names of telling fields that were present, ``flagged_input`` say."""
+    """Names of fields whose presence tells something, ``flagged_input`` say."""
     HEADER = "header"
-    """HTTP headers, as ``name: value`` in lower case."""
-    UPSTREAM = "upstream"
-    """What OpenRouter quotes of another provider (``metadata.raw``)."""
+    """HTTP headers, as ``name: value`` with the name in lower case."""
     MESSAGE = "message"
-    """The provider's own words, without quotations and names of models."""
+    """The provider's own words, without what they quote and without names of models."""
+    UPSTREAM = "upstream"
+    """What OpenRouter repeats of the provider behind it (``metadata.raw``)."""
     STATUS = "status"
-    """The HTTP status, three digits."""
+    """The HTTP status, or ``none``."""
     WAIT = "wait"
-    """How long the provider asks us to wait: ``none``, ``short`` or ``long`` (an hour and more)."""
+    """The wait that was asked for: ``none``, ``short``, or ``long`` from an hour on."""
     SHAPE = "shape"
-    """``html``, ``empty``, ``stream``: what the body is where that tells something."""
+    """``html``, ``empty``, or ``broken_off`` for an answer that ended in an error."""
     EXCEPTION = "exception"
-    """Class names of the exception."""
+    """Class names of the exception and its bases."""
 
 
 class Reset(StrEnum):
-    """How the return of what is spent is computed, where the rule's kind is QUOTA."""
+    """How the return of what is spent is found, for rules of the kind ``quota``."""
 
     STATED = "stated"
-    """At the instant the provider stated, else at its next midnight."""
+    """At the instant or after the long delay that was stated, else at the provider's next midnight."""
     ROLLING = "rolling"
-    """After the delay it told, doubled with each refusal in a row (OpenAI's and Groq's days)."""
+    """After the stated delay, however short, doubled with each refusal in a row: OpenAI's and Groq's days."""
     GEMINI_DAY = "gemini_day"
-    """After the told delay if it is 10 minutes and more; else at 00:00 UTC or Pacific midnight."""
+    """After the stated delay if it is 10 minutes or more, else at 00:00 UTC, then at Pacific midnight."""
     UTC_MIDNIGHT = "utc_midnight"
     """At the stated instant, else at the next 00:00 UTC."""
     MONTH = "month"
     """At the stated instant, else on the first of the next month, 00:00 UTC."""
-    NOT_ENTITLED = "not_entitled"
-    """Never by waiting: ask again after a day."""
     PAYMENT = "payment"
-    """At the stated instant, else when a person pays: ask again at the provider's next midnight."""
+    """At the stated instant, else when a person pays: asked again at the provider's next midnight."""
+    NOT_ENTITLED = "not_entitled"
+    """Not by waiting: asked again after a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: what a mark means, and where it is looked for.
+    """A row of the table: what a mark means, and where it is looked for.
 
     Attributes:
-        id: Its name, in verdicts, logs and states.
+        id: Its name in verdicts, logs and states.
         kind: What it means.
         scope: How much of the key it covers.
-        reason: The same for people, a few words.
-        where: The places to look in; one that matches is enough.
-        pattern: A regular expression, searched without regard to case.
-        source: Where the fact is from, with a date.
-        also: Places that must match too.
-        unless: Places that must not match.
-        providers: The providers it is about; empty means all.
-        reset: How the return is computed.
+        reason: The meaning for people, a few words.
+        where: The places that are searched; a match in one is enough.
+        pattern: A regular expression, searched for without regard to case.
+        source: Where the fact is from, with its date.
+        also: Further places, each of which must match its pattern.
+        unless: Places that must not match theirs.
+        providers: Canonical names of the providers it is about; none means all.
+        reset: How the return of what is spent is found.
     """
 
     id: str
@@ -94,7 +94,7 @@ class Rule:
     reset: Reset = Reset.STATED
 
     def matches(self, provider: str, marks: Mapping[Place, Sequence[str]]) -> bool:
-        """Tell whether *marks* of *provider*'s refusal are what this rule is about."""
+        """Tell whether a refusal of *provider* that shows *marks* is what this row is about."""
         return (
             (not self.providers or provider in self.providers)
             and any(_found(self.pattern, marks.get(place, ())) for place in self.where)
