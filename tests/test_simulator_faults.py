@@ -237,6 +237,7 @@ def test_openrouters_paid_models_have_a_key_limit_in_place_of_a_free_day(dialect
 
 def test_a_fault_strikes_as_often_as_it_is_told(dialect, simulator):
     simulator.key(dialect.provider, KEY).fail(Fault.OVERLOADED, times=2)
+    simulator.key(dialect.provider, KEY).fail(Fault.OVERLOADED, times=0)
     errors = [dialect.outcome("ask", KEY).error for _ in range(3)]
     assert [error is None for error in errors] == [False, False, True]
     assert (simulator.requests(dialect.provider), simulator.refusals(dialect.provider)) == (3, 2)
@@ -353,14 +354,15 @@ def test_a_script_is_played_in_order_and_then_all_is_as_usual(dialect, simulator
         dialect.provider,
         KEY,
         [
-            "first",
+            "",
             Fault.OVERLOADED,
             Trouble(Fault.BUSY_MINUTE, wait=3),
             Response(418, {"x-odd": "yes"}, {"error": {"message": "teapot", "code": 418}}),
         ],
     )
     outcomes = [dialect.outcome("ask", KEY) for _ in range(5)]
-    assert [outcome.text for outcome in outcomes] == ["first", "", "", "", "echo: Hello there"]
+    assert [outcome.text for outcome in outcomes] == ["", "", "", "", "echo: Hello there"]
+    assert outcomes[0].error is None
     assert [outcome.status for outcome in outcomes[1:4]] == [
         TOLD[Fault.OVERLOADED][dialect.provider][0],
         429,
@@ -378,7 +380,9 @@ def test_a_recorded_stream_is_replayed_as_events_and_as_text(dialects, simulator
         [
             Response(events=[{"choices": [{"index": 0, "delta": {"content": "so "}}]}, {"error": error}]),
             Response(body=f'data: {{"error": {{"code": 429, "message": "{error["message"]}"}}}}\n\n'),
-            Response(events=[{"choices": [{"index": 0, "delta": {"content": "far"}}]}], cut=True),
+            Response(
+                events=[b'data: {"choices": [{"index": 0, "delta": {"content": "far"}}]}\n\n'], cut=True
+            ),
         ],
     )
     outcomes = [dialect.outcome("stream", KEY) for _ in range(3)]

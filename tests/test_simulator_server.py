@@ -77,10 +77,40 @@ def test_a_connection_serves_one_request_after_another_and_closes_when_asked(sim
     assert simulator.requests("openai", KEY) == 3
 
 
-def test_a_body_that_is_no_json_is_a_faulty_request(simulator):
+@pytest.mark.parametrize(
+    ("provider", "path", "body", "told"),
+    [
+        ("openai", "/v1/chat/completions", "[1", "JSON"),
+        ("openai", "/v1/chat/completions", "", "JSON"),
+        ("openai", "/v1/chat/completions", {"model": "m"}, "messages"),
+        ("openrouter", "/api/v1/chat/completions", {"messages": [1]}, "No models provided"),
+        ("anthropic", "/v1/messages", "[1", "JSON"),
+        ("anthropic", "/v1/messages", {"model": "m", "messages": [1]}, "max_tokens: Field required"),
+        ("google", "/v1beta/models/:generateContent", {"contents": [1]}, "model"),
+        ("google", "/v1/models/m:streamGenerateContent", {"contents": []}, "contents"),
+        ("google", "/v1/models/m:streamGenerateContent?alt=sse", "[1", "contents"),
+    ],
+)
+def test_a_faulty_request_is_told_its_fault(provider, path, body, told, simulator):
+    simulator.add_key(provider, KEY)
+    content = body if isinstance(body, str) else json.dumps(body)
+    head = f"POST {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {len(content)}\r\n"
+    keys = f"Authorization: Bearer {KEY}\r\nX-Api-Key: {KEY}\r\nX-Goog-Api-Key: {KEY}\r\n\r\n"
     with connect(simulator) as connection:
-        connection.sendall(PLAIN.replace(b"Host: x", b"Connection: close").replace(b"{", b"["))
-        assert received(connection).startswith(b"HTTP/1.1 400 ")
+        connection.sendall((head + keys + content).encode())
+        answer = received(connection).decode()
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert told in answer
+    assert simulator.refusals(provider, KEY) == 1
+
+
+def test_a_stream_without_events_is_an_empty_one(simulator):
+    simulator.add_key("google", KEY).script([Response(events=[]), Response(events=[b"[]"], cut=True)])
+    head = "POST /v1/models/m:streamGenerateContent?key=sk-one HTTP/1.1\r\nConnection: close\r\n\r\n"
+    for body in (b"\r\n\r\n2\r\n[]\r\n0\r\n\r\n", b"\r\n\r\n3\r\n[[]\r\n"):
+        with connect(simulator) as connection:
+            connection.sendall(head.encode())
+            assert received(connection).endswith(body)
 
 
 @pytest.mark.parametrize(

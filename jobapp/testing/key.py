@@ -139,12 +139,14 @@ class SimulatedKey:
         """Return why it may not even list models; nothing is counted or used up."""
         return self._troubles.shut_out()
 
-    def react(self, request: Request) -> Reaction:
-        """Decide what a request meets: the script, then faults, closed models, the quota."""
+    def told(self, model: str) -> Reaction | None:
+        """Return what a request meets by the script, or else by a fault."""
         if self._script:
             return as_reaction(self._script.popleft())
-        if trouble := self._troubles.next(request.model):
-            return trouble
+        return self._troubles.next(model)
+
+    def admit(self, request: Request) -> Reaction:
+        """Decide what a request meets by closed models and the quota, and count it there."""
         if request.model in self.closed_models:
             return Trouble(Fault.NO_ACCESS)
         return self.quota.take(self.provider, request.model, request.at, tokens(request.prompt))

@@ -59,17 +59,21 @@ class SimulatedProvider:
         return next(name for name in self._names() if name not in taken)
 
     def react(self, request: Request) -> Reaction:
-        """Decide what a request meets: what ails the provider, the request's own flaws, then the key."""
-        if trouble := self.troubles.next(request.model):
-            return trouble
+        """Decide what a request meets.
+
+        First what ails the provider, then the key's script and faults, the request's own flaws, the models
+        there are, and last what the key may ask.
+        """
         key = self.key(request.key)
-        if key.shut_out():
-            return key.react(request)
+        trouble = self.troubles.next(request.model)
+        told = key.told(request.model) if trouble is None else trouble
+        if told is not None:
+            return told
         if flaw := self._wire.flaw(request):
             return Refusal(Fault.BAD_REQUEST, request.at, detail=flaw)
         if self.only_these and request.model not in self.models:
             return Trouble(Fault.UNKNOWN_MODEL)
-        return key.react(request)
+        return key.admit(request)
 
     def shuts_out(self, key: SimulatedKey) -> Trouble | None:
         """Return why *key* may not even list models."""

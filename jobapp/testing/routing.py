@@ -37,8 +37,8 @@ ENDPOINTS: Mapping[tuple[str, str], Wire] = {
 
 def wire_for(call: Call) -> Wire | None:
     """Return the protocol that *call* speaks, ``None`` where no provider has such a path."""
-    if call.path.endswith((":generateContent", ":streamGenerateContent")):
-        return GOOGLE if call.path.startswith(("/v1beta/models/", "/v1/models/")) else None
+    if call.method == "POST" and call.path.startswith(("/v1beta/models/", "/v1/models/")):
+        return GOOGLE if call.path.endswith((":generateContent", ":streamGenerateContent")) else None
     if (call.method, call.path) == ("GET", "/v1/models"):
         return _lister(call)
     return ENDPOINTS.get((call.method, call.path))

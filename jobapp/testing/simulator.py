@@ -269,8 +269,9 @@ class Simulator:
         replier = Replier(wire, request, f"req_{next(self._ids):06d}", hints=self.hints)
         provider = self._providers[request.provider]
         key = provider.key(request.key)
-        if call.method == "GET" and (told := wire.free_of_charge(request, provider.facts(request))):
-            reply = replier.to(provider.shuts_out(key) or Response(body=told), "")
+        if call.method == "GET":
+            told = Response(body=wire.free_of_charge(request, provider.facts(request)))
+            reply = replier.to(provider.shuts_out(key) or told, "")
         else:
             key.asked[request.model] += 1
             reply = replier.to(self._meet(request, provider), self._text(request))

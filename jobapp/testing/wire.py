@@ -82,7 +82,7 @@ class Wire(Protocol):
         ...
 
     def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
-        """Return the body for a request that costs no quota, ``None`` for one that asks a model."""
+        """Return the body for a ``GET``, which asks no model and costs no quota."""
         ...
 
 

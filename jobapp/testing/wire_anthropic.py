@@ -118,8 +118,6 @@ class AnthropicWire:
 
     def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
         """Return the list of models."""
-        if not request.path.endswith("/models"):
-            return None
         created = "2026-01-01T00:00:00Z"
         rows = [
             {"type": "model", "id": name, "display_name": name, "created_at": created} for name in key.models

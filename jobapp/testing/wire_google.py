@@ -102,8 +102,6 @@ class GoogleWire:
 
     def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
         """Return the list of models."""
-        if not request.path.endswith("/models"):
-            return None
         rows = [
             {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": METHODS}
             for name in key.models

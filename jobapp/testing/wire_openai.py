@@ -113,8 +113,6 @@ class OpenAIWire:
 
     def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
         """Return the list of models."""
-        if not request.path.endswith("/models"):
-            return None
         rows = [{"id": name, "object": "model", "created": 0, "owned_by": "simulator"} for name in key.models]
         return {"object": "list", "data": rows}
 
