@@ -13,6 +13,9 @@ from pathlib import Path
 Signature = tuple[int, int, int]
 """What tells one content of a file from the next: time of change in nanoseconds, size, inode."""
 
+UNREAD: Signature = (-1, -1, -1)
+"""The signature of no content: whoever knows it has to read."""
+
 POLL = 0.01
 """Seconds between two looks at a lock that another process holds."""
 
@@ -53,7 +56,10 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
     from filelock import FileLock
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = FileLock(f"{path}.lock", timeout=timeout, mode=0o600)
+    sidecar = f"{path}.lock"
+    if _is_root():
+        _make_for_owner(sidecar, path.parent)
+    lock = FileLock(sidecar, timeout=timeout, mode=0o600)
     with lock.acquire(poll_interval=POLL):
         yield
 
@@ -131,7 +137,21 @@ def _be_newer(path: str, before: Signature | None) -> None:
 
 
 def _keep_owner(fd: int, path: Path) -> None:
-    """Let the file stay its owner's when root replaces it."""
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and path.exists():
-        status = path.stat()
+    """Let the file stay its owner's when root replaces it, or be the folder's owner's when root makes it."""
+    if _is_root():
+        status = path.stat() if path.exists() else path.parent.stat()
         os.fchown(fd, status.st_uid, status.st_gid)
+
+
+def _make_for_owner(path: str, folder: Path) -> None:
+    """Make the file at *path*, if there is none, for the owner of *folder*."""
+    with suppress(FileExistsError):
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.fchown(fd, folder.stat().st_uid, folder.stat().st_gid)
+        finally:
+            os.close(fd)
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobapp.core.clock import Clock
@@ -37,7 +37,6 @@ MAX_BLOCKS = 100_000
 ADVICE = "Make the folder writable for this user, or set state.url or JOBAPP_CACHE_DIR to another place."
 
 _logger = logging.getLogger(__name__)
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class _NewerFormError(Exception):
@@ -66,6 +65,7 @@ class JSONFileStore:
         self._lock_timeout = lock_timeout
         self._outage = Outage(_logger, self._file, ADVICE)
         self._disk = OnDisk()
+        self._now = clock.now()
         self._brief = NOTHING
         self._unwritten = NOTHING
         self._state = NOTHING
@@ -92,9 +92,12 @@ class JSONFileStore:
 
     def view(self) -> QuotaState:
         """Return what is known, another process's news included; the same object while nothing changed."""
+        now = self._clock.now()
         try:
-            disk = self._disk
-            if files.signature_of(self._file) != disk.signature or self._clock.now() < disk.read_at:
+            if now < self._now:  # the clock was set back: what is to be believed is another matter now
+                self._look_again()
+            self._now = now
+            if files.signature_of(self._file) != self._disk.signature:
                 self._read()
             if self._outage:
                 self._outage.end("read")
@@ -105,6 +108,7 @@ class JSONFileStore:
     def add(self, blocks: Iterable[Block]) -> None:
         """Remember *blocks*; when this returns, those of 5 s and longer are on disk."""
         now = self._clock.now()
+        self._now = max(self._now, now)
         brief: list[Block] = []
         lasting: list[Block] = []
         for block in (believable(block, now) for block in blocks):
@@ -159,9 +163,9 @@ class JSONFileStore:
         self._state = disk.state.merged(self._unwritten).merged(self._brief)
 
     def _look_again(self) -> None:
-        """Let the next view read the file even if it has not changed."""
+        """Let the file be read even if it has not changed."""
         with self._memory:
-            self._disk = replace(self._disk, read_at=_NEVER)
+            self._disk = replace(self._disk, signature=files.UNREAD)
 
     def _flush(self, swept: str | None = None) -> None:
         """Write what is not written yet; on failure it stays in memory."""
@@ -218,7 +222,7 @@ class JSONFileStore:
                 signature = files.replace(self.path, content, disk.signature)
         else:
             signature = files.replace(self.path, content, disk.signature)
-        return OnDisk(signature, state, disk.dates, read_at=now)
+        return OnDisk(signature, state, disk.dates)
 
     @contextmanager
     def _set_aside(self, disk: OnDisk, now: datetime) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from jobapp.core.quota_reset import next_midnight
 from jobapp.core.types import Block, Kind
 from jobapp.providers import PROVIDERS
 from jobapp.stores.state import Reset
@@ -45,18 +46,15 @@ def convert(
 
 
 def _spent_day(name: str, day: date, provider: str, fingerprint: str) -> Block:
-    zone = ZoneInfo(PROVIDERS[provider].reset_timezone if provider in PROVIDERS else "UTC")
+    zone = PROVIDERS[provider].reset_timezone if provider in PROVIDERS else "UTC"
+    start = datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
     return Block(
         provider=provider,
         fingerprint=fingerprint,
         model=None,
         kind=Kind.QUOTA,
-        since=_midnight(day, zone),
-        until=_midnight(day + timedelta(days=1), zone),
+        since=start,
+        until=next_midnight(start, zone),
         reason=REASON,
         key_name=name,
     )
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone).astimezone(UTC)

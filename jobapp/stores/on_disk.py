@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from jobapp.core.clock import Clock
 from jobapp.core.types import EMPTY
@@ -15,8 +15,6 @@ from jobapp.stores.state import NOTHING, QuotaState
 
 MAX_BYTES = 64 * 2**20
 """A larger file is not ours and is not read into memory."""
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,6 @@ class OnDisk:
         version: The form's version.
         outdated: It means the same in another form: the older one, or times from a clock that was wrong.
         faults: What could not be read; the file is broken and is to be set aside.
-        read_at: When it was read. A clock that stands earlier was set back, and believes other things.
     """
 
     signature: files.Signature | None = None
@@ -39,7 +36,6 @@ class OnDisk:
     version: int = VERSION
     outdated: bool = False
     faults: tuple[str, ...] = ()
-    read_at: datetime = LONG_AGO
 
 
 def load(path: str, known: OnDisk, clock: Clock, legacy: Legacy) -> OnDisk:
@@ -49,10 +45,10 @@ def load(path: str, known: OnDisk, clock: Clock, legacy: Legacy) -> OnDisk:
         OSError: if it is there and can't be read.
     """
     signature = files.signature_of(path)
-    if signature == known.signature and clock.now() >= known.read_at:
+    if signature == known.signature:
         return known
     if signature is None:
-        return OnDisk(read_at=clock.now())
+        return OnDisk()
     signature, content = files.read(path, MAX_BYTES)
     too_large = Document(faults=(f"it is larger than {MAX_BYTES} bytes",))
     document = decode(content) if len(content) <= MAX_BYTES else too_large
@@ -68,4 +64,4 @@ def _understood(
     faults = document.faults if document.version <= VERSION else ()
     if faults:  # what was known before it broke holds on
         state = state.merged(known)
-    return OnDisk(signature, state, dates, document.version, outdated, faults, now)
+    return OnDisk(signature, state, dates, document.version, outdated, faults)

@@ -71,7 +71,7 @@ class RedisStore:
         self._seen = NOTHING
         self._unwritten = NOTHING
         self._state = NOTHING
-        self._read_at = clock.now()
+        self._now = clock.now()
         self._fresh_at = self._retry_at = _LONG_AGO
         self._swept_at = clock.monotonic()
         self._pause = FIRST_PAUSE
@@ -96,6 +96,7 @@ class RedisStore:
     def refresh(self) -> None:
         """Fetch others' news and bring what is not written yet: one round trip, none while it is fresh."""
         with self._talking:
+            self._believe()
             if self.stale:
                 self._exchange()
 
@@ -106,6 +107,7 @@ class RedisStore:
     def add(self, blocks: Iterable[Block]) -> None:
         """Remember *blocks*; when this returns, they are on the server, if it can be reached."""
         now = self._clock.now()
+        self._now = max(self._now, now)
         with self._memory:
             self._unwritten = self._unwritten.with_blocks(believable(block, now) for block in blocks)
             self._adopt(self._seen)
@@ -143,7 +145,6 @@ class RedisStore:
 
     def _exchange(self) -> list[Block]:
         """Bring and fetch; on failure leave the server alone for a while. _talking is held."""
-        self._believe()
         try:
             ended = self._bring_and_fetch()
             if self.unwritten:  # the server had lost it, and is told again
@@ -160,8 +161,8 @@ class RedisStore:
 
     def _bring_and_fetch(self) -> list[Block]:
         now = self._clock.now()
-        before, cursor, batch = self._seen, self._cursor, self._unwritten
-        seen = before
+        before = seen = self._seen
+        cursor, batch = self._cursor, self._unwritten
         resets, blocks = tuple(batch.resets.values()), tuple(batch)
         ended: list[Block] = []
         anew, more = False, True
@@ -176,17 +177,17 @@ class RedisStore:
             lost = before.swept(now).beyond(seen) if anew else NOTHING
             self._unwritten = lost if self._unwritten is batch else self._unwritten.merged(lost)
             self._adopt(self._swept(seen, now))
-            self._cursor, self._read_at = cursor, self._clock.now()
+            self._cursor = cursor
         return ended
 
     def _believe(self) -> None:
         """Look at all that is known anew if the clock was set back."""
         now = self._clock.now()
-        if now < self._read_at:
+        if now < self._now:
             with self._memory:
                 self._unwritten = self._unwritten.believed(now)
                 self._adopt(self._seen.believed(now))
-                self._read_at = now
+        self._now = now
 
     def _swept(self, seen: QuotaState, now: datetime) -> QuotaState:
         if self._clock.monotonic() - self._swept_at < SWEEP_PERIOD:

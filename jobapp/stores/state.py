@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import reduce
 from itertools import product
 
+from jobapp.core import quota_reset
 from jobapp.core.types import EMPTY, Block, BlockId, Kind
 
 STRIKE_MEMORY = timedelta(days=1)
@@ -21,8 +22,8 @@ STRIKE_MEMORY = timedelta(days=1)
 
 LONGEST = {
     Kind.RATE_LIMIT: timedelta(hours=1),
-    Kind.AUTH: timedelta(days=1),
-    Kind.QUOTA: timedelta(days=32),
+    Kind.AUTH: quota_reset.BAD_KEY_FOR_MODEL,
+    Kind.QUOTA: quota_reset.LONGEST,
 }
 """The longest a block of each kind may last: what says more comes from a clock that was wrong."""
 
