@@ -1,0 +1,159 @@
+"""``jobapp ask``: one question, answered on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from jobapp.commands.exit_codes import OK, UsageError
+from jobapp.commands.narration import tell
+from jobapp.commands.output import answer, answer_json, attempt_json, note, seconds_left, utc
+from jobapp.core.clock import Clock
+from jobapp.core.events import Event
+from jobapp.core.exceptions import JobAppError
+from jobapp.core.llm_interface import LLMInterface
+from jobapp.core.types import Completion
+
+HELP = "ask a model"
+DESCRIPTION = """\
+Ask a model; the answer goes to stdout, all else to stderr. The prompt is the
+argument, or stdin when there is none; "-" in the prompt stands for stdin:
+
+  jobapp ask "Hello" --provider openai --model gpt-4o-mini
+  git diff | jobapp ask "Review this change:" - --task review
+"""
+
+
+def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the parser of ``ask``."""
+    parser = commands.add_parser(
+        "ask",
+        help=HELP,
+        description=DESCRIPTION,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="the question; stdin when left out")
+    parser.add_argument(
+        "--provider", metavar="NAME", help="openai, anthropic, google, openrouter or your own"
+    )
+    parser.add_argument("--model", metavar="NAME", help="the provider's name of the model")
+    parser.add_argument("--task", metavar="NAME", help="the task of the configuration whose model serves")
+    parser.add_argument("--system", metavar="TEXT", help="a system message before the prompt")
+    parser.add_argument("--no-fallback", action="store_true", help="ask no fallback model")
+    parser.add_argument("--wait", action="store_true", help="when no key is free, wait for the first one")
+    parser.add_argument("--deadline", metavar="SECONDS", type=_seconds, help="give up after this time")
+    parser.add_argument("--quiet", action="store_true", help="say nothing of waits, rotation and fallback")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object: the answer and who gave it")
+    form.add_argument("--stream", action="store_true", help="print the answer piece by piece, as it comes")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """Ask and print the answer."""
+    prompt = _prompt(args.prompt)
+    arguments = {
+        "task_name": args.task,
+        "provider": args.provider,
+        "model": args.model,
+        "system": args.system,
+        "fallback": not args.no_fallback,
+        "deadline": args.deadline,
+        "on_exhausted": "wait" if args.wait else None,
+    }
+    listener = None if args.quiet or args.verbose else _narrator(clock)
+    with LLMInterface(args.config, clock=clock, on_event=listener) as llm:
+        if args.stream:
+            _print_pieces(llm.stream_prompt(prompt, **arguments))
+        elif args.json:
+            with _errors_as_json(clock):
+                answer_json(completion_json(llm.complete(prompt, **arguments)))
+        else:
+            answer(llm.send_prompt(prompt, **arguments))
+    return OK
+
+
+def completion_json(done: Completion) -> dict[str, Any]:
+    """Return an answer for programs, without the SDK's own response."""
+    return {
+        "text": done.text,
+        "provider": done.provider,
+        "model": done.model,
+        "key": done.key,
+        "usage": asdict(done.usage),
+        "attempts": [attempt_json(attempt) for attempt in done.attempts],
+    }
+
+
+def error_json(error: JobAppError, now: datetime) -> dict[str, Any]:
+    """Return an error for programs."""
+    available_at = getattr(error, "available_at", None)
+    return {
+        "error": {
+            "type": type(error).__name__,
+            "message": str(error),
+            "available_at": utc(available_at),
+            "seconds_left": seconds_left(available_at, now),
+            "attempts": [attempt_json(attempt) for attempt in getattr(error, "attempts", ())],
+        }
+    }
+
+
+@contextmanager
+def _errors_as_json(clock: Clock) -> Iterator[None]:
+    try:
+        yield
+    except JobAppError as error:
+        answer_json(error_json(error, clock.now()))
+        raise
+
+
+def _print_pieces(pieces: Iterator[str]) -> None:
+    last = "\n"
+    try:
+        for piece in pieces:
+            answer(piece, end="")
+            last = piece
+    finally:
+        if not last.endswith("\n"):
+            answer("")
+
+
+def _narrator(clock: Clock) -> Callable[[Event], None]:
+    def listen(event: Event) -> None:
+        told = tell(event, clock.now())
+        if told:
+            note(f"jobapp: {told}")
+
+    return listen
+
+
+def _prompt(words: list[str]) -> str:
+    """Return the prompt: the words, with stdin in the place of ``-``, or stdin alone."""
+    if not words and sys.stdin.isatty():
+        raise UsageError("no prompt: give it as an argument, or pipe it in")
+    parts = [_read_stdin() if word == "-" else word for word in words or ["-"]]
+    prompt = " ".join(parts).strip()
+    if not prompt:
+        raise UsageError("the prompt is empty")
+    return prompt
+
+
+def _read_stdin() -> str:
+    try:
+        return f"\n\n{sys.stdin.read().strip()}\n\n"
+    except UnicodeDecodeError as error:
+        raise UsageError(f"stdin is no text ({error.encoding})") from None
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
+    return seconds

@@ -1,0 +1,70 @@
+"""``jobapp reset``: free keys by hand, in every process that shares the state."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from typing import Any
+
+from jobapp.commands.exit_codes import OK
+from jobapp.commands.output import (
+    answer,
+    answer_json,
+    name_of_models,
+    reason_text,
+    seconds_left,
+    until_text,
+    utc,
+)
+from jobapp.core.clock import Clock
+from jobapp.core.failures import WORDS
+from jobapp.core.llm_interface import LLMInterface
+from jobapp.core.types import Block
+
+HELP = "free keys by hand"
+DESCRIPTION = """\
+Free keys by hand: all of them, those of one provider, or those that are named. It counts at once in every
+process that shares the state, running ones too."""
+
+
+def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the parser of ``reset``."""
+    parser = commands.add_parser("reset", help=HELP, description=DESCRIPTION, parents=[common])
+    parser.add_argument("keys", nargs="*", metavar="KEY", help="names of keys, OPENAI_API_KEY say")
+    parser.add_argument("--provider", metavar="NAME", help="only this provider's keys")
+    parser.add_argument("--json", action="store_true", help="one JSON object, times in UTC")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """Free the keys and say what that cleared."""
+    now = clock.now()
+    with LLMInterface(args.config, clock=clock) as llm:
+        ended = [block for key in args.keys or [None] for block in llm.reset(args.provider, key)]
+    cleared = [block for block in ended if block.until > now]
+    if args.json:
+        answer_json({"cleared": [_as_json(block, now) for block in cleared]})
+    else:
+        for block in cleared:
+            answer(f"cleared {_in_words(block, now)}")
+        if not cleared:
+            answer("nothing to clear: no key was set aside")
+    return OK
+
+
+def _in_words(block: Block, now: datetime) -> str:
+    name = f"{block.provider} {block.key_name}, {name_of_models(block.model)}"
+    return f"{name}: {WORDS[block.kind]} until {until_text(block.until, now)}, {reason_text(block.reason)}"
+
+
+def _as_json(block: Block, now: datetime) -> dict[str, Any]:
+    return {
+        "provider": block.provider,
+        "key": block.key_name,
+        "model": block.model,
+        "state": block.kind.value,
+        "reason": block.reason,
+        "since": utc(block.since),
+        "until": utc(block.until),
+        "seconds_left": seconds_left(block.until, now),
+    }

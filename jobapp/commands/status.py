@@ -1,0 +1,74 @@
+"""``jobapp status``: what is known of every key."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from typing import Any
+
+from jobapp.commands.exit_codes import KEY, OK
+from jobapp.commands.output import (
+    answer,
+    answer_json,
+    local,
+    name_of_models,
+    note,
+    reason_text,
+    status_json,
+    until_text,
+    utc,
+)
+from jobapp.commands.table import Line, print_lines
+from jobapp.core.clock import Clock
+from jobapp.core.config_manager import ConfigManager
+from jobapp.core.failures import WORDS
+from jobapp.core.llm_interface import LLMInterface
+from jobapp.core.types import KeyStatus, Kind
+from jobapp.stores.json_file import FILE_NAME
+from jobapp.stores.redis_server import without_secrets
+
+HELP = "show what is known of each key"
+DESCRIPTION = "Show what is known of each key: free, or what keeps it, why, since when and until when."
+NO_KEYS = "no key is set: put one in the environment or .env, OPENAI_API_KEY=… say"
+
+
+def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the parser of ``status``."""
+    parser = commands.add_parser("status", help=HELP, description=DESCRIPTION, parents=[common])
+    parser.add_argument("--json", action="store_true", help="one JSON object, times in UTC")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """Print the state of every key."""
+    with LLMInterface(args.config, clock=clock) as llm:
+        lines, now = llm.key_status(), clock.now()
+        state = place_of_state(llm.config)
+    if args.json:
+        answer_json({"now": utc(now), "state": state, "keys": [status_json(line, now) for line in lines]})
+    elif lines:
+        headers = ("KEY", "STATE", f"UNTIL ({now.astimezone():%Z})", "WHY")
+        print_lines(headers, [_line(line, now) for line in lines])
+        answer(f"\nKept in {state}")
+    if not lines:
+        note(f"jobapp: {NO_KEYS}")
+        return KEY
+    return OK
+
+
+def place_of_state(config: ConfigManager) -> str:
+    """Return where the state is kept, for people: a path, or an address without its password."""
+    url = config.settings.state_url
+    return str(config.settings.cache_path / FILE_NAME) if url is None else without_secrets(url)
+
+
+def _line(status: KeyStatus, now: datetime) -> Line:
+    if status.until is None or status.since is None:
+        return Line(status.provider, status.key, status.state)
+    return Line(
+        status.provider,
+        status.key,
+        WORDS[Kind(status.state)],
+        until_text(status.until, now),
+        f"{name_of_models(status.model)}: {reason_text(status.reason)}, since {local(status.since, now)}",
+    )
