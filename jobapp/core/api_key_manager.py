@@ -17,6 +17,7 @@ from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_pool import KeyPool, Ticket, pools_of
 from jobapp.core.quota_reset import block_end
 from jobapp.core.rate_headers import read_allowance
+from jobapp.core.settings import Strategy
 from jobapp.core.types import (
     EMPTY,
     FREE_MODELS,
@@ -50,6 +51,7 @@ class APIKeyManager:
         keys: The keys themselves, where they were found already.
         store: The quota state, where it is open already.
         clock: The time, for tests.
+        strategy: Which free key a call takes, where not as the configuration says.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -69,6 +71,7 @@ class APIKeyManager:
         keys: Sequence[ApiKey] | None = None,
         store: QuotaStore | None = None,
         clock: Clock | None = None,
+        strategy: Strategy | None = None,
     ) -> None:
         config = config_manager or ConfigManager()
         settings = config.settings
@@ -83,7 +86,7 @@ class APIKeyManager:
         self.keys = tuple(_named_keys(names, config) if keys is None else keys)
         self.error_rules: tuple[Rule, ...] = (*parse_rules(settings.rules, "rules"), *RULES)
         self._zone = _reset_zone(self.provider_name, config)
-        self._pool = KeyPool(self.provider_name, self.keys, settings.retry.strategy)
+        self._pool = KeyPool(self.provider_name, self.keys, strategy or settings.retry.strategy)
         self._lock = threading.Lock()
         self._seen: object = None
         self._unwritten: dict[BlockId, Block] = {}
@@ -114,10 +117,16 @@ class APIKeyManager:
         with self._lock:
             self._pool.finish(ticket, now, said=said)
 
-    def refused(self, ticket: Ticket, verdict: Verdict) -> None:
-        """Note that a request was refused."""
+    def refused(self, ticket: Ticket, verdict: Verdict) -> int:
+        """Note that a request was refused.
+
+        Returns:
+            How many times in a row the key was refused before.
+        """
         with self._lock:
             self._pool.finish(ticket, self.clock.now().timestamp(), verdict)
+            known = self._pool.known(self._block_id(ticket.key, ticket.model, verdict), verdict.kind)
+        return 0 if known is None else known.strikes
 
     def drop(self, ticket: Ticket, *, sent: bool) -> None:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
@@ -151,7 +160,7 @@ class APIKeyManager:
                 self._block(member, model, verdict, now, cooldown) for member in self._sharers(key, verdict)
             )
             for block in blocks:
-                self._pool.block(block)
+                self._pool.block(block, trial=verdict.retry_after is None)
                 self._unwritten[block.id] = block
         return blocks
 
@@ -269,8 +278,9 @@ class APIKeyManager:
     def _block(
         self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None
     ) -> Block:
-        pool = {Scope.KEY: None, Scope.MODEL: model or None, Scope.FREE_MODELS: FREE_MODELS}[verdict.scope]
-        strikes = self._pool.strikes((self.provider_name, key.fingerprint, pool), verdict.kind) + 1
+        id_ = self._block_id(key, model, verdict)
+        known = self._pool.known(id_, verdict.kind)
+        strikes = 1 if known is None else known.strikes + 1
         if verdict.kind is Kind.RATE_LIMIT and cooldown is not None:
             until = now + timedelta(seconds=cooldown)
         else:
@@ -278,7 +288,7 @@ class APIKeyManager:
         return Block(
             provider=self.provider_name,
             fingerprint=key.fingerprint,
-            model=pool,
+            model=id_[2],
             kind=verdict.kind,
             until=until,
             since=now,
@@ -286,6 +296,10 @@ class APIKeyManager:
             key_name=key.name,
             strikes=strikes,
         )
+
+    def _block_id(self, key: ApiKey, model: str, verdict: Verdict) -> BlockId:
+        pools = {Scope.KEY: None, Scope.MODEL: model or None, Scope.FREE_MODELS: FREE_MODELS}
+        return (self.provider_name, key.fingerprint, pools[verdict.scope])
 
     def _lines(self, key: ApiKey, blocks: Sequence[Block]) -> list[KeyStatus]:
         mine = [

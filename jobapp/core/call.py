@@ -139,7 +139,7 @@ class Call:
         )
         if isinstance(found, Ticket):
             self._ticket = found
-            return Taken(found.key, found.wait, left)
+            return Taken(found.key, found.wait, left, found.booked)
         return NoneFree(found, left)
 
     def begin(self, key: ApiKey) -> float:
@@ -179,7 +179,7 @@ class Call:
             raise _not_sent(error, target, key) from error
         self.cause = error
         verdict = target.manager.judge(facts)
-        target.manager.refused(self._finished(), verdict)
+        row = target.manager.refused(self._finished(), verdict)
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._emit(
             events.AttemptFailed(
@@ -192,7 +192,7 @@ class Call:
                 attempt.request_id,
             )
         )
-        return Refused(verdict, self.left)
+        return Refused(verdict, self.left, row)
 
     def close(self) -> None:
         """Give back the key that is still taken, if any: the caller gave up, and no key is at fault."""

@@ -51,11 +51,15 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """This key is the caller's: at once, or when it is taken again after ``wait`` seconds."""
+    """This key is the caller's: at once, or when it is taken again after ``wait`` seconds.
+
+    ``booked`` tells that there will be room for this caller then; else others wait for the same instant.
+    """
 
     key: ApiKey
     wait: float = 0.0
     left: float | None = None
+    booked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,17 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider said no; ``left`` is what remains of the deadline."""
+    """The provider said no.
+
+    Attributes:
+        verdict: What that means.
+        left: What remains of the deadline.
+        row: How many times in a row the key was refused before, whoever asked.
+    """
 
     verdict: Verdict
     left: float | None = None
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +237,7 @@ def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
 
 def _apart(found: Taken, rules: RetrySettings, rng: random.Random) -> float:
     """Return the wait for a key, a little longer at random: others wait for it too."""
-    if rules.jitter is Jitter.NONE:
+    if rules.jitter is Jitter.NONE or found.booked:
         return found.wait
     wait = found.wait + rng.uniform(0.0, min(1.0, found.wait * SPREAD))
     return found.wait if found.left is not None and wait > found.left else wait
@@ -260,18 +271,18 @@ def _react(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, An
         case Kind.UNAVAILABLE:
             return (yield from _back_off(tries, key, refused))
         case Kind.RATE_LIMIT:
-            yield from _cool(tries, key, verdict)
+            yield from _cool(tries, key, refused)
         case Kind.QUOTA | Kind.AUTH:
             yield Learn(key, verdict)
             tries.stay = None
     return None if tries.rules.retry else GaveUp(Why.TRIES, verdict)
 
 
-def _cool(tries: _Tries, key: ApiKey, verdict: Verdict) -> Generator[Action, Any, None]:
+def _cool(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, None]:
     """Set the key aside for a moment, and stay with it while it has retries left."""
     retry = tries.limited[key.fingerprint]
     tries.limited[key.fingerprint] = retry + 1
-    yield Learn(key, verdict, tries.cooldown(verdict, retry))
+    yield Learn(key, refused.verdict, tries.cooldown(refused.verdict, max(retry, refused.row)))
     tries.stay = key.fingerprint if tries.rules.strategy is Strategy.STICKY else None
     if retry >= tries.rules.max_retries:
         tries.given_up.add(key.fingerprint)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace
 
 from jobapp.core.rate_meter import Allowance, Learnt, RateMeter, SharedLength
 from jobapp.core.settings import Strategy
@@ -19,7 +19,13 @@ from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind, Verdict
 Rank = tuple[float, int, int]
 """What puts the ready keys of a lane in order: less room, later turn, later place."""
 
-PROBE_POLL = 0.25
+NEARLY = 0.02
+"""Waits that differ by less than this share are the same: those who wait are spread over such keys."""
+
+NEARLY_FIRST = 8
+"""How many keys are looked at for that."""
+
+PROBE_POLL = 0.05
 """Seconds between two looks at a key that one call is trying again after a long block."""
 
 
@@ -34,19 +40,32 @@ class Slot:
 
     index: int
     meter: RateMeter
+    blocked_at: float = 0.0
+    """When it was last blocked; 0 once it has answered since."""
     blocked_until: float = 0.0
     on_trial: bool = False
-    """The last block was long: when it ends, one call tries the key before the others do."""
+    """When the last block ends, it is not sure that the key answers: one call tries before the others do."""
     asked: int = 0
     """Requests that are under way."""
+    booked: int = 0
+    """Requests that wait for their turn."""
+    sent: int = 0
+    """Requests that were ever sent."""
     turn: int = 0
     """When it was last taken, counted in turns of the lane."""
 
+    backoff_until: float = 0.0
+    """A busy minute of unknown length: what the meter knows better ends it."""
+
     def open_at(self, now: float) -> float:
         """Return when nothing that was said forbids to ask the key."""
-        if self.on_trial and self.asked:
-            return max(self.blocked_until, now + PROBE_POLL)
-        return self.blocked_until
+        until = self.blocked_until
+        if self.backoff_until > now:
+            reopens_at = self.meter.reopens_at(now)
+            until = max(until, self.backoff_until if reopens_at is None else reopens_at)
+        if self.asked and (self.on_trial or self.meter.learnt.unsure()):
+            return max(until, now + PROBE_POLL)
+        return until
 
     def free_at(self, now: float) -> float:
         """Return when the key may be asked and is expected to answer."""
@@ -62,12 +81,16 @@ class Ticket:
         model: The model it was found for.
         wait: Seconds until it may be asked.
         sent_at: When it was handed over for asking, in seconds since the epoch.
+        number: Its place among the requests of the key to the model.
+        booked: Whether the wait is for room that is this caller's own.
     """
 
     key: ApiKey
     model: str
     wait: float
     sent_at: float
+    number: int = 0
+    booked: bool = False
 
 
 class _Lane:
@@ -76,6 +99,7 @@ class _Lane:
     def __init__(self, size: int, strategy: Strategy) -> None:
         self.slots: dict[int, Slot] = {}
         self.length = SharedLength()
+        self._seen = self.length.seconds
         self.ready: list[Rank] = [(-math.inf, 0, i) for i in range(size)]
         self.cooling: list[tuple[float, int]] = []
         self.sticky = strategy is Strategy.STICKY
@@ -108,23 +132,24 @@ class _Lane:
         return found
 
     def first_cooling(self, now: float, skip: frozenset[int]) -> tuple[Slot, float] | None:
-        """Return the key that is free first, with the instant."""
+        """Return the key that is free first, with the instant; of some that are nearly first, the idlest."""
         passed: list[tuple[float, int]] = []
-        found = None
-        while self.cooling and found is None:
+        nearly: list[tuple[Slot, float]] = []
+        while self.cooling and len(nearly) < NEARLY_FIRST:
             at, index = heappop(self.cooling)
             slot = self.slot(index)
             free_at = slot.free_at(now)
-            entry = (free_at, index)
             if free_at > at:
-                heappush(self.cooling, entry)
+                heappush(self.cooling, (free_at, index))
                 continue
-            passed.append(entry)
+            passed.append((free_at, index))
+            if nearly and free_at > nearly[0][1] + (nearly[0][1] - now) * NEARLY:
+                break
             if index not in skip:
-                found = (slot, free_at)
+                nearly.append((slot, free_at))
         for entry in passed:
             heappush(self.cooling, entry)
-        return found
+        return min(nearly, key=lambda found: found[0].turn, default=None)
 
     def use(self, slot: Slot, now: float) -> None:
         """Count a request with *slot*; with ``spread`` it goes behind the keys that have more room."""
@@ -138,6 +163,10 @@ class _Lane:
         return (-math.inf, 0, slot.index) if self.sticky else (-slot.meter.room(now), slot.turn, slot.index)
 
     def _move_due(self, now: float) -> None:
+        if self._seen != self.length.seconds:
+            self._seen = self.length.seconds
+            self.cooling = [(self.slot(index).free_at(now), index) for _, index in self.cooling]
+            heapify(self.cooling)
         while self.cooling and self.cooling[0][0] <= now:
             _, index = heappop(self.cooling)
             slot = self.slot(index)
@@ -164,7 +193,7 @@ class KeyPool:
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
         self._lanes: dict[str, _Lane] = {}
         self._blocks: dict[BlockId, Block] = {}
-        self._strikes: dict[BlockId, int] = {}
+        self._struck: set[BlockId] = set()
 
     def take(
         self,
@@ -213,7 +242,9 @@ class KeyPool:
 
     def give_back(self, ticket: Ticket) -> None:
         """Take back a ticket whose request is not sent."""
-        self._slot(ticket).meter.give_back()
+        slot = self._slot(ticket)
+        slot.booked -= 1
+        slot.meter.give_back()
 
     def finish(
         self, ticket: Ticket, now: float, verdict: Verdict | None = None, said: Allowance | None = None
@@ -229,35 +260,39 @@ class KeyPool:
         slot = self._slot(ticket)
         slot.asked = max(0, slot.asked - 1)
         if verdict is None:
-            slot.on_trial = False
-            slot.meter.answered(now, ticket.sent_at, said, slot.asked)
-            if self._strikes:
-                for pool in pools_of(ticket.model):
-                    self._strikes.pop((self.provider, ticket.key.fingerprint, pool), None)
+            slot.meter.answered(now, ticket.sent_at, said, slot.sent - ticket.number + slot.booked)
+            if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
+                self._end_row(slot, ticket)
         elif verdict.kind is Kind.RATE_LIMIT:
-            slot.meter.refused(now, ticket.sent_at, verdict.retry_after)
+            slot.meter.refused(now, ticket.sent_at, verdict.retry_after, slot.asked)
+
+    def _end_row(self, slot: Slot, ticket: Ticket) -> None:
+        """Note that a key which was refused has answered since."""
+        slot.on_trial, slot.blocked_at = False, 0.0
+        for pool in pools_of(ticket.model):
+            self._struck.discard((self.provider, ticket.key.fingerprint, pool))
 
     def drop(self, ticket: Ticket) -> None:
         """Note that a request was given up by its caller: it tells nothing of the key."""
         slot = self._slot(ticket)
         slot.asked = max(0, slot.asked - 1)
 
-    def strikes(self, block_id: BlockId, kind: Kind) -> int:
-        """Return how many times in a row the key was refused, by blocks of that id and kind."""
-        known = self._blocks.get(block_id)
-        return self._strikes.get(block_id, 0) if known is not None and known.kind is kind else 0
+    def known(self, block_id: BlockId, kind: Kind) -> Block | None:
+        """Return the last block of that id and kind, expired or not, unless the key has answered since."""
+        block = self._blocks.get(block_id)
+        return block if block is not None and block.kind is kind and block_id in self._struck else None
 
-    def block(self, block: Block) -> None:
-        """Set a key aside."""
+    def block(self, block: Block, *, trial: bool = False) -> None:
+        """Set a key aside; after a long block, or if *trial* says so, one call tries it before the others."""
         if not self._concerns(block):
             return
         known = self._blocks.get(block.id)
-        self._strikes[block.id] = block.strikes
+        self._struck.add(block.id)
         if known is not None and known.until > block.until:
             return
         self._blocks[block.id] = block
         for model, lane in self._lanes.items():
-            self._apply(model, lane, block)
+            self._apply(model, lane, block, trial=trial or block.kind is not Kind.RATE_LIMIT)
 
     def blocks(self) -> Collection[Block]:
         """Return all blocks that are known, expired ones included."""
@@ -268,7 +303,7 @@ class KeyPool:
         mine = {id_: block for id_, block in blocks.items() if self._concerns(block)}
         if any(id_ not in mine or mine[id_].until < block.until for id_, block in self._blocks.items()):
             self._blocks.clear()
-            self._strikes.clear()
+            self._struck.clear()
             self._lanes.clear()
         for id_, block in mine.items():
             if self._blocks.get(id_) != block:
@@ -282,15 +317,20 @@ class KeyPool:
         if lane is None:
             lane = self._lanes[model] = _Lane(len(self.keys), self._strategy)
             for block in self._blocks.values():
-                self._apply(model, lane, block)
+                self._apply(model, lane, block, trial=block.kind is not Kind.RATE_LIMIT)
         return lane
 
-    def _apply(self, model: str, lane: _Lane, block: Block) -> None:
+    def _apply(self, model: str, lane: _Lane, block: Block, *, trial: bool) -> None:
         if block.model not in pools_of(model):
             return
         slot = lane.slot(self._index[block.fingerprint])
-        slot.blocked_until = max(slot.blocked_until, block.until.timestamp())
-        slot.on_trial = block.kind is not Kind.RATE_LIMIT
+        until = block.until.timestamp()
+        slot.blocked_at = max(slot.blocked_at, block.since.timestamp())
+        if trial and block.kind is Kind.RATE_LIMIT:
+            slot.backoff_until = max(slot.backoff_until, until)
+        else:
+            slot.blocked_until = max(slot.blocked_until, until)
+        slot.on_trial = trial
 
     def _slot(self, ticket: Ticket) -> Slot:
         return self._lane(ticket.model).slot(self._index[ticket.key.fingerprint])
@@ -299,12 +339,15 @@ class KeyPool:
         """Count a request with *slot*, at once or booked for when the key is free."""
         wait = round(max(0.0, slot.free_at(now) - now), 6)
         lane.use(slot, now)
-        ticket = Ticket(self.keys[slot.index], model, wait, now)
+        slot.booked += 1
+        ticket = Ticket(self.keys[slot.index], model, wait, now, booked=slot.open_at(now) <= now)
         return self._hand_over(slot, ticket, now) if wait <= 0 else ticket
 
     def _hand_over(self, slot: Slot, ticket: Ticket, now: float) -> Ticket:
+        slot.booked -= 1
         slot.asked += 1
-        ticket.wait, ticket.sent_at = 0.0, now
+        slot.sent += 1
+        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, slot.sent
         return ticket
 
     def _first_free(self, lane: _Lane, now: float) -> float | None:
