@@ -16,7 +16,7 @@ from jobapp.core.clock import Clock
 from jobapp.core.types import Block
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.outage import Outage
-from jobapp.stores.redis_server import PAGE, Cursor, Server, ServerError, without_secrets
+from jobapp.stores.redis_server import PAGE, Cursor, News, Server, ServerError, without_secrets
 from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
 
 NAMESPACE = "jobapp"
@@ -161,24 +161,20 @@ class RedisStore:
 
     def _bring_and_fetch(self) -> list[Block]:
         now = self._clock.now()
-        before = seen = self._seen
-        cursor, batch = self._cursor, self._unwritten
+        before, cursor, batch = self._seen, self._cursor, self._unwritten
         resets, blocks = tuple(batch.resets.values()), tuple(batch)
-        ended: list[Block] = []
-        anew, more = False, True
-        while more:
-            news = self._server.exchange(resets, blocks[:PAGE], cursor, now)
-            cursor, resets, blocks = news.cursor, (), blocks[PAGE:]
-            anew, more = anew or news.anew, news.more or bool(blocks)
-            learnt = NOTHING.with_resets(news.resets).with_blocks(news.blocks).believed(self._clock.now())
-            seen = learnt if news.anew else seen.merged(learnt)
-            ended += news.ended
+        told: list[News] = []
+        while not told or told[-1].more or blocks:
+            told.append(self._server.exchange(resets, blocks[:PAGE], cursor, now))
+            cursor, resets, blocks = told[-1].cursor, (), blocks[PAGE:]
+        anew = any(news.anew for news in told)
+        seen = (NOTHING if anew else before).merged(_learnt(told).believed(self._clock.now()))
         with self._memory:
             lost = before.swept(now).beyond(seen) if anew else NOTHING
             self._unwritten = lost if self._unwritten is batch else self._unwritten.merged(lost)
             self._adopt(self._swept(seen, now))
             self._cursor = cursor
-        return ended
+        return [block for news in told for block in news.ended]
 
     def _believe(self) -> None:
         """Look at all that is known anew if the clock was set back."""
@@ -194,3 +190,8 @@ class RedisStore:
             return seen
         self._swept_at = self._clock.monotonic()
         return seen.swept(now)
+
+
+def _learnt(told: list[News]) -> QuotaState:
+    resets = (reset for news in told for reset in news.resets)
+    return NOTHING.with_resets(resets).with_blocks(block for news in told for block in news.blocks)

@@ -94,19 +94,19 @@ class QuotaState:
 
     def with_blocks(self, blocks: Iterable[Block]) -> QuotaState:
         """Return this state with *blocks* learnt; the same object where that changes nothing."""
-        learnt: dict[BlockId, set[Block]] = {}
+        known = self.blocks or {}
+        learnt: dict[BlockId, list[Block]] = {}
         for block in blocks:
-            if not self._was_reset(block) and self.blocks.get(block.id) != block:
-                learnt.setdefault(block.id, set()).add(block)
+            if known.get(block.id) != block and not self._was_reset(block):
+                learnt.setdefault(block.id, []).append(block)
         if not learnt:
             return self
-        first, rest = dict(self.blocks), dict(self.outlasted)
-        for id_, candidates in learnt.items():
-            first[id_], *others = _standing({*candidates, *self._of(id_)})
+        first, rest = dict(known), dict(self.outlasted)
+        for id_, news in learnt.items():
+            candidates = [*news, *self._of(id_)]
+            first[id_], *others = _standing(set(candidates)) if len(candidates) > 1 else candidates
             _put(rest, id_, tuple(others))
-        return (
-            self if (first, rest) == (self.blocks, self.outlasted) else QuotaState(first, self.resets, rest)
-        )
+        return self if (first, rest) == (known, self.outlasted) else QuotaState(first, self.resets, rest)
 
     def with_reset(self, reset: Reset) -> QuotaState:
         """Return this state without what *reset* ends; the same object where it was known."""
@@ -164,8 +164,9 @@ class QuotaState:
         return QuotaState({block.id: block for block in holding[-limit:]}, self.resets)
 
     def _of(self, id_: BlockId) -> tuple[Block, ...]:
-        first = self.blocks.get(id_)
-        return () if first is None else (first, *self.outlasted.get(id_, ()))
+        if id_ not in self.blocks:
+            return ()
+        return (self.blocks[id_], *self.outlasted.get(id_, ()))
 
     def _was_reset(self, block: Block) -> bool:
         if not self.resets:

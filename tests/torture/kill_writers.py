@@ -33,7 +33,7 @@ from jobapp.stores.redis import RedisStore
 
 WRITERS = 16
 READERS = 2
-KEYS_PER_WRITER = 32
+KEYS_PER_WRITER = 8
 LONGEST_LIFE = 0.3
 """Seconds after which a writer is dead."""
 
