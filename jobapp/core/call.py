@@ -1,13 +1,9 @@
-"""One call under way: performs what the policy decides, and keeps the record of it.
-
-:func:`drive` and :func:`adrive` are the only two loops over the policy; streams use them too, with another
-``ask``.
-"""
+"""One call under way: its record, and everything in it that is neither a request nor a sleep."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+import itertools
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,14 +11,10 @@ from jobapp.core import events
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.call_policy import (
     Answered,
-    Enter,
-    Flow,
     GaveUp,
     Learn,
     NoneFree,
     Refused,
-    Send,
-    Served,
     Take,
     Taken,
     Wait,
@@ -44,9 +36,12 @@ from jobapp.core.types import (
     Kind,
     Message,
     Reply,
+    Usage,
     Verdict,
 )
 from jobapp.providers.base import Adapter
+
+_ids = itertools.count(1)
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
 
@@ -77,7 +72,7 @@ class Opened:
 
 
 class Call:
-    """The record of one call, and the performer of everything in it that is neither a request nor a sleep.
+    """The record of one call; :mod:`jobapp.core.drive` performs its requests and sleeps.
 
     Args:
         messages: What is asked.
@@ -95,6 +90,7 @@ class Call:
         clock: Clock,
         emit: Callable[[events.Event], None],
     ) -> None:
+        self.id = next(_ids)
         self.messages = messages
         self.options = options
         self.rules = rules
@@ -107,6 +103,7 @@ class Call:
         self._key: ApiKey | None = None
         self._ticket: Ticket | None = None
         self._sent = False
+        self._ended = False
         self._waited = 0.0
         self._ends_at = None if rules.deadline is None else clock.monotonic() + rules.deadline
 
@@ -147,7 +144,11 @@ class Call:
         self._sent = True
         self._tell_changes(key)
         settings = self.target.settings
-        self._emit(events.AttemptStarted(settings.provider, settings.model, key.name, len(self.attempts) + 1))
+        self._emit(
+            events.AttemptStarted(
+                self.id, settings.provider, settings.model, key.name, len(self.attempts) + 1
+            )
+        )
         left = self.left
         return self.target.timeout if left is None else max(0.001, min(self.target.timeout, left))
 
@@ -155,9 +156,9 @@ class Call:
         new, previous = self.target.settings, self._key
         if self._asked is not self.target and self._asked is not None:
             old = self._asked.settings
-            self._emit(events.FellBack(new.provider, new.model, old.provider, old.model))
+            self._emit(events.FellBack(self.id, new.provider, new.model, old.provider, old.model))
         elif previous is not None and previous is not key:
-            self._emit(events.KeyRotated(new.provider, new.model, key.name, previous.name))
+            self._emit(events.KeyRotated(self.id, new.provider, new.model, key.name, previous.name))
         self._asked, self._key = self.target, key
 
     def answered(self, key: ApiKey, reply: Reply | Opened) -> Answered:
@@ -174,7 +175,7 @@ class Call:
             InvalidRequestError: The SDK would not even send the request.
         """
         target = self.target
-        facts = target.adapter.error_facts(error, self.request.model)
+        facts = target.adapter.error_facts(error, self.request.model, key)
         if facts is None:
             raise _not_sent(error, target, key) from error
         self.cause = error
@@ -183,6 +184,7 @@ class Call:
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._emit(
             events.AttemptFailed(
+                self.id,
                 attempt.provider,
                 attempt.model,
                 attempt.key,
@@ -194,12 +196,6 @@ class Call:
         )
         return Refused(verdict, self.left, row)
 
-    def close(self) -> None:
-        """Give back the key that is still taken, if any: the caller gave up, and no key is at fault."""
-        if self._ticket is not None:
-            self.target.manager.drop(self._ticket, sent=self._sent)
-            self._ticket = None
-
     def _finished(self) -> Ticket:
         ticket, self._ticket, self._sent = self._ticket, None, False
         assert ticket is not None  # noqa: S101 - the policy sends only with a key that was taken
@@ -210,19 +206,21 @@ class Call:
     ) -> tuple[StreamInterruptedError, tuple[Block, ...]]:
         """Return the exception of a stream that broke after its first piece, and what it tells of the key."""
         target = self.target
-        facts = target.adapter.error_facts(error, self.request.model)
+        facts = target.adapter.error_facts(error, self.request.model, key)
         verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
         attempt = self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
         blocks: tuple[Block, ...] = ()
         if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
             blocks = self.learn(Learn(key, verdict))
-        return stream_error(attempt, partial), blocks
+        interrupted = stream_error(attempt, partial)
+        self._end(None, error=interrupted)
+        return interrupted, blocks
 
     def learn(self, action: Learn) -> tuple[Block, ...]:
         """Set a key aside in this process; the blocks are still to be remembered for the others."""
         blocks = self.target.manager.learn(action.key, self.request.model, action.verdict, action.cooldown)
         for block in blocks:
-            self._emit(events.KeyBlocked(block))
+            self._emit(events.KeyBlocked(self.id, block))
         return blocks
 
     def wait(self, action: Wait) -> float:
@@ -230,40 +228,58 @@ class Call:
         if action.news:
             settings = self.target.settings
             name = action.key.name if action.key else None
-            self._emit(events.Waiting(settings.provider, settings.model, name, action.seconds))
+            self._emit(events.Waiting(self.id, settings.provider, settings.model, name, action.seconds))
         self._waited += action.seconds
         return action.seconds
 
-    def completion(self, key: ApiKey, reply: Reply) -> Completion:
-        """Return the result of a call that was answered with *reply*."""
+    def answer(self, key: ApiKey, reply: Reply) -> Completion:
+        """End the call with its result."""
         settings, attempts = self.target.settings, tuple(self.attempts)
-        self._emit(events.CallDone(settings.provider, settings.model, key.name, attempts, reply.usage))
+        self._end(key.name, usage=reply.usage)
         return Completion(
             reply.text, settings.provider, settings.model, key.name, reply.usage, attempts, reply.raw
         )
 
-    def error(self, end: GaveUp) -> JobAppError:
-        """Return the exception of a call that was given up, its causes chained to it."""
-        settings = self.target.settings
-        error = call_error(
-            end, self.attempts, self._key_lines(), self.clock.now(), single=not self.rules.retry
-        )
+    def give_up(self, end: GaveUp) -> JobAppError:
+        """End the call with the exception that tells why, its causes chained to it."""
+        now, single = self.clock.now(), not self.rules.retry
+        error = call_error(end, self.attempts, self._key_lines(), now, single=single)
         if isinstance(error, ProviderError):
             error.__cause__ = self.cause
         elif self.attempts:
             error.__cause__ = provider_error(self.attempts[-1])
             error.__cause__.__cause__ = self.cause
+        self._end(None, error=error)
+        return error
+
+    def abandon(self, error: BaseException) -> None:
+        """End the call because of *error*, its caller's doing perhaps: a key that is taken is given back."""
+        if self._ticket is not None:
+            self.target.manager.drop(self._ticket, sent=self._sent)
+            self._ticket = None
+        self._end(None, error=error)
+
+    def _end(
+        self, key: str | None, *, usage: Usage | None = None, error: BaseException | None = None
+    ) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        settings = self.target.settings
+        name = None if error is None else type(error).__name__
+        available_at = getattr(error, "available_at", None)
         self._emit(
             events.CallDone(
+                self.id,
                 settings.provider,
                 settings.model,
-                None,
+                key,
                 tuple(self.attempts),
-                error=type(error).__name__,
-                available_at=getattr(error, "available_at", None),
+                usage,
+                name,
+                available_at,
             )
         )
-        return error
 
     def _key_lines(self) -> Sequence[KeyStatus]:
         entered = self._entered.values()
@@ -290,107 +306,3 @@ def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestEr
         model=settings.model,
         key=key.name,
     )
-
-
-Ask = Callable[[Call, ApiKey], Answered | Refused]
-AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Refused]]
-
-
-def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
-    """Perform what *flow* decides, in this thread."""
-    answer: Any = None
-    try:
-        while True:
-            action = flow.send(answer)
-            answer = None
-            match action:
-                case Take():
-                    answer = call.take(action)
-                case Send():
-                    answer = ask(call, action.key)
-                case Enter():
-                    call.enter(action.target)
-                case Learn():
-                    call.target.manager.remember(call.learn(action))
-                case Wait():
-                    call.clock.sleep(call.wait(action))
-    except StopIteration as end:
-        outcome: Served | GaveUp = end.value
-        return outcome
-    finally:
-        call.close()
-
-
-async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
-    """Perform what *flow* decides, in the running event loop; the store's I/O goes to a thread."""
-    answer: Any = None
-    try:
-        while True:
-            action = flow.send(answer)
-            answer = None
-            match action:
-                case Take():
-                    answer = call.take(action)
-                case Send():
-                    answer = await ask(call, action.key)
-                case Enter():
-                    call.enter(action.target)
-                case Learn():
-                    await asyncio.to_thread(call.target.manager.remember, call.learn(action))
-                case Wait():
-                    await call.clock.asleep(call.wait(action))
-    except StopIteration as end:
-        outcome: Served | GaveUp = end.value
-        return outcome
-    finally:
-        call.close()
-
-
-def ask_whole(call: Call, key: ApiKey) -> Answered | Refused:
-    """Ask for a whole answer."""
-    timeout = call.begin(key)
-    try:
-        reply = call.target.adapter.send(call.request, key, timeout)
-    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
-    return call.answered(key, reply)
-
-
-async def aask_whole(call: Call, key: ApiKey) -> Answered | Refused:
-    """Ask for a whole answer, in the running event loop."""
-    timeout = call.begin(key)
-    try:
-        async with asyncio.timeout(timeout):
-            reply = await call.target.adapter.asend(call.request, key, timeout)
-    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
-    return call.answered(key, reply)
-
-
-def ask_stream(call: Call, key: ApiKey) -> Answered | Refused:
-    """Ask for a stream, up to its first piece."""
-    timeout = call.begin(key)
-    pieces = call.target.adapter.stream(call.request, key, timeout)
-    try:
-        first = next(pieces)
-    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
-    except BaseException:
-        pieces.close()
-        raise
-    return call.answered(key, Opened(first, pieces))
-
-
-async def aask_stream(call: Call, key: ApiKey) -> Answered | Refused:
-    """Ask for a stream, up to its first piece, in the running event loop."""
-    timeout = call.begin(key)
-    pieces = call.target.adapter.astream(call.request, key, timeout)
-    try:
-        async with asyncio.timeout(timeout):
-            first = await anext(pieces)
-    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
-    except BaseException:
-        await pieces.aclose()
-        raise
-    return call.answered(key, Opened(first, pieces))

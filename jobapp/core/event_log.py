@@ -13,9 +13,9 @@ _calls = logging.getLogger("jobapp.core.llm_interface")
 def log_event(event: events.Event) -> None:
     """Write *event* to the log: what costs a key or a model is a warning, the rest is for debugging."""
     match event:
-        case events.AttemptStarted(provider, model, key, number):
+        case events.AttemptStarted(_, provider, model, key, number):
             _calls.debug("attempt %d: %s %s with %s", number, provider, model, key)
-        case events.AttemptFailed(provider, model, key, number, verdict, status):
+        case events.AttemptFailed(_, provider, model, key, number, verdict, status):
             _calls.debug(
                 "attempt %d: %s %s refused %s: %s, %s [%s] (HTTP %s)",
                 number,
@@ -27,9 +27,9 @@ def log_event(event: events.Event) -> None:
                 verdict.rule,
                 status,
             )
-        case events.Waiting(provider, model, key, seconds):
+        case events.Waiting(_, provider, model, key, seconds):
             _keys.info("%s %s: waiting %.1f s for %s", provider, model, seconds, key or "the first free key")
-        case events.KeyBlocked(block):
+        case events.KeyBlocked(_, block):
             _keys.warning(
                 "%s: %s %s until %s (%s)",
                 block.provider,
@@ -38,13 +38,13 @@ def log_event(event: events.Event) -> None:
                 f"{block.until:%Y-%m-%d %H:%M:%S} UTC",
                 block.reason,
             )
-        case events.KeyRotated(provider, model, key, previous):
+        case events.KeyRotated(_, provider, model, key, previous):
             _keys.warning("%s %s: going on with %s after %s", provider, model, key, previous)
-        case events.FellBack(provider, model, previous_provider, previous_model):
+        case events.FellBack(_, provider, model, previous_provider, previous_model):
             _calls.warning(
                 "falling back from %s %s to %s %s", previous_provider, previous_model, provider, model
             )
-        case events.CallDone(provider, model, key, attempts, error=error):
+        case events.CallDone(_, provider, model, key, attempts, error=error):
             _calls.debug(
                 "%s %s: %s after %d attempts", provider, model, error or f"answered with {key}", len(attempts)
             )

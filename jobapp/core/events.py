@@ -1,4 +1,8 @@
-"""What happens in a call, as frozen values for ``on_event``. None holds a prompt or a key's text."""
+"""What happens in a call, as frozen values for ``on_event``. None holds a prompt or a key's text.
+
+Every event begins with ``call``, a number that no other call of this process has, so that a listener can
+tell calls apart that run at the same time. The last event of a call is :class:`CallDone`, always.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from jobapp.core.types import Attempt, Block, Usage, Verdict
 class AttemptStarted:
     """A request is about to be sent; ``number`` counts the call's requests from 1."""
 
+    call: int
     provider: str
     model: str
     key: str
@@ -22,6 +27,7 @@ class AttemptStarted:
 class AttemptFailed:
     """A request was refused, and this is what the refusal means."""
 
+    call: int
     provider: str
     model: str
     key: str
@@ -35,6 +41,7 @@ class AttemptFailed:
 class Waiting:
     """The call sleeps for ``seconds``; ``key`` is what it waits for, ``None`` for whichever is free first."""
 
+    call: int
     provider: str
     model: str
     key: str | None
@@ -45,6 +52,7 @@ class Waiting:
 class KeyBlocked:
     """A key is set aside until ``block.until``."""
 
+    call: int
     block: Block
 
 
@@ -52,6 +60,7 @@ class KeyBlocked:
 class KeyRotated:
     """The call goes on with another key of the same model."""
 
+    call: int
     provider: str
     model: str
     key: str
@@ -62,6 +71,7 @@ class KeyRotated:
 class FellBack:
     """The call goes on with another model."""
 
+    call: int
     provider: str
     model: str
     previous_provider: str
@@ -72,9 +82,11 @@ class FellBack:
 class CallDone:
     """The call ended: answered when ``error`` is ``None``, else with an error of that class name.
 
+    A call that its caller cancelled, or a stream that was closed early, ends with the name of what ended it.
     ``available_at`` is the aware UTC time at which a key is free again, where the call ran out of keys.
     """
 
+    call: int
     provider: str
     model: str
     key: str | None

@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from jobapp.core.api_key_manager import APIKeyManager
-from jobapp.core.call import Call, Target, aask_whole, adrive, ask_whole, drive
+from jobapp.core.call import Call, Target
 from jobapp.core.call_policy import Flow, GaveUp, Served, call_policy
 from jobapp.core.clock import Clock, SystemClock
 from jobapp.core.config_manager import ConfigManager
+from jobapp.core.drive import aask_whole, adrive, ask_whole, drive
 from jobapp.core.event_log import log_event
 from jobapp.core.events import Event
 from jobapp.core.exceptions import ConfigError, MissingKeyError
@@ -333,5 +334,5 @@ class LLMInterface:
 
 def _result(call: Call, outcome: Served | GaveUp) -> Completion:
     if isinstance(outcome, GaveUp):
-        raise call.error(outcome)
-    return call.completion(outcome.key, outcome.reply)
+        raise call.give_up(outcome)
+    return call.answer(outcome.key, outcome.reply)

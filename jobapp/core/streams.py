@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
 from typing import Self
 
-from jobapp.core.call import Call, Opened, aask_stream, adrive, ask_stream, drive
+from jobapp.core.call import Call, Opened
 from jobapp.core.call_policy import Flow, GaveUp, Served
+from jobapp.core.drive import aask_stream, adrive, ask_stream, drive
 from jobapp.core.types import ApiKey, Completion, Reply
 
 
@@ -27,13 +27,13 @@ class _Stream:
 
     def _opened(self, outcome: Served | GaveUp) -> tuple[ApiKey, Opened]:
         if isinstance(outcome, GaveUp):
-            raise self._call.error(outcome)
+            raise self._call.give_up(outcome)
         return outcome.key, outcome.reply
 
     def _take(self, key: ApiKey, piece: str | Reply) -> str:
         """Return what to hand on of *piece*: nothing of the last one, which is the whole reply."""
         if isinstance(piece, Reply):
-            self.completion = self._call.completion(key, piece)
+            self.completion = self._call.answer(key, piece)
             return ""
         self._text.append(piece)
         return piece
@@ -82,6 +82,9 @@ class TextStream(_Stream):
             interrupted, blocks = self._call.interrupted(key, error, "".join(self._text))
             self._call.target.manager.remember(blocks)
             raise interrupted from error
+        except BaseException as error:
+            self._call.abandon(error)
+            raise
         finally:
             pieces.close()
 
@@ -126,7 +129,12 @@ class AsyncTextStream(_Stream):
                     yield text
         except Exception as error:
             interrupted, blocks = self._call.interrupted(key, error, "".join(self._text))
+            import asyncio
+
             await asyncio.to_thread(self._call.target.manager.remember, blocks)
             raise interrupted from error
+        except BaseException as error:
+            self._call.abandon(error)
+            raise
         finally:
             await pieces.aclose()
