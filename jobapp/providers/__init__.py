@@ -111,7 +111,7 @@ def open_adapter(settings: ProviderSettings) -> Adapter:
             return opened
         missing.append(adapter.distribution)
     raise ConfigError(
-        f"provider {settings.name!r}: no SDK of it is installed; pip install {' (or) '.join(missing)}"
+        f"provider {settings.name!r}: no SDK of it is installed; pip install {' or '.join(missing)}"
     )
 
 
