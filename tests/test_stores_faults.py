@@ -180,6 +180,11 @@ def _read_only_disk(file: File) -> None:
         file.goes_on_from_memory(store)
         assert block().id in store.view().blocks
         again("rw")
+        assert not store.stale
+        file.clock.advance(30)
+        assert store.stale
+        store.refresh()  # as a call does that learns nothing
+        assert not store.unwritten
         file.is_written_at_last(store)
 
 
@@ -370,6 +375,16 @@ def _older_form(file: File) -> None:
     assert held.until.isoformat() == "2026-07-02T00:00:00+00:00"
     store.add([NEWS])
     assert file.ids() == {"a" * 12, NEWS.fingerprint}
+    assert not file.warnings()
+
+
+def _older_program(file: File) -> None:
+    running = file.open(legacy={"OPENAI_API_KEY": ("openai", "a" * 12)}.get)
+    assert running.view().blocks
+    file.path.write_text('{"quota_exhausted_keys": {"OPENAI_API_KEY": "2026-07-01"}, "last_updated": "x"}')
+    assert running.view().blocks.keys() == {block().id, ("openai", "a" * 12, None)}
+    running.add([NEWS])
+    assert file.ids() == {block().fingerprint, "a" * 12, NEWS.fingerprint}
     assert not file.warnings()
 
 
@@ -606,8 +621,11 @@ def _server_forgot_the_script(shared: Shared, mine: RedisStore) -> None:
 def _bad_entry_on_server(shared: Shared, mine: RedisStore) -> None:
     key = "{jobapp}:block:openai:" + block().fingerprint
     for nonsense in ("nonsense", "[]", '{"kind": "quota"}', "\x00"):
-        shared.server.command("HSET", key, f"quota|{nonsense}", nonsense)
+        for field in (f"quota|{nonsense}", f"quota|{nonsense}|{nonsense}", nonsense):
+            shared.server.command("HSET", key, field, nonsense)
+            shared.server.command("HSET", "{jobapp}:resets", field, nonsense)
     mine.add([shared.news("e")])
+    mine.reset(Reset(shared.clock.now(), provider="google"))
     assert shared.ids() == {*KNOWN, "e" * 12}
     assert not shared.warnings()
 

@@ -37,7 +37,7 @@ class QuotaStore(Protocol):
 
     @property
     def stale(self) -> bool:
-        """Whether ``view`` may miss another process's news, and ``refresh`` would fetch it now."""
+        """Whether ``refresh`` has something to do: news to fetch, or what could not be written before."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class QuotaStore(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Fetch other processes' news: at most one round trip, and no wait beyond a short time-out."""
+        """Do it: at most one round trip, and no wait beyond a short time-out."""
         ...
 
     def view(self) -> QuotaState:

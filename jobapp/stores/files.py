@@ -28,8 +28,8 @@ def signature_of(path: str) -> Signature | None:
         return None
 
 
-def read(path: str, limit: int) -> tuple[Signature, bytes]:
-    """Return the file's signature and content, the first ``limit + 1`` bytes of it.
+def read(path: str, limit: int) -> tuple[Signature, bytes | None]:
+    """Return the file's signature and content; ``None`` where that is larger than *limit* bytes.
 
     Raises:
         OSError: if it can't be read, or is no regular file.
@@ -40,7 +40,8 @@ def read(path: str, limit: int) -> tuple[Signature, bytes]:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        return _signature(status), file.read(limit + 1)
+        content = file.read(limit + 1) if status.st_size <= limit else None
+        return _signature(status), None if content is None or len(content) > limit else content
 
 
 @contextmanager

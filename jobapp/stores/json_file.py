@@ -34,6 +34,9 @@ BRIEF = timedelta(seconds=5)
 MAX_BLOCKS = 100_000
 """More blocks than this are not kept in a file: the expired go first, then those that end first."""
 
+RETRY = 30.0
+"""Seconds after a failed write until a call tries again that has learnt nothing itself."""
+
 ADVICE = "Make the folder writable for this user, or set state.url or JOBAPP_CACHE_DIR to another place."
 
 _logger = logging.getLogger(__name__)
@@ -41,6 +44,9 @@ _logger = logging.getLogger(__name__)
 
 class _NewerFormError(Exception):
     """The file was written by a later jobapp: it must not be written over."""
+
+
+_WRITE_ERRORS = (OSError, NotImplementedError, _NewerFormError)  # filelock's word for a disk without locks
 
 
 class JSONFileStore:
@@ -66,6 +72,7 @@ class JSONFileStore:
         self._outage = Outage(_logger, self._file, ADVICE)
         self._disk = OnDisk()
         self._now = clock.now()
+        self._retry_at = clock.monotonic()
         self._brief = NOTHING
         self._unwritten = NOTHING
         self._state = NOTHING
@@ -84,11 +91,13 @@ class JSONFileStore:
 
     @property
     def stale(self) -> bool:
-        """Tell that a refresh is never needed: a view looks at the file itself."""
-        return False
+        """Tell whether what could not be written is worth another try; a view itself looks at the file."""
+        return self._unwritten is not NOTHING and self._clock.monotonic() >= self._retry_at
 
     def refresh(self) -> None:
-        """Do nothing: a view looks at the file itself."""
+        """Write what could not be written before, if that is possible now."""
+        if self.stale:
+            self._flush()
 
     def view(self) -> QuotaState:
         """Return what is known, another process's news included; the same object while nothing changed."""
@@ -167,15 +176,20 @@ class JSONFileStore:
         with self._memory:
             self._disk = replace(self._disk, signature=files.UNREAD)
 
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for a lock: none while something is amiss, so that not every call waits."""
+        return 0 if self._outage else self._lock_timeout
+
     def _flush(self, swept: str | None = None) -> None:
         """Write what is not written yet; on failure it stays in memory."""
-        timeout = 0 if self._outage else self._lock_timeout
         try:
-            with _held(self._writing, timeout):
+            with _held(self._writing, self._patience):
                 if self.unwritten or swept is not None:
-                    with files.locked(self.path, timeout):
+                    with files.locked(self.path, self._patience):
                         self._write(swept)
-        except (OSError, NotImplementedError, _NewerFormError) as error:
+        except _WRITE_ERRORS as error:
+            self._retry_at = self._clock.monotonic() + RETRY
             self._outage.begin("written", error)
         else:
             self._outage.end("written")
@@ -187,7 +201,7 @@ class JSONFileStore:
                 self._write()
         except TimeoutError:
             self._look_again()
-        except OSError as error:
+        except _WRITE_ERRORS as error:
             self._outage.begin("read", f"{faults[0]}, and it can't be set aside: {error}")
 
     def _write(self, swept: str | None = None) -> None:

@@ -51,17 +51,18 @@ def load(path: str, known: OnDisk, clock: Clock, legacy: Legacy) -> OnDisk:
         return OnDisk()
     signature, content = files.read(path, MAX_BYTES)
     too_large = Document(faults=(f"it is larger than {MAX_BYTES} bytes",))
-    document = decode(content) if len(content) <= MAX_BYTES else too_large
-    return _understood(signature, document, known.state, clock.now(), legacy)
+    return _understood(
+        signature, too_large if content is None else decode(content), known, clock.now(), legacy
+    )
 
 
 def _understood(
-    signature: files.Signature, document: Document, known: QuotaState, now: datetime, legacy: Legacy
+    signature: files.Signature, document: Document, known: OnDisk, now: datetime, legacy: Legacy
 ) -> OnDisk:
     blocks, dates = convert(document.dates, legacy, document.state.resets.values(), now)
     state = document.state.with_blocks(blocks).believed(now)
     outdated = document.version < VERSION or dates != document.dates or state is not document.state
     faults = document.faults if document.version <= VERSION else ()
-    if faults:  # what was known before it broke holds on
-        state = state.merged(known)
+    if faults or document.version < known.version:  # it broke, or the older program wrote over it
+        state = state.merged(known.state)
     return OnDisk(signature, state, dates, document.version, outdated, faults)

@@ -18,7 +18,8 @@ class Outage:
         self._logger = logger
         self._place = place
         self._advice = advice
-        self._faults: set[str] = set()
+        self._faults: dict[str, object] = {}
+        self._told: dict[str, object] = {}
 
     def __bool__(self) -> bool:
         """Tell whether anything is amiss."""
@@ -26,20 +27,21 @@ class Outage:
 
     def begin(self, fault: str, error: object) -> None:
         """Note that *fault* is there; the first one of an outage is told with its *error*."""
-        if not self._faults:
-            self._logger.warning(
-                "The quota state in %s can't be %s: %s. Calls go on from memory, and what is learnt is "
-                "written when that is possible again. %s",
-                self._place,
-                fault,
-                error,
-                self._advice,
-            )
-        self._faults.add(fault)
+        self._faults[fault] = error
+        this = object()
+        if self._told.setdefault("told", this) is not this:  # one step, so that one of many threads tells it
+            return
+        self._logger.warning(
+            "The quota state in %s can't be %s: %s. Calls go on from memory, and what is learnt is "
+            "written when that is possible again. %s",
+            self._place,
+            fault,
+            error,
+            self._advice,
+        )
 
     def end(self, fault: str) -> None:
         """Note that *fault* is gone; that of the last one is told."""
-        if fault in self._faults:
-            self._faults.discard(fault)
-            if not self._faults:
-                self._logger.info("The quota state in %s works again.", self._place)
+        if self._faults.pop(fault, None) is not None and not self._faults:
+            self._told.clear()
+            self._logger.info("The quota state in %s works again.", self._place)

@@ -6,11 +6,11 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from jobapp.core.exceptions import ConfigError, StateStoreError
@@ -22,6 +22,8 @@ PAGE = 1000
 """How many changed ids one answer holds at most."""
 
 ANY = "*"
+
+_Value = TypeVar("_Value")
 
 _logger = logging.getLogger(__name__)
 
@@ -169,28 +171,38 @@ def _reset_out(reset: Reset) -> dict[str, str]:
 def _news(answer: Sequence[Any]) -> News:
     source, anew, version, more, blocks, resets, ended = answer
     return News(
-        cursor=Cursor(source.decode(), version),
+        cursor=Cursor(_text(source), version),
         anew=bool(anew),
         more=bool(more),
-        blocks=list(_blocks_in(blocks)),
-        resets=[_reset_in(what, at) for what, at in zip(resets[::2], resets[1::2], strict=True)],
-        ended=list(_blocks_in(ended)),
+        blocks=_readable(_block_in, blocks),
+        resets=_readable(_reset_in, zip(resets[::2], resets[1::2], strict=True)),
+        ended=_readable(_block_in, ended),
     )
 
 
-def _blocks_in(payloads: Iterable[bytes]) -> Iterator[Block]:
-    for payload in payloads:
+def _readable(read: Callable[[Any], _Value], values: Iterable[Any]) -> list[_Value]:
+    """Return what can be read of *values*; the rest may be a newer jobapp's."""
+    found = []
+    for value in values:
         try:
-            yield block_from_json(json.loads(payload))
+            found.append(read(value))
         except (ValueError, AttributeError):
-            _logger.debug("An entry on the server can't be read; it may be a newer jobapp's.")
+            _logger.debug("An entry on the server can't be read.")
+    return found
 
 
-def _reset_in(selection: bytes, at: bytes) -> Reset:
-    provider, fingerprint, kind = (
-        None if part == ANY else unquote(part) for part in selection.decode().split("|")
-    )
-    return Reset(from_text(at.decode()), provider, fingerprint, None if kind is None else Kind(kind))
+def _block_in(payload: bytes) -> Block:
+    return block_from_json(json.loads(payload))
+
+
+def _reset_in(entry: tuple[bytes, bytes]) -> Reset:
+    selection, at = map(_text, entry)
+    provider, fingerprint, kind = (None if part == ANY else unquote(part) for part in selection.split("|"))
+    return Reset(from_text(at), provider, fingerprint, None if kind is None else Kind(kind))
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()  # the URL may ask redis-py for text
 
 
 def _quoted(part: str) -> str:

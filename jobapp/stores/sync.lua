@@ -90,8 +90,8 @@ local function apply(reset)
     if (reset.provider == '*' or reset.provider == provider)
         and (reset.fingerprint == '*' or reset.fingerprint == fingerprint) then
       for _, field in ipairs(redis.call('HKEYS', prefix .. name)) do
-        local kind, since = string.match(field, '^([^|]*)|([^|]*)')
-        if (reset.kind == '*' or reset.kind == kind) and since <= reset.at then
+        local kind, since = string.match(field, '^([^|]*)|([^|]*)|')
+        if kind and (reset.kind == '*' or reset.kind == kind) and since <= reset.at then
           table.insert(ended, redis.call('HGET', prefix .. name, field))
           redis.call('HDEL', prefix .. name, field)
         end
