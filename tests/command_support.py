@@ -6,13 +6,7 @@ import time
 import pytest
 
 from jobapp.__main__ import main
-
-MODELS = {
-    "openai": "gpt-4o-mini",
-    "anthropic": "claude-haiku-4-5",
-    "google": "gemini-2.5-flash",
-    "openrouter": "meta-llama/llama-3.3-70b-instruct:free",
-}
+from jobapp.commands.demo import MODELS
 
 
 class CommandLine:

@@ -4,8 +4,9 @@ import io
 
 import pytest
 
+from jobapp.commands.demo import MODELS
 from jobapp.testing import Fault, Trouble
-from tests.command_support import MODELS, cli
+from tests.command_support import cli
 
 __all__ = ["cli"]
 

@@ -10,8 +10,9 @@ import pytest
 
 import jobapp
 from jobapp.__main__ import COMMANDS, run
+from jobapp.commands.demo import MODELS
 from jobapp.testing import Fault
-from tests.command_support import MODELS, cli
+from tests.command_support import cli
 
 __all__ = ["cli"]
 

@@ -27,7 +27,7 @@ def test_the_table_tells_state_reason_and_times_in_local_time(cli, spent, tmp_pa
     assert told.startswith(
         "KEY STATE UNTIL (CET) openai OPENAI_API_KEY quota spent Tue 24 Nov 01:00 (in 12 h) all models: "
     )
-    assert "since 13:00:00 OPENAI_API_KEY_BACKUP_1 key not accepted 14:00:00 (in 1 h) all models: " in told
+    assert "since 13:00:00 OPENAI_API_KEY_BACKUP_1 key not accepted 14:00 (in 1 h) all models: " in told
     assert "since 13:00:00 OPENAI_API_KEY_BACKUP_2 free openrouter OPENROUTER_API_KEY quota spent" in told
     assert "all free models: " in told
     assert told.endswith(f"Kept in {tmp_path / 'jobapp-cache' / 'api_key_state.json'}")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from jobapp.commands.exit_codes import OK, UsageError
-from jobapp.commands.narration import tell
-from jobapp.commands.output import answer, answer_json, attempt_json, note, seconds_left, utc
+from jobapp.commands.narration import narrator
+from jobapp.commands.output import answer, answer_json, attempt_json, seconds_left, utc
 from jobapp.core.clock import Clock
-from jobapp.core.events import Event
 from jobapp.core.exceptions import JobAppError
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.core.types import Completion
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         "deadline": args.deadline,
         "on_exhausted": "wait" if args.wait else None,
     }
-    listener = None if args.quiet or args.verbose else _narrator(clock)
+    listener = None if args.quiet or args.verbose else narrator(clock)
     with LLMInterface(args.config, clock=clock, on_event=listener) as llm:
         if args.stream:
             _print_pieces(llm.stream_prompt(prompt, **arguments))
@@ -123,15 +122,6 @@ def _print_pieces(pieces: Iterator[str]) -> None:
     finally:
         if not last.endswith("\n"):
             answer("")
-
-
-def _narrator(clock: Clock) -> Callable[[Event], None]:
-    def listen(event: Event) -> None:
-        told = tell(event, clock.now())
-        if told:
-            note(f"jobapp: {told}")
-
-    return listen
 
 
 def _prompt(words: list[str]) -> str:

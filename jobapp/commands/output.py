@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobapp.core.failures import duration
@@ -39,10 +39,15 @@ def seconds_left(until: datetime | None, now: datetime) -> float | None:
 
 
 def local(instant: datetime, now: datetime) -> str:
-    """Return an aware *instant* for people, in their zone: ``13:05:20`` today, else ``Wed 25 Nov 01:00``."""
+    """Return an aware *instant* for people, in their zone.
+
+    ``13:05:20`` within ten minutes, ``18:05`` today, else ``Wed 25 Nov 01:00``.
+    """
     there, today = instant.astimezone(), now.astimezone().date()
-    if there.date() == today:
+    if abs(instant - now) < timedelta(minutes=10):
         return f"{there:%H:%M:%S}"
+    if there.date() == today:
+        return f"{there:%H:%M}"
     year = "" if there.year == today.year else f" {there.year}"
     return f"{there:%a} {there.day} {there:%b}{year} {there:%H:%M}"
 
