@@ -90,7 +90,7 @@ def test_an_older_memory_does_not_bring_back_what_was_reset(open_store_anew, clo
     assert look(open_store_anew()).blocks
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(memories=MEMORIES)
 def test_no_order_of_writers_loses_anything(new_place, clock, memories):
     clock.at = NOON + timedelta(hours=8)
