@@ -8,6 +8,7 @@ import logging
 import random
 import string
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
@@ -40,6 +41,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
+
+_Adapters = dict[tuple[str, str | None], tuple[Adapter, float]]
 
 
 def _asks(
@@ -92,7 +95,8 @@ class LLMInterface:
         self._store = open_store(settings.state_url, settings.cache_path, self._clock)
         self._lock = threading.RLock()
         self._managers: dict[tuple[str, tuple[ApiKey, ...]], APIKeyManager] = {}
-        self._adapters: dict[tuple[str, str | None], tuple[Adapter, float]] = {}
+        self._adapters: _Adapters = {}
+        weakref.finalize(self, _close, self._adapters).atexit = False
         self._plans: dict[tuple[str | None, str | None, str | None, bool], tuple[Target, ...]] = {}
 
     def _start(  # noqa: PLR0913 - the public signature, in this one place
@@ -231,9 +235,8 @@ class LLMInterface:
         return tuple(block for reset in dict.fromkeys(resets) for block in self._store.reset(reset))
 
     def close(self) -> None:
-        """Close the connections of synchronous calls."""
-        for adapter, _ in self._adapters.values():
-            adapter.close()
+        """Close the connections of synchronous calls; so does the end of the object's life."""
+        _close(self._adapters)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and those of synchronous calls."""
@@ -330,6 +333,11 @@ class LLMInterface:
                 with suppress(MissingKeyError):
                     manager = self._manager(model.provider, self.config.keys_for(model))
                     yield manager, self.config.provider_settings(model.provider, base_url=model.base_url)
+
+
+def _close(adapters: _Adapters) -> None:
+    for adapter, _ in adapters.values():
+        adapter.close()
 
 
 def _result(call: Call, outcome: Served | GaveUp) -> Completion:
