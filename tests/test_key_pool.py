@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.key_pool import PROBE_POLL, KeyPool, Ticket
+from jobapp.core.key_lane import PROBE_POLL
+from jobapp.core.key_pool import KeyPool, Ticket
 from jobapp.core.settings import Strategy
 from jobapp.core.types import FREE_MODELS, ApiKey, Block, Kind
 

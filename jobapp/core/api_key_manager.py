@@ -16,8 +16,8 @@ from jobapp.core.error_facts import read_exception
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_pool import KeyPool, Ticket, pools_of
 from jobapp.core.quota_reset import block_end
-from jobapp.core.rate_headers import read_allowance
-from jobapp.core.settings import Strategy
+from jobapp.core.rate_headers import read_allowance, read_hold
+from jobapp.core.settings import BudgetSettings, Settings, Strategy
 from jobapp.core.types import (
     EMPTY,
     FREE_MODELS,
@@ -86,7 +86,12 @@ class APIKeyManager:
         self.keys = tuple(_named_keys(names, config) if keys is None else keys)
         self.error_rules: tuple[Rule, ...] = (*parse_rules(settings.rules, "rules"), *RULES)
         self._zone = _reset_zone(self.provider_name, config)
-        self._pool = KeyPool(self.provider_name, self.keys, strategy or settings.retry.strategy)
+        self._pool = KeyPool(
+            self.provider_name,
+            self.keys,
+            strategy or settings.retry.strategy,
+            _budgets(self.provider_name, settings),
+        )
         self._lock = threading.Lock()
         self._seen: object = None
         self._unwritten: dict[BlockId, Block] = {}
@@ -110,12 +115,15 @@ class APIKeyManager:
             self._look()
             return self._pool.take(model, now, stay=stay, skip=skip, patience=patience, ticket=ticket)
 
-    def answered(self, ticket: Ticket, headers: Mapping[str, str] = EMPTY) -> None:
-        """Note that a request was answered, and what the answer's headers say of its key's limits."""
+    def answered(self, ticket: Ticket, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
+        """Note that a request was answered, what the headers say of its key's limits, and what it cost."""
         now = self.clock.now().timestamp()
         said = read_allowance(headers, now) if headers else None
+        hold = read_hold(headers, now) if headers else 0.0
         with self._lock:
-            self._pool.finish(ticket, now, said=said)
+            self._pool.finish(ticket, now, said=said, tokens=tokens)
+            if hold:
+                self._pool.hold(ticket, now + hold)
 
     def refused(self, ticket: Ticket, verdict: Verdict) -> int:
         """Note that a request was refused.
@@ -334,6 +342,11 @@ def _reset_zone(provider: str, config: ConfigManager) -> str:
     configured = config.settings.providers.get(provider)
     spec = PROVIDERS.get(provider)
     return (configured and configured.reset_timezone) or (spec.reset_timezone if spec else "UTC")
+
+
+def _budgets(provider: str, settings: Settings) -> tuple[BudgetSettings, ...]:
+    configured = settings.providers.get(provider)
+    return configured.budgets if configured else ()
 
 
 def _named_keys(names: Iterable[str], config: ConfigManager) -> Iterable[ApiKey]:

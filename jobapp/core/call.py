@@ -162,9 +162,11 @@ class Call:
         self._asked, self._key = self.target, key
 
     def answered(self, key: ApiKey, reply: Reply | Opened) -> Answered:
-        """Note that *key* was answered."""
-        headers = reply.headers if isinstance(reply, Reply) else EMPTY
-        self.target.manager.answered(self._finished(), headers)
+        """Note that *key* was answered; a stream keeps its key until it is over."""
+        headers: Mapping[str, str] = EMPTY
+        if isinstance(reply, Reply):
+            headers = reply.headers
+            self.target.manager.answered(self._finished(), headers, reply.usage.total_tokens)
         self._note(key, None, 200, headers)
         return Answered(reply)
 
@@ -208,6 +210,7 @@ class Call:
         target = self.target
         facts = target.adapter.error_facts(error, self.request.model, key)
         verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
+        target.manager.refused(self._finished(), verdict)
         attempt = self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
         blocks: tuple[Block, ...] = ()
         if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
@@ -234,6 +237,8 @@ class Call:
 
     def answer(self, key: ApiKey, reply: Reply) -> Completion:
         """End the call with its result."""
+        if self._ticket is not None:
+            self.target.manager.answered(self._finished(), reply.headers, reply.usage.total_tokens)
         settings, attempts = self.target.settings, tuple(self.attempts)
         self._end(key.name, usage=reply.usage)
         return Completion(

@@ -1,75 +1,24 @@
 """One provider's keys in memory: which is free, which is free next, and who waits for it. No I/O.
 
-Every model has a lane. A key stands in exactly one of a lane's two heaps: ``ready``, by preference, or
-``cooling``, by the instant it is free. What is free is found without looking at the other keys, however
-many there are. Instants are seconds since the epoch; the caller holds a lock around every method.
+Every model has a lane of its own. Instants are seconds since the epoch; the caller holds a lock around
+every method.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush, heapreplace
 
-from jobapp.core.rate_meter import Allowance, Learnt, RateMeter, SharedLength
-from jobapp.core.settings import Strategy
+from jobapp.core.key_lane import Lane, Slot
+from jobapp.core.rate_budgets import Budgets
+from jobapp.core.rate_meter import Allowance
+from jobapp.core.settings import BudgetSettings, Strategy
 from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind, Verdict
-
-Rank = tuple[float, int, int]
-"""What puts the ready keys of a lane in order: less room, later turn, later place."""
-
-NEARLY = 0.02
-"""Waits that differ by less than this share are the same: those who wait are spread over such keys."""
-
-NEARLY_FIRST = 8
-"""How many keys are looked at for that."""
-
-PROBE_POLL = 0.05
-"""Seconds between two looks at a key that one call is trying again after a long block."""
 
 
 def pools_of(model: str) -> tuple[str | None, ...]:
     """Return what a block may name that keeps *model* from being asked."""
     return (None, model, FREE_MODELS) if model.endswith(":free") else (None, model)
-
-
-@dataclass(slots=True)
-class Slot:
-    """One key in one lane."""
-
-    index: int
-    meter: RateMeter
-    blocked_at: float = 0.0
-    """When it was last blocked; 0 once it has answered since."""
-    blocked_until: float = 0.0
-    on_trial: bool = False
-    """When the last block ends, it is not sure that the key answers: one call tries before the others do."""
-    asked: int = 0
-    """Requests that are under way."""
-    booked: int = 0
-    """Requests that wait for their turn."""
-    sent: int = 0
-    """Requests that were ever sent."""
-    turn: int = 0
-    """When it was last taken, counted in turns of the lane."""
-
-    backoff_until: float = 0.0
-    """A busy minute of unknown length: what the meter knows better ends it."""
-
-    def open_at(self, now: float) -> float:
-        """Return when nothing that was said forbids to ask the key."""
-        until = self.blocked_until
-        if self.backoff_until > now:
-            reopens_at = self.meter.reopens_at(now)
-            until = max(until, self.backoff_until if reopens_at is None else reopens_at)
-        if self.asked and (self.on_trial or self.meter.learnt.unsure()):
-            return max(until, now + PROBE_POLL)
-        return until
-
-    def free_at(self, now: float) -> float:
-        """Return when the key may be asked and is expected to answer."""
-        return max(self.open_at(now), self.meter.ready_at(now))
 
 
 @dataclass(slots=True)
@@ -93,90 +42,6 @@ class Ticket:
     booked: bool = False
 
 
-class _Lane:
-    """The keys as one model sees them."""
-
-    def __init__(self, size: int, strategy: Strategy) -> None:
-        self.slots: dict[int, Slot] = {}
-        self.length = SharedLength()
-        self._seen = self.length.seconds
-        self.ready: list[Rank] = [(-math.inf, 0, i) for i in range(size)]
-        self.cooling: list[tuple[float, int]] = []
-        self.sticky = strategy is Strategy.STICKY
-        self.turn = 0
-
-    def slot(self, index: int) -> Slot:
-        slot = self.slots.get(index)
-        if slot is None:
-            slot = self.slots[index] = Slot(index, RateMeter(Learnt(self.length)))
-        return slot
-
-    def first_ready(self, now: float, skip: frozenset[int]) -> Slot | None:
-        """Return the preferred key that is free now."""
-        self._move_due(now)
-        passed: list[Rank] = []
-        found = None
-        while self.ready and found is None:
-            index = self.ready[0][2]
-            slot = self.slot(index)
-            free_at = slot.free_at(now)
-            if free_at > now:
-                heappop(self.ready)
-                heappush(self.cooling, (free_at, index))
-            elif index in skip:
-                passed.append(heappop(self.ready))
-            else:
-                found = slot
-        for entry in passed:
-            heappush(self.ready, entry)
-        return found
-
-    def first_cooling(self, now: float, skip: frozenset[int]) -> tuple[Slot, float] | None:
-        """Return the key that is free first, with the instant; of some that are nearly first, the idlest."""
-        passed: list[tuple[float, int]] = []
-        nearly: list[tuple[Slot, float]] = []
-        while self.cooling and len(nearly) < NEARLY_FIRST:
-            at, index = heappop(self.cooling)
-            slot = self.slot(index)
-            free_at = slot.free_at(now)
-            if free_at > at:
-                heappush(self.cooling, (free_at, index))
-                continue
-            passed.append((free_at, index))
-            if nearly and free_at > nearly[0][1] + (nearly[0][1] - now) * NEARLY:
-                break
-            if index not in skip:
-                nearly.append((slot, free_at))
-        for entry in passed:
-            heappush(self.cooling, entry)
-        return min(nearly, key=lambda found: found[0].turn, default=None)
-
-    def use(self, slot: Slot, now: float) -> None:
-        """Count a request with *slot*; with ``spread`` it goes behind the keys that have more room."""
-        slot.meter.use(now)
-        self.turn += 1
-        slot.turn = self.turn
-        if not self.sticky and self.ready and self.ready[0][2] == slot.index:
-            heapreplace(self.ready, self._rank(slot, now))
-
-    def _rank(self, slot: Slot, now: float) -> Rank:
-        return (-math.inf, 0, slot.index) if self.sticky else (-slot.meter.room(now), slot.turn, slot.index)
-
-    def _move_due(self, now: float) -> None:
-        if self._seen != self.length.seconds:
-            self._seen = self.length.seconds
-            self.cooling = [(self.slot(index).free_at(now), index) for _, index in self.cooling]
-            heapify(self.cooling)
-        while self.cooling and self.cooling[0][0] <= now:
-            _, index = heappop(self.cooling)
-            slot = self.slot(index)
-            free_at = slot.free_at(now)
-            if free_at > now:
-                heappush(self.cooling, (free_at, index))
-            else:
-                heappush(self.ready, self._rank(slot, now))
-
-
 class KeyPool:
     """The keys of one provider and what is known of them.
 
@@ -184,14 +49,22 @@ class KeyPool:
         provider: Its name.
         keys: In order of preference, no fingerprint twice.
         strategy: Which free key a call takes.
+        budgets: What the user allows.
     """
 
-    def __init__(self, provider: str, keys: Sequence[ApiKey], strategy: Strategy = Strategy.STICKY) -> None:
+    def __init__(
+        self,
+        provider: str,
+        keys: Sequence[ApiKey],
+        strategy: Strategy = Strategy.STICKY,
+        budgets: Sequence[BudgetSettings] = (),
+    ) -> None:
         self.provider = provider
         self.keys = tuple(keys)
         self._strategy = strategy
+        self._budgets = Budgets(budgets)
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._blocks: dict[BlockId, Block] = {}
         self._struck: set[BlockId] = set()
 
@@ -236,18 +109,21 @@ class KeyPool:
         cooling = lane.first_cooling(now, skipped)
         if cooling is not None and cooling[1] - now <= patience:
             return self._ticket(lane, cooling[0], model, now)
-        if cooling is not None and cooling[0].open_at(now) <= now:
+        if cooling is not None and cooling[0].allowed_at(now) <= now:
             return self._hand_over(cooling[0], self._ticket(lane, cooling[0], model, now), now)
         return self._first_free(lane, now)
 
     def give_back(self, ticket: Ticket) -> None:
         """Take back a ticket whose request is not sent."""
-        slot = self._slot(ticket)
-        slot.booked -= 1
-        slot.meter.give_back()
+        self._slot(ticket).give_back()
 
     def finish(
-        self, ticket: Ticket, now: float, verdict: Verdict | None = None, said: Allowance | None = None
+        self,
+        ticket: Ticket,
+        now: float,
+        verdict: Verdict | None = None,
+        said: Allowance | None = None,
+        tokens: int = 0,
     ) -> None:
         """Learn from the end of a request.
 
@@ -256,15 +132,21 @@ class KeyPool:
             now: Seconds since the epoch.
             verdict: What its refusal means; ``None`` for an answer.
             said: What the answer's headers say of the limit.
+            tokens: What it cost.
         """
         slot = self._slot(ticket)
-        slot.asked = max(0, slot.asked - 1)
+        slot.end(tokens)
         if verdict is None:
             slot.meter.answered(now, ticket.sent_at, said, slot.sent - ticket.number + slot.booked)
             if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
                 self._end_row(slot, ticket)
         elif verdict.kind is Kind.RATE_LIMIT:
             slot.meter.refused(now, ticket.sent_at, verdict.retry_after, slot.asked)
+
+    def hold(self, ticket: Ticket, until: float) -> None:
+        """Expect no answer from a key before *until*: a limit of another kind, of tokens say, is full."""
+        meter = self._slot(ticket).meter
+        meter.held_until = max(meter.held_until, until)
 
     def _end_row(self, slot: Slot, ticket: Ticket) -> None:
         """Note that a key which was refused has answered since."""
@@ -274,8 +156,7 @@ class KeyPool:
 
     def drop(self, ticket: Ticket) -> None:
         """Note that a request was given up by its caller: it tells nothing of the key."""
-        slot = self._slot(ticket)
-        slot.asked = max(0, slot.asked - 1)
+        self._slot(ticket).end()
 
     def known(self, block_id: BlockId, kind: Kind) -> Block | None:
         """Return the last block of that id and kind, expired or not, unless the key has answered since."""
@@ -312,15 +193,17 @@ class KeyPool:
     def _concerns(self, block: Block) -> bool:
         return block.provider == self.provider and block.fingerprint in self._index
 
-    def _lane(self, model: str) -> _Lane:
+    def _lane(self, model: str) -> Lane:
         lane = self._lanes.get(model)
         if lane is None:
-            lane = self._lanes[model] = _Lane(len(self.keys), self._strategy)
+            lane = self._lanes[model] = Lane(
+                len(self.keys), self._strategy, lambda index: self._budgets.of(self.keys[index], model)
+            )
             for block in self._blocks.values():
                 self._apply(model, lane, block, trial=block.kind is not Kind.RATE_LIMIT)
         return lane
 
-    def _apply(self, model: str, lane: _Lane, block: Block, *, trial: bool) -> None:
+    def _apply(self, model: str, lane: Lane, block: Block, *, trial: bool) -> None:
         if block.model not in pools_of(model):
             return
         slot = lane.slot(self._index[block.fingerprint])
@@ -335,22 +218,18 @@ class KeyPool:
     def _slot(self, ticket: Ticket) -> Slot:
         return self._lane(ticket.model).slot(self._index[ticket.key.fingerprint])
 
-    def _ticket(self, lane: _Lane, slot: Slot, model: str, now: float) -> Ticket:
+    def _ticket(self, lane: Lane, slot: Slot, model: str, now: float) -> Ticket:
         """Count a request with *slot*, at once or booked for when the key is free."""
         wait = round(max(0.0, slot.free_at(now) - now), 6)
         lane.use(slot, now)
-        slot.booked += 1
-        ticket = Ticket(self.keys[slot.index], model, wait, now, booked=slot.open_at(now) <= now)
+        ticket = Ticket(self.keys[slot.index], model, wait, now, booked=slot.allowed_at(now) <= now)
         return self._hand_over(slot, ticket, now) if wait <= 0 else ticket
 
     def _hand_over(self, slot: Slot, ticket: Ticket, now: float) -> Ticket:
-        slot.booked -= 1
-        slot.asked += 1
-        slot.sent += 1
-        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, slot.sent
+        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, slot.begin()
         return ticket
 
-    def _first_free(self, lane: _Lane, now: float) -> float | None:
+    def _first_free(self, lane: Lane, now: float) -> float | None:
         """Return the seconds until any key is free, the skipped ones included."""
         found = lane.first_cooling(now, frozenset())
         if lane.ready:

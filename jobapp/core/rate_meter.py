@@ -1,15 +1,14 @@
 """How much one key may still be asked of one model, learnt from what its provider says and does. No I/O.
 
 A limit is refilled in one of two ways. A :class:`Window` is refilled at one instant; a :class:`Bucket` is
-refilled all the time. A :class:`RateMeter` joins what was configured, what the headers of answers tell and,
-where they tell nothing, what refusals teach. It only ever delays a request: where it is wrong, the
+refilled all the time. A :class:`RateMeter` joins what the headers of answers tell and, where they tell
+nothing, what refusals teach. It only ever delays a request: where it is wrong, the
 provider's own answer corrects it. Instants are seconds since the epoch, lengths are seconds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 MINUTE = 60.0
@@ -319,33 +318,27 @@ class RateMeter:
     """What is known of one key's limits for one model.
 
     Attributes:
-        budgets: The limits that were configured.
-        told: The limit that headers describe.
         learnt: The limit that refusals teach.
+        told: The limit that headers describe, which is believed before that.
         held_until: Before this instant another limit, of tokens say, leaves no room.
     """
 
     learnt: Learnt
-    budgets: Sequence[Window] = ()
     told: Told = field(default_factory=Told)
     held_until: float = 0.0
 
-    def _limits(self) -> list[Window | Bucket]:
-        known = self.told.limit or self.learnt.in_force()
-        return [*self.budgets, known] if known else list(self.budgets)
-
     def ready_at(self, now: float) -> float:
         """Return when the next request may be sent, by all that is known."""
-        return max(self.held_until, *(limit.ready_at(now) for limit in self._limits()), 0.0)
+        limit = self.told.limit or self.learnt.in_force()
+        return self.held_until if limit is None else max(self.held_until, limit.ready_at(now))
 
     def room(self, now: float) -> float:
         """Return how many requests may be sent now; infinite where no limit is known."""
-        return min((limit.room(now) for limit in self._limits()), default=math.inf)
+        limit = self.told.limit or self.learnt.in_force()
+        return math.inf if limit is None else limit.room(now)
 
     def use(self, now: float) -> None:
         """Count a request that is sent, or booked for when there is room."""
-        for limit in self.budgets:
-            limit.use(now)
         if self.told.limit:
             self.told.limit.use(now)
         else:
@@ -353,7 +346,7 @@ class RateMeter:
 
     def give_back(self) -> None:
         """Take back a request that was booked and is not sent."""
-        for limit in self._limits():
+        if limit := self.told.limit or self.learnt.in_force():
             limit.give_back()
 
     def answered(self, now: float, sent_at: float, said: Allowance | None, sent_after: int) -> None:

@@ -84,6 +84,29 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """What a user allows: to each key, or where it is named to one key, one group or one model.
+
+    Attributes:
+        key: Only the key of this name.
+        group: The keys of this group together.
+        model: Only requests to this model; left out, all models together.
+        rpm: Requests per minute.
+        tpm: Tokens per minute.
+        rpd: Requests in 24 hours.
+        max_concurrency: Requests at the same time.
+    """
+
+    key: str | None = None
+    group: str | None = None
+    model: str | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    rpd: int | None = None
+    max_concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """How one provider is reached.
 
@@ -91,6 +114,7 @@ class ProviderSettings:
         name: Canonical name.
         keys: Names of the environment variables of its keys; empty means the usual names.
         groups: Group name to the names of the keys that share one quota.
+        budgets: What the user allows.
         base_url: Another address, ``None`` for the provider's own.
         timeout: Seconds one request may take.
         reset_timezone: IANA zone in whose midnight a day quota returns; ``None`` for the provider's own.
@@ -100,6 +124,7 @@ class ProviderSettings:
     name: str
     keys: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = EMPTY
+    budgets: tuple[BudgetSettings, ...] = ()
     base_url: str | None = None
     timeout: float = 120.0
     reset_timezone: str | None = None

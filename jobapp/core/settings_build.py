@@ -14,7 +14,7 @@ from typing import Any
 from jobapp.core.key_discovery import is_usual_name, variable_of
 from jobapp.core.provider_directory import ProviderDirectory
 from jobapp.core.setting_readers import Place
-from jobapp.core.settings import ModelSettings, ProviderSettings, RetrySettings, Settings
+from jobapp.core.settings import BudgetSettings, ModelSettings, ProviderSettings, RetrySettings, Settings
 from jobapp.core.settings_sources import Sources, Tree
 
 DEFAULT = "default"
@@ -40,6 +40,7 @@ def build(sources: Sources, default_cache: Callable[[], Path]) -> Settings:
     everywhere = (*primary.values(), *(model for several in fallbacks.values() for model in several))
     for provider in providers.values():
         _check_groups(provider, everywhere, sources)
+        _check_budgets(provider, sources)
     cache = _text(sources, tree, "JOBAPP_CACHE_DIR", "paths", "cache")
     return Settings(
         models=MappingProxyType(primary),
@@ -131,7 +132,9 @@ def known_models(models: Mapping[str, ModelSettings], task: str | None) -> tuple
 
 
 def _provider(name: str, entry: Tree, sources: Sources) -> ProviderSettings:
-    settings = ProviderSettings(name, **{**entry, "groups": MappingProxyType(entry.get("groups", {}))})
+    groups = MappingProxyType(entry.get("groups", {}))
+    budgets = tuple(BudgetSettings(**row) for row in entry.get("budgets", ()))
+    settings = ProviderSettings(name, **{**entry, "groups": groups, "budgets": budgets})
     ProviderDirectory({name: settings}, sources).check(name, sources.place("providers", name))
     return settings
 
@@ -152,6 +155,17 @@ def _check_groups(provider: ProviderSettings, models: Iterable[ModelSettings], s
                 )
             if group_of.setdefault(name, group) != group:
                 raise place.fault(f"{name} is in {group_of[name]} too", "leave it in one group")
+
+
+def _check_budgets(provider: ProviderSettings, sources: Sources) -> None:
+    """Refuse a budget that limits nothing, or names a group that is not there."""
+    for index, budget in enumerate(provider.budgets):
+        place = sources.place("providers", provider.name, "budgets").item(index)
+        if not (budget.rpm or budget.tpm or budget.rpd or budget.max_concurrency):
+            raise place.fault("limits nothing", "write rpm, tpm, rpd or max_concurrency")
+        if budget.group is not None and budget.group not in provider.groups:
+            known = ", ".join(provider.groups) or "none"
+            raise place.at("group").fault(f"there is no group {budget.group}", f"the groups are: {known}")
 
 
 def _text(sources: Sources, tree: Tree, variable: str, *path: str) -> str | None:

@@ -50,9 +50,20 @@ RETRY: dict[str, Reader] = {
     "strategy": one_of(Strategy),
 }
 
+BUDGET: dict[str, Reader] = {
+    "key": key_name,
+    "group": text,
+    "model": text,
+    "rpm": whole(1),
+    "tpm": whole(1, most=1_000_000_000),
+    "rpd": whole(1, most=1_000_000_000),
+    "max_concurrency": whole(1),
+}
+
 PROVIDER: dict[str, Reader] = {
     "keys": key_names,
     "groups": table(key_names),
+    "budgets": one_or_several(section(BUDGET)),
     "base_url": url,
     "timeout": seconds(zero=False),
     "reset_timezone": zone,

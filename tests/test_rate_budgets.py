@@ -1,0 +1,92 @@
+"""What the user allows is obeyed from the first request."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobapp.core.key_pool import KeyPool, Ticket
+from jobapp.core.rate_budgets import TURN
+from jobapp.core.settings import BudgetSettings
+from jobapp.core.types import ApiKey
+
+NOW = 1_700_000_000.0
+A = ApiKey("A", "secret-a")
+B = ApiKey("B", "secret-b")
+IN_GROUP = (ApiKey("C", "secret-c", "team"), ApiKey("D", "secret-d", "team"))
+
+
+def pool(*rows, keys=(A,)):
+    return KeyPool("p", keys, budgets=[BudgetSettings(**row) for row in rows])
+
+
+def take(pool, model="m", now=NOW, patience=0.0):
+    return pool.take(model, now, patience=patience)
+
+
+def names(found):
+    return [ticket.key.name for ticket in found if isinstance(ticket, Ticket)]
+
+
+def test_requests_per_minute_are_not_exceeded():
+    keys = pool({"rpm": 2})
+    assert names(take(keys) for _ in range(3)) == ["A", "A"]
+    assert take(keys) == pytest.approx(60)
+    assert names([take(keys, now=NOW + 60)]) == ["A"]
+
+
+def test_a_budget_counts_for_each_key_unless_it_names_one():
+    keys = pool({"rpm": 1}, {"key": "B", "rpm": 3}, keys=(A, B))
+    assert names(take(keys) for _ in range(5)) == ["A", "B"]
+    keys = pool({"key": "A", "rpm": 1}, keys=(A, B))
+    assert names(take(keys) for _ in range(4)) == ["A", "B", "B", "B"]
+
+
+def test_a_budget_without_a_model_counts_all_models_together():
+    keys = pool({"rpm": 2})
+    assert names([take(keys, "m"), take(keys, "n"), take(keys, "o")]) == ["A", "A"]
+
+
+def test_a_budget_of_one_model_leaves_the_others_free():
+    keys = pool({"rpm": 1, "model": "m"})
+    assert names([take(keys, "m"), take(keys, "n"), take(keys, "n"), take(keys, "m")]) == ["A", "A", "A"]
+
+
+def test_a_group_shares_its_budget():
+    keys = pool({"group": "team", "rpm": 3}, keys=IN_GROUP)
+    assert names(take(keys) for _ in range(5)) == ["C", "C", "C"]
+
+
+def test_a_days_requests_are_not_exceeded():
+    keys = pool({"rpd": 1})
+    assert names([take(keys), take(keys, now=NOW + 3600)]) == ["A"]
+    assert names([take(keys, now=NOW + 86_400)]) == ["A"]
+
+
+def test_tokens_per_minute_count_what_answers_cost():
+    keys = pool({"tpm": 100})
+    keys.finish(take(keys), NOW, tokens=60)
+    keys.finish(take(keys), NOW, tokens=60)
+    assert take(keys) == pytest.approx(60)
+    assert names([take(keys, now=NOW + 60)]) == ["A"]
+
+
+def test_requests_at_the_same_time_are_not_exceeded():
+    keys = pool({"max_concurrency": 2}, keys=(A, B))
+    found = [take(keys) for _ in range(5)]
+    assert names(found) == ["A", "A", "B", "B"]
+    assert found[4] == pytest.approx(TURN)
+    keys.finish(found[0], NOW)
+    assert names([take(keys)]) == ["A"]
+    keys.drop(found[1])
+    assert names([take(keys)]) == ["A"]
+
+
+def test_a_request_that_is_given_back_leaves_its_room():
+    keys = pool({"rpm": 1})
+    take(keys)
+    booked = take(keys, patience=60)
+    assert isinstance(booked, Ticket)
+    assert booked.wait == pytest.approx(60)
+    assert take(keys, patience=60) == pytest.approx(120)
+    keys.give_back(booked)
+    assert take(keys, patience=60).wait == pytest.approx(60)
