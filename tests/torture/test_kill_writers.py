@@ -1,7 +1,7 @@
 """Sixteen writers, killed at random: every block that was acknowledged is there, and no reader saw a broken file.
 
 The number of kills is that of the environment variable JOBAPP_TORTURE_KILLS (300 when it is not set: a few
-seconds); no run here takes longer than 45 s unless it is set. ``python -m tests.torture.kill_writers --help``.
+seconds); each run ends after 25 s unless it is set. ``python -m tests.torture.kill_writers --help``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.torture.kill_writers import torture
 pytest_plugins = ["tests.store_fixtures"]
 
 KILLS = int(os.environ.get("JOBAPP_TORTURE_KILLS", "0"))
-SECONDS = 36_000 if KILLS else 45
+SECONDS = 36_000 if KILLS else 25
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
