@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobapp.core import settings_schema
+from jobapp.config import schema as settings_schema
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.settings import ModelSettings, ProviderSettings, RetrySettings
 from jobapp.core.user_rules import parse_rules

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobapp.config.schema import RETRY, override, read_tree
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.settings import Jitter, RetrySettings
-from jobapp.core.settings_schema import RETRY, override, read_tree
 from tests.config_support import home
 
 __all__ = ["home"]

@@ -6,8 +6,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.key_discovery import Environment, resolved, usual_names
-from jobapp.core.settings_sources import merge, merge_all
+from jobapp.config.keys import Environment, resolved, usual_names
+from jobapp.config.sources import merge, merge_all
 
 NUMBERS = st.sets(st.integers(0, 10**6), min_size=1)
 TREES = st.recursive(

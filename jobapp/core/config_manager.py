@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobapp.core import config_files
+from jobapp.config import files as config_files
+from jobapp.config.build import DEFAULT, build, complete, known_models
+from jobapp.config.directory import ProviderDirectory
+from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual_names
+from jobapp.config.readers import Place, provider_name, text
+from jobapp.config.schema import is_ours, read_tree
+from jobapp.config.sources import Layer, Sources, merge_all
 from jobapp.core.exceptions import ConfigError, MissingKeyError
-from jobapp.core.key_discovery import Environment, is_set, prefixes_of, resolved, usual_names
-from jobapp.core.provider_directory import ProviderDirectory
-from jobapp.core.setting_readers import Place, provider_name, text
 from jobapp.core.settings import ModelSettings, ProviderSettings, Settings
-from jobapp.core.settings_build import DEFAULT, build, complete, known_models
-from jobapp.core.settings_schema import is_ours, read_tree
-from jobapp.core.settings_sources import Layer, Sources, merge_all
 from jobapp.core.types import ApiKey
 from jobapp.providers import canonical_name
 

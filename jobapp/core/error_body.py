@@ -7,22 +7,22 @@ keys means nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from jobapp.core.loose_json import find_json
 from jobapp.core.own_words import (
     clean,
+    codes_in,
     exception_names,
     page_words,
     quota_names,
     scraped_fields,
     shorten,
     status_in,
-    vocabulary,
+    unframed,
 )
+from jobapp.core.patterns import compiled
 from jobapp.core.rules import Place
 from jobapp.core.types import ErrorFacts
 
@@ -61,7 +61,6 @@ _KNOWN = frozenset(
 )
 
 
-@dataclass(slots=True)
 class Evidence:
     """What a refusal says.
 
@@ -73,11 +72,12 @@ class Evidence:
         messages: The provider's own words as they came, shortened.
     """
 
-    status: int | None = None
-    marks: dict[Place, list[str]] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-    hints: dict[str, list[Any]] = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.marks: dict[Place, list[str]] = {}
+        self.headers: dict[str, str] = {}
+        self.hints: dict[str, list[Any]] = {}
+        self.messages: list[str] = []
 
     def mark(self, place: Place, word: str) -> None:
         """Note *word* in *place*, once."""
@@ -122,10 +122,10 @@ class _Reader:
         seen.mark(Place.TYPE, seen.headers.get("x-amzn-errortype", "").partition(":")[0])
         for text in seen.messages:
             for name in quota_names(text):
-                seen.mark(Place.QUOTA_ID, name)
+                seen.mark(Place.QUOTA_ID, f"named={name}")
             seen.mark(Place.MESSAGE, clean(text, self.facts.model))
         if not any(word.isascii() and not word.isdigit() for word in self._vocabulary()):
-            for word in vocabulary(seen.marks.get(Place.MESSAGE, ())):
+            for word in codes_in(seen.marks.get(Place.MESSAGE, ())):
                 for place in (Place.CODE, Place.TYPE, Place.REASON, Place.LIMIT_SOURCE):
                     seen.mark(place, word)
         if not seen.messages:
@@ -195,13 +195,13 @@ class _Reader:
 
     def _headers(self, headers: Any) -> None:
         if isinstance(headers, Mapping):
-            for name, value in headers.items():
+            for name, value in sorted(headers.items(), key=lambda item: str(item[0])):
                 if isinstance(value, str | int | float):
                     self.seen.headers.setdefault(str(name).lower(), shorten(str(value)))
 
     def _text(self, text: str, depth: int) -> None:
         """Read a text: the structure in it where there is one, else its words."""
-        text = text.strip()
+        text = unframed(text)
         if not text or depth > MAX_DEPTH:
             return
         if events := _events(text):
@@ -269,14 +269,14 @@ def _word(value: Any) -> str:
     return value.strip()[:MAX_NAME]
 
 
-_EVENT = re.compile(r"^data:[ \t]*(.+)$", re.MULTILINE)
+_EVENT = r"(?m)^data:[ \t]*(.+)$"
 
 
 def _events(text: str) -> list[str]:
     """Return the data of server-sent events, the last ones of many."""
     if not text.startswith(("data:", "event:", ":")):
         return []
-    return [event for event in _EVENT.findall(text) if event.strip() != "[DONE]"][-MAX_ITEMS:]
+    return [event for event in compiled(_EVENT).findall(text) if event.strip() != "[DONE]"][-MAX_ITEMS:]
 
 
 def _is_structure(value: Any) -> bool:
@@ -286,14 +286,12 @@ def _is_structure(value: Any) -> bool:
     return isinstance(value, dict | str)
 
 
-_COMPLAINT = re.compile(r"\b(?:invalid|expected|unexpected|schema|got|received|input|parse)\b", re.IGNORECASE)
-_OPENING = re.compile(r"[\[{]")
+_COMPLAINT = r"(?i)\b(?:invalid|expected|unexpected|schema|got|received|input|parse)\b"
 
 
 def _may_hold_error(text: str, depth: int) -> bool:
     """Tell whether structure within *text* is the provider's: not where it complains about the user's."""
-    opening = _OPENING.search(text)
-    if opening is None or depth <= 1:
-        return opening is not None
-    before = text[: opening.start()]
-    return status_in(before) is not None or not _COMPLAINT.search(before)
+    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=None)
+    if start is None or depth <= 1:
+        return start is not None
+    return status_in(text[:start]) is not None or not compiled(_COMPLAINT).search(text, 0, start)

@@ -213,10 +213,9 @@ def _names(error: BaseException) -> tuple[str, ...]:
 
 
 def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a foreign class may raise anything
-        return ""
+    """Return an exception's words; a plain gRPC error has them in a method."""
+    text = _call(error.__str__) or _call(_get(error, "details"))
+    return text if isinstance(text, str) else ""
 
 
 def _get(thing: Any, name: str) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobapp.core.error_body import Evidence
+from jobapp.core.patterns import compiled
 
 MAX_DELAY = timedelta(days=35).total_seconds()
 """Seconds; a delay or an instant beyond this is not believed (a month and a little more)."""
@@ -24,8 +23,7 @@ MILLISECONDS_FROM = 1e11
 """An epoch above this is in milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
+class Hints(NamedTuple):
     """What a provider told of time.
 
     Attributes:
@@ -72,6 +70,7 @@ def _delays(evidence: Evidence, now: datetime) -> Iterator[float | None]:
     yield from _meters(headers, "anthropic-ratelimit-", now)
     yield from (seconds_in(text) for text in evidence.messages)
     yield from _meters(headers, "x-ratelimit-", now)
+    yield _small(headers.get("x-ratelimit-reset"))
 
 
 def _meters(headers: Mapping[str, str], prefix: str, now: datetime) -> Iterator[float | None]:
@@ -99,8 +98,28 @@ def _instants(evidence: Evidence) -> Iterator[datetime | None]:
     for name in ("resetsat", "resetat", "quotaresettimestamp"):
         yield from map(instant_of, evidence.hints.get(name, ()))
     yield from (instant_in(text) for text in evidence.messages)
-    for name in ("anthropic-ratelimit-unified-reset", "x-ratelimit-reset"):
-        yield instant_of(evidence.headers.get(name))
+    yield instant_of(evidence.headers.get("anthropic-ratelimit-unified-reset"))
+    yield _spent_window(evidence.headers)
+    yield instant_of(evidence.headers.get("x-ratelimit-reset"))
+
+
+_WINDOW = r"^anthropic-ratelimit-unified-(\w+)-(?:status|utilization)$"
+
+
+def _spent_window(headers: Mapping[str, str]) -> datetime | None:
+    """Return when the last of the spent windows of an Anthropic subscription ends."""
+    ends = []
+    for name, value in headers.items():
+        spent = value == "rejected" or (number(value) or 0.0) >= 1.0
+        if spent and (window := compiled(_WINDOW).match(name)):
+            ends.append(instant_of(headers.get(f"anthropic-ratelimit-unified-{window[1]}-reset")))
+    return max((end for end in ends if end), default=None)
+
+
+def _small(value: Any) -> float | None:
+    """Return a reset that is a delay and no instant."""
+    seconds = seconds_of(value)
+    return seconds if seconds is not None and seconds < EPOCH_FROM else None
 
 
 def _retry_after(value: Any, now: datetime) -> float | None:
@@ -137,9 +156,9 @@ _PART = (
     r"\d{1,12}(?:\.\d{1,12})?\s?"
     r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])"
 )
-_PARTS = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s?(milli|ms|mi|[smhd])", re.IGNORECASE)
-_DURATION = re.compile(rf"\s*(?:{_PART}[\s,]*(?:and\s+)?){{1,5}}$", re.IGNORECASE)
-_SPAN = re.compile(r"^(?:(\d{1,3})\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?$")
+_PARTS = r"(?i)(\d{1,12}(?:\.\d{1,12})?)\s?(milli|ms|mi|[smhd])"
+_DURATION = rf"(?i)\s*(?:{_PART}[\s,]*(?:and\s+)?){{1,5}}$"
+_SPAN = r"^(?:(\d{1,3})\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?$"
 
 
 def seconds_of(value: Any) -> float | None:
@@ -150,51 +169,49 @@ def seconds_of(value: Any) -> float | None:
     plain = number(value)
     if plain is not None or not isinstance(value, str):
         return plain
-    if span := _SPAN.match(value.strip()):
+    if span := compiled(_SPAN).match(value.strip()):
         days, hours, minutes, seconds = (int(part or 0) for part in span.groups())
         return days * 86400.0 + hours * 3600.0 + minutes * 60.0 + seconds
-    return _sum_of_parts(value) if len(value) < 100 and _DURATION.match(value) else None  # noqa: PLR2004 - a bound
+    return _sum_of_parts(value) if len(value) < 100 and compiled(_DURATION).match(value) else None  # noqa: PLR2004 - a bound
 
 
 def _sum_of_parts(text: str) -> float:
-    return sum(float(amount) * _unit(unit.lower()) for amount, unit in _PARTS.findall(text))
+    return sum(float(amount) * _unit(unit.lower()) for amount, unit in compiled(_PARTS).findall(text))
 
 
 def _unit(unit: str) -> float:
     return 1e-3 if unit in ("ms", "milli") else _UNITS["m" if unit == "mi" else unit]
 
 
-_ASK = re.compile(
-    r"\b(?:(?:try|available)\s+again|retry|resets?|replenished|wait|refresh(?:es|ed)?)"
+_ASK = (
+    r"(?i)\b(?:(?:try|available)\s+again|retry|resets?|replenished|wait|refresh(?:es|ed)?)"
     r"(?:\s+(?:again|your request|the request))?\s*(?:in|after|for)?:?\s+"
     r"(?:about\s+|approximately\s+|another\s+)?"
-    rf"((?:{_PART}[\s,]*(?:and\s+)?){{1,5}}|\d{{1,3}}\.\d\d:\d\d:\d\d|\d\d:\d\d:\d\d)",
-    re.IGNORECASE,
+    rf"((?:{_PART}[\s,]*(?:and\s+)?){{1,5}}|\d{{1,3}}\.\d\d:\d\d:\d\d|\d\d:\d\d:\d\d)"
 )
 
 
 def seconds_in(text: str) -> float | None:
     """Return the seconds that a provider's words ask for ("try again in 1m26.4s")."""
-    found = _ASK.search(text)
+    found = compiled(_ASK).search(text)
     return seconds_of(found[1].strip(" ,")) if found else None
 
 
-_REGAIN = re.compile(r"regain access on (\d{4}-\d\d-\d\d) at (\d\d:\d\d) UTC", re.IGNORECASE)
-_RESET_AT = re.compile(
-    r"\b(?:resets?|available|replenished|try again|retry)(?: again)?(?: at| on| after)?:? "
-    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)",
-    re.IGNORECASE,
+_REGAIN = r"(?i)regain access on (\d{4}-\d\d-\d\d) at (\d\d:\d\d) UTC"
+_RESET_AT = (
+    r"(?i)\b(?:resets?|available|replenished|try again|retry)(?: again)?(?: at| on| after)?:? "
+    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)"
 )
-_PIPED = re.compile(r"limit reached\|(\d{10})\b")
+_PIPED = r"limit reached\|(\d{10})\b"
 
 
 def instant_in(text: str) -> datetime | None:
     """Return the instant that a provider's words name ("regain access on 2026-04-01 at 00:00 UTC")."""
-    if found := _REGAIN.search(text):
+    if found := compiled(_REGAIN).search(text):
         return instant_of(f"{found[1]}T{found[2]}Z")
-    if found := _RESET_AT.search(text):
+    if found := compiled(_RESET_AT).search(text):
         return instant_of(found[1].replace(" UTC", "Z"))
-    return instant_of(found[1]) if (found := _PIPED.search(text)) else None
+    return instant_of(found[1]) if (found := compiled(_PIPED).search(text)) else None
 
 
 def instant_of(value: Any) -> datetime | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from jobapp.config.schema import override
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.call import Call, Target
 from jobapp.core.call_policy import Flow, GaveUp, Served, call_policy
@@ -27,7 +28,6 @@ from jobapp.core.events import Event
 from jobapp.core.exceptions import ConfigError, MissingKeyError
 from jobapp.core.messages import read_prompt
 from jobapp.core.settings import ModelSettings, ProviderSettings
-from jobapp.core.settings_schema import override
 from jobapp.core.streams import AsyncTextStream, TextStream
 from jobapp.core.types import ApiKey, Block, Completion, KeyStatus
 from jobapp.providers import PROVIDERS, open_adapter

@@ -7,18 +7,20 @@ text's length and reads at most :data:`MAX_TEXT` characters and :data:`MAX_DEPTH
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
+
+from jobapp.core.patterns import compiled
 
 MAX_TEXT = 100_000
 MAX_DEPTH = 40
 
-_START = re.compile(r"\{|\[\s*(?:[\[{\"']|\w+\s*(?::\s*[\"'{\[]|\{))")
-_SPACE = re.compile(r"[\s,;]*(?:\\n[\s,;]*)*")
-_COLON = re.compile(r"\s*[:=]\s*")
-_WORD = re.compile(r"[^\s,;:={}\[\]\"']+")
-_STRING = {quote: re.compile(rf"[^{quote}\\]*(?:\\.[^{quote}\\]*)*", re.DOTALL) for quote in "\"'"}
-_AFTER_STRING = re.compile(r"\s*(?:[,}\]:;]|$|\\n|\n)")
+_START = r"\{|\[\s*(?:[\[{\"']|\w+\s*(?::\s*[\"'{\[]|\{))"
+_ESCAPED = r"[\[\s]*\{(?:\s|\\n)*\\\""
+_SPACE = r"[\s,;]*(?:\\n[\s,;]*)*"
+_COLON = r"\s*[:=]\s*"
+_WORD = r"[^\s,;:={}\[\]\"']+"
+_STRING = {quote: rf"(?s)[^{quote}\\]*(?:\\.[^{quote}\\]*)*" for quote in "\"'"}
+_AFTER_STRING = r"\s*(?:[,}\]:;]|$|\\n|\n)"
 _LITERALS = {"true": True, "false": False, "null": None, "none": None}
 
 
@@ -27,11 +29,11 @@ def find_json(text: str) -> tuple[str, Any]:
     whole = _strict(text)
     if whole is not None:
         return "", whole
-    found = _START.search(text, 0, MAX_TEXT)
+    found = compiled(_START).search(text, 0, MAX_TEXT)
     if found is None:
         return text, None
     rest = text[found.start() :]
-    if re.match(r"[\[\s]*\{(?:\s|\\n)*\\\"", rest):
+    if compiled(_ESCAPED).match(rest):
         rest = rest.replace('\\"', '"').replace("\\\\", "\\")
     try:
         value, _ = json.JSONDecoder(strict=False).raw_decode(rest)
@@ -102,23 +104,23 @@ class _Reader:
         """Read to the closing quote: one that is followed by what may follow a string."""
         start = self.at + 1
         end = start
-        while found := _STRING[quote].match(self.text, end):
+        while found := compiled(_STRING[quote]).match(self.text, end):
             end = found.end()
-            if end >= len(self.text) or _AFTER_STRING.match(self.text, end + 1):
+            if end >= len(self.text) or compiled(_AFTER_STRING).match(self.text, end + 1):
                 break
             end += 1
         self.at = min(end + 1, len(self.text))
         return _unescape(self.text[start:end])
 
     def _word(self) -> Any:
-        found = _WORD.match(self.text, self.at)
+        found = compiled(_WORD).match(self.text, self.at)
         if found is None:
             return ""
         self.at = found.end()
         return _LITERALS.get(found[0].lower(), _number(found[0]))
 
-    def _skip(self, pattern: re.Pattern[str]) -> bool:
-        found = pattern.match(self.text, self.at)
+    def _skip(self, pattern: str) -> bool:
+        found = compiled(pattern).match(self.text, self.at)
         moved = found is not None and found.end() > self.at
         if found is not None:
             self.at = found.end()
@@ -144,7 +146,7 @@ def _unescape(text: str) -> str:
     try:
         return str(json.loads(f'"{text}"', strict=False))
     except ValueError:
-        return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
+        return compiled(r"\\(.)").sub(lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
 
 
 def _number(word: str) -> Any:

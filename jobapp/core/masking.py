@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+
+from jobapp.core.patterns import compiled
 
 MASK = "***"
 
-_KEYS = (
-    # shapes of keys: OpenAI, Anthropic, OpenRouter, DeepSeek … (sk-), Google (AIza, AQ.), Groq, xAI, NVIDIA,
-    # Hugging Face, Perplexity, Replicate, Fireworks, AWS, GitHub
-    r"\b(?:sk|rk|pk|fk)-[A-Za-z0-9][A-Za-z0-9_*.\-]{6,}",
-    r"\bAIza[A-Za-z0-9_\-*]{6,}",
-    r"\bAQ\.[A-Za-z0-9_\-*.]{10,}",
-    r"\b(?:gsk|sess|hf|r8|fw|ghp|gho|ghs)_[A-Za-z0-9_*]{8,}",
-    r"\bgithub_pat_[A-Za-z0-9_]{8,}",
-    r"\b(?:xai|nvapi|pplx|csk|tgp|jina|esecret)[-_][A-Za-z0-9_\-*]{8,}",
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}",
-    r"\bya29\.[A-Za-z0-9_\-.]{8,}",
-    r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-.]{8,}",
-)
+# What keys look like: OpenAI, Anthropic, OpenRouter, DeepSeek (sk-…), Google (AIza…, AQ.…, ya29.…), Groq,
+# xAI, NVIDIA, Perplexity, Cerebras, Together, Hugging Face, Replicate, Fireworks, AWS, GitHub, JSON web
+# tokens, and any long run of letters and digits.
+_KEYS = r"""
+    \b(?:sk|rk|pk|fk)-[A-Za-z0-9*][\w*.\-]{5,}
+    \bAIza[\w\-*]{6,}
+    \bAQ\.[\w\-*.]{10,}
+    \bya29\.[\w\-.]{8,}
+    \b(?:gsk|hf|r8|fw|sess|gh[pousr]|github_pat)_[\w*]{8,}
+    \b(?:xai|nvapi|pplx|csk|tgp|jina)[-_][\w\-*]{8,}
+    \b(?:AKIA|ASIA)[A-Z0-9]{12,}
+    \beyJ[\w\-]{8,}\.[\w\-.]{8,}
+    \b(?=[A-Za-z0-9]{0,64}[0-9])(?=[A-Za-z0-9]{0,64}[A-Za-z])[A-Za-z0-9]{32,}
+"""
 
-_NAMED = (
-    # whatever stands where a key belongs
-    r"\b(?:bearer|basic)\s+[A-Za-z0-9_\-.~+/=*]{8,}",
-    r"[?&](?:key|api[_-]?key|access[_-]?token|token)=[^\s&\"'<>]+",
-    (
-        r"\b(?:x-goog-api-key|x-api-key|authorization|api[_ -]?key|access[_ -]?token|secret)[\"']?\s*"
-        r"(?:provided|is|:|=)[:=]?\s*[\"'`<${]{0,3}[A-Za-z0-9_\-.~+/=*]{0,200}[0-9*][A-Za-z0-9_\-.~+/=*]{5,}"
-    ),
-)
+# What stands where a key belongs, whatever it looks like; the empty group ends the words before it.
+_LABEL = r"\b(?:x-goog-api-key|api[ _-]?key|access[ _-]?token|authorization|secret)[\"']?\s?[:=]\s?"
+_NAMED = rf"""
+    \b(?:bearer|basic)\s+()[\w\-.~+/=*]{{8,}}
+    [?&](?:key|api[_-]?key|access[_-]?token|token)=()[^\s&"'<>]+
+    \bapi[ _-]?key[ _-]provided\W{{0,4}}()[^\s"'`<>{{}}]+
+    {_LABEL}["'`<{{$]{{0,3}}(?:bearer |basic )?()(?!\*\*\*(?![\w*]))[\w\-.~+/=*]{{6,}}
+"""
 
 
-@cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    return re.compile("|".join(_KEYS)), re.compile("|".join(_NAMED), re.IGNORECASE)
+def _any_of(lines: str) -> str:
+    return "|".join(line.strip() for line in lines.strip().splitlines())
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
@@ -46,12 +46,18 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
         secrets: Keys that are known; they are found wherever they stand, percent-encoded too.
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    keys, named = _patterns()
-    return named.sub(_keep_label, keys.sub(MASK, text))
+        text = text.replace(secret, MASK).replace(_percent_encoded(secret), MASK)
+    text = compiled(_any_of(_KEYS)).sub(MASK, text)
+    return compiled(_any_of(_NAMED), re.IGNORECASE).sub(_mask_tail, text)
 
 
-def _keep_label(found: re.Match[str]) -> str:
-    """Leave the words before a key, so that people see what was masked."""
-    label = re.match(r"(?:[?&][\w-]+=|\w+\s+(?![:=])|[\w -]+[\"']?\s*(?:provided|is|[:=])[:=]?\s*)", found[0])
-    return (label[0] if label else "") + MASK
+def _percent_encoded(secret: str) -> str:
+    from urllib.parse import quote
+
+    return quote(secret, safe="")
+
+
+def _mask_tail(found: re.Match[str]) -> str:
+    """Keep the words up to the empty group, which stands before the key."""
+    start = found.end(found.lastindex or 0)
+    return found.string[found.start() : start] + MASK

@@ -11,17 +11,20 @@ from zoneinfo import ZoneInfo
 
 from jobapp.core.types import Kind, Scope, Verdict
 
-DEFAULT_RATE_LIMIT = timedelta(seconds=60)
+UNTOLD_MINUTE = timedelta(seconds=60)
 """A busy minute whose end was not told."""
 
+LONGEST_MINUTE = timedelta(days=1)
+"""No busy minute lasts longer, whatever was told."""
+
 AT_ONCE = timedelta(seconds=1)
-"""What a told delay of 0 seconds means: soon, but not all threads in the same instant."""
+"""What a told wait of 0 seconds means: soon, but not all threads in the same instant."""
 
 BAD_KEY = timedelta(hours=1)
 BAD_KEY_FOR_MODEL = timedelta(days=1)
 
-MAX_ROLLING = timedelta(days=1)
-"""A rolling day is whole again after a day, however often the key was refused."""
+ROLLING_DAY = timedelta(days=1)
+"""After it a rolling day is whole again, however often the key was refused."""
 
 LONGEST = timedelta(days=35)
 """No block lasts longer: a month and a little more."""
@@ -38,37 +41,35 @@ def block_end(verdict: Verdict, now: datetime, *, zone: str, strikes: int = 1) -
         zone: IANA zone in whose midnight the provider's day quotas return.
         strikes: Refusals in a row, this one included.
 
-    RATE_LIMIT holds for ``retry_after``, else 60 s. AUTH holds for an hour, for one model a day. QUOTA holds
-    until ``resets_at`` (``repeat_resets_at`` when refused again); else, for a rolling day, for
-    ``retry_after`` doubled with each strike, at most a day; else until the provider's next midnight.
-    At most 35 days.
+    RATE_LIMIT holds for ``retry_after``, at most a day, else 60 s. AUTH holds for an hour, for one model a
+    day. QUOTA holds until ``resets_at`` (``repeat_resets_at`` when refused again); else, for a rolling day, for
+    ``retry_after`` doubled with each strike, at most a day; else until the provider's next midnight. Nothing
+    holds for more than 35 days.
     """
     now = now.astimezone(UTC)
-    end = _end(verdict, now, zone, max(1, strikes))
+    match verdict.kind:
+        case Kind.QUOTA:
+            end = _quota_end(verdict, now, zone, strikes)
+        case Kind.AUTH:
+            end = now + (BAD_KEY_FOR_MODEL if verdict.scope is Scope.MODEL else BAD_KEY)
+        case _ if verdict.retry_after is None:
+            end = now + UNTOLD_MINUTE
+        case _:
+            end = now + _at_most(verdict.retry_after, LONGEST_MINUTE)
     return min(end, now + LONGEST) if end > now else now + AT_ONCE
 
 
-def _end(verdict: Verdict, now: datetime, zone: str, strikes: int) -> datetime:
-    told = min(verdict.retry_after or 0.0, LONGEST.total_seconds())
-    match verdict.kind:
-        case Kind.AUTH:
-            return now + (BAD_KEY_FOR_MODEL if verdict.scope is Scope.MODEL else BAD_KEY)
-        case Kind.QUOTA:
-            return _quota_end(verdict, now, zone, strikes)
-        case _ if verdict.retry_after is None:
-            return now + DEFAULT_RATE_LIMIT
-        case _:
-            return now + timedelta(seconds=told)
-
-
 def _quota_end(verdict: Verdict, now: datetime, zone: str, strikes: int) -> datetime:
-    stated = verdict.repeat_resets_at if strikes > 1 and verdict.repeat_resets_at else verdict.resets_at
+    stated = (verdict.repeat_resets_at if strikes > 1 else None) or verdict.resets_at
     if stated is not None and stated > now:
         return stated
     if verdict.retry_after:
-        doubled = verdict.retry_after * 2.0 ** min(strikes - 1, 20)
-        return now + min(timedelta(seconds=min(doubled, 1e6)), MAX_ROLLING)
+        return now + _at_most(verdict.retry_after * 2.0 ** min(max(strikes - 1, 0), 20), ROLLING_DAY)
     return next_midnight(now, zone)
+
+
+def _at_most(seconds: float, longest: timedelta) -> timedelta:
+    return timedelta(seconds=min(seconds, longest.total_seconds()))
 
 
 def next_midnight(now: datetime, zone: str) -> datetime:

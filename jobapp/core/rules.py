@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
+from jobapp.core.patterns import compiled
 from jobapp.core.types import EMPTY, Kind, Scope
 
 
@@ -103,10 +103,5 @@ class Rule:
         )
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
-
-
 def _found(pattern: str, texts: Sequence[str]) -> bool:
-    return bool(texts) and any(map(_compiled(pattern).search, texts))
+    return bool(texts) and any(map(compiled(pattern, re.IGNORECASE).search, texts))

@@ -47,14 +47,14 @@ def parse_rules(rows: Sequence[Mapping[str, Any]], source: str) -> tuple[Rule, .
     for number, rule in enumerate(rules, 1):
         if any(earlier.id == rule.id for earlier in rules[: number - 1]):
             raise ConfigError(
-                f"{source}: rules[{number}]: the id {rule.id!r} is taken; give each row its own"
+                f"{source}, row {number}: the id {rule.id!r} is taken; give each row its own"
             )
     return rules
 
 
 class _Row:
     def __init__(self, source: str, number: int, row: Any) -> None:
-        self.at = f"{source}: rules[{number}]"
+        self.at = f"{source}, row {number}"
         if not isinstance(row, Mapping):
             raise ConfigError(
                 f"{self.at}: must be a mapping such as {{id: …, kind: quota, pattern: …}}, not {row!r:.60}"

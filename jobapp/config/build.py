@@ -11,11 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from jobapp.core.key_discovery import is_usual_name, variable_of
-from jobapp.core.provider_directory import ProviderDirectory
-from jobapp.core.setting_readers import Place
+from jobapp.config.directory import ProviderDirectory
+from jobapp.config.keys import is_usual_name, variable_of
+from jobapp.config.readers import Place
+from jobapp.config.sources import Sources, Tree
 from jobapp.core.settings import BudgetSettings, ModelSettings, ProviderSettings, RetrySettings, Settings
-from jobapp.core.settings_sources import Sources, Tree
 
 DEFAULT = "default"
 FALLBACK = "fallback"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jobapp.core.setting_readers import (
+from jobapp.config.readers import (
     Place,
     Reader,
     boolean,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jobapp.core.setting_readers import Place
+from jobapp.config.readers import Place
 from jobapp.core.types import EMPTY, ApiKey
 from jobapp.providers import PROVIDERS
 

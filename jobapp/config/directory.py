@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from jobapp.core.key_discovery import base_url_variable
-from jobapp.core.setting_readers import Place, did_you_mean, shown, url
+from jobapp.config.keys import base_url_variable
+from jobapp.config.readers import Place, did_you_mean, shown, url
+from jobapp.config.sources import Sources
 from jobapp.core.settings import ProviderSettings
-from jobapp.core.settings_sources import Sources
 from jobapp.providers import PROVIDERS
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -8,8 +8,8 @@ from functools import reduce
 from string import Template
 from typing import Any
 
-from jobapp.core.key_discovery import Environment
-from jobapp.core.setting_readers import Place
+from jobapp.config.keys import Environment
+from jobapp.config.readers import Place
 from jobapp.core.types import EMPTY
 
 Tree = Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""From files and environment to frozen settings: what ``ConfigManager`` is made of."""
