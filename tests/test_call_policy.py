@@ -287,6 +287,21 @@ def test_waiting_for_a_spent_key_goes_on_when_it_is_free():
     assert max(world.waits) <= POLL
 
 
+def test_a_wait_that_is_cut_into_slices_is_news_once_and_tells_how_long_it_is():
+    world = World({"A": [RPD]})
+    seen: list[Wait] = []
+    original = world.perform
+
+    def perform(action: object) -> object:
+        if isinstance(action, Wait):
+            seen.append(action)
+        return original(action)
+
+    world.perform = perform  # type: ignore[method-assign]  # the waits are written down
+    world.run(rules(on_exhausted=OnExhausted.WAIT, max_wait=0.0))
+    assert [wait.whole for wait in seen if wait.news] == [pytest.approx(SPENT)]
+
+
 def test_waiting_ends_early_when_a_key_is_freed():
     world = World({"A": [RPD]})
     original = world.perform

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from jobapp.core import events
 from jobapp.core.api_key_manager import APIKeyManager
@@ -46,8 +46,7 @@ _ids = itertools.count(1)
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One model with everything that serves it.
 
     Attributes:
@@ -63,8 +62,7 @@ class Target:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A stream whose first piece (or whose whole reply, if it had no text) has come."""
 
     first: str | Reply
@@ -118,6 +116,7 @@ class Call:
         options = {**options, **self.options} if options else self.options
         self.request = ChatRequest(target.settings.model, self.messages, options)
         self.target = target
+        self.store = target.manager.store
         self._entered[id(target)] = target
         self._asked = self._asked or target
 
@@ -231,7 +230,8 @@ class Call:
         if action.news:
             settings = self.target.settings
             name = action.key.name if action.key else None
-            self._emit(events.Waiting(self.id, settings.provider, settings.model, name, action.seconds))
+            seconds = action.seconds if action.whole is None else action.whole
+            self._emit(events.Waiting(self.id, settings.provider, settings.model, name, seconds))
         self._waited += action.seconds
         return action.seconds
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobapp.core.settings import Jitter, OnExhausted, RetrySettings, Strategy
 from jobapp.core.types import ApiKey, Kind, Verdict
@@ -27,15 +27,13 @@ SPREAD = 0.05
 """The share of a wait that is added at random, so that callers who waited together come back apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(NamedTuple):
     """Go on with this model: one of the targets that the policy was given, whatever they are."""
 
     target: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(NamedTuple):
     """Find a key.
 
     Attributes:
@@ -49,8 +47,7 @@ class Take:
     patience: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """This key is the caller's: at once, or when it is taken again after ``wait`` seconds.
 
     ``booked`` tells that there will be room for this caller then; else others wait for the same instant.
@@ -62,30 +59,26 @@ class Taken:
     booked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NoneFree:
+class NoneFree(NamedTuple):
     """No key is free within the patience; the first one is in ``wait`` seconds (``None``: none ever)."""
 
     wait: float | None = None
     left: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Ask with this key."""
 
     key: ApiKey
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The provider answered; for a stream, its first piece is here."""
 
     reply: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The provider said no.
 
     Attributes:
@@ -99,8 +92,7 @@ class Refused:
     row: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Learn:
+class Learn(NamedTuple):
     """Set this key aside as the verdict says; ``cooldown`` is how long when the verdict is a busy minute."""
 
     key: ApiKey
@@ -108,17 +100,23 @@ class Learn:
     cooldown: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Sleep; ``key`` is the key that is waited for, ``news`` is false for the next slice of one long wait."""
+class Wait(NamedTuple):
+    """Sleep.
+
+    Attributes:
+        seconds: How long, until the next look where a long wait is cut into slices.
+        key: The key that is waited for.
+        news: False for each slice but the first.
+        whole: How long all slices are together; ``None`` where there is only this one.
+    """
 
     seconds: float
     key: ApiKey | None = None
     news: bool = True
+    whole: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """The call is answered."""
 
     key: ApiKey
@@ -138,8 +136,7 @@ class Why(Enum):
     """The next step would pass the deadline."""
 
 
-@dataclass(frozen=True, slots=True)
-class GaveUp:
+class GaveUp(NamedTuple):
     """A model was given up; ``wait`` is the seconds until its first key is free, where that is known."""
 
     why: Why
@@ -165,7 +162,7 @@ def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random
         wait = _wait_for_any(ends, rules)
         if wait is None:
             return _summary(ends)
-        yield Wait(min(wait, POLL), news=news)
+        yield Wait(min(wait, POLL), news=news, whole=wait)
         news = False
 
 
@@ -230,8 +227,8 @@ def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
             return _nothing_free(tries, found)
         if found.wait <= 0:
             return found.key
-        wait = min(_apart(found, rules, tries.rng), slice_)
-        yield Wait(wait, found.key, news=news)
+        wait = _apart(found, rules, tries.rng)
+        yield Wait(min(wait, slice_), found.key, news=news, whole=wait)
         news = False
 
 

@@ -39,7 +39,10 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The call sleeps for ``seconds``; ``key`` is what it waits for, ``None`` for whichever is free first."""
+    """The call sleeps for ``seconds``; ``key`` is what it waits for, ``None`` for whichever is free first.
+
+    With ``on_exhausted="wait"`` it goes on earlier where a key is freed before that.
+    """
 
     call: int
     provider: str
