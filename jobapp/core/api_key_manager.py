@@ -7,12 +7,10 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from jobapp.core.classification import RULES, Rule, classify, parse_rules
 from jobapp.core.clock import Clock, SystemClock
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.error_facts import read_exception
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_pool import KeyPool, Ticket, pools_of
 from jobapp.core.quota_reset import block_end
@@ -29,10 +27,14 @@ from jobapp.core.types import (
     Kind,
     Scope,
     Verdict,
+    fingerprint_of,
 )
 from jobapp.providers import PROVIDERS
 from jobapp.stores.base import QuotaStore, open_store
 from jobapp.stores.state import Reset
+
+if TYPE_CHECKING:
+    from jobapp.core.rules import Rule
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +82,10 @@ class APIKeyManager:
         self.provider_name = provider or provider_of(primary_key_env)
         self.state_file = str(state_file or settings.cache_path / "api_key_state.json")
         self.clock = clock or SystemClock()
-        url = str(state_file) if state_file is not None else settings.state_url
-        self.store = store or open_store(url, settings.cache_path, self.clock)
+        self.store = store or open_state(config, self.clock, state_file)
         names = (primary_key_env, *backup_key_envs)
         self.keys = tuple(_named_keys(names, config) if keys is None else keys)
-        self.error_rules: tuple[Rule, ...] = (*parse_rules(settings.rules, "rules"), *RULES)
+        self._own_rules = _read_rules(settings.rules)
         self._zone = _reset_zone(self.provider_name, config)
         self._pool = KeyPool(
             self.provider_name,
@@ -146,6 +147,8 @@ class APIKeyManager:
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a refusal means, by this manager's rules."""
+        from jobapp.core.classification import classify
+
         return classify(facts, self.clock.now(), self.error_rules)
 
     def learn(
@@ -179,6 +182,13 @@ class APIKeyManager:
             for block in blocks:
                 if self._unwritten.get(block.id) is block:
                     del self._unwritten[block.id]
+
+    @property
+    def error_rules(self) -> tuple[Rule, ...]:
+        """The table by which refusals are told apart: the user's rules, then jobapp's."""
+        from jobapp.core.classification import RULES
+
+        return (*self._own_rules, *RULES)
 
     def statuses(self, model: str | None = None) -> list[KeyStatus]:
         """Return what is known of each key: a line a block, or one line that says it is free.
@@ -318,6 +328,8 @@ class APIKeyManager:
         return mine or [KeyStatus(self.provider_name, key.name, None, "free")]
 
     def _meaning(self, error: BaseException | str) -> Verdict:
+        from jobapp.core.error_facts import read_exception
+
         return self.judge(read_exception(error, self.provider_name))
 
     def _mark(self, key_env: str, verdict: Verdict) -> None:
@@ -328,6 +340,23 @@ class APIKeyManager:
         self.remember(self.learn(key, "", verdict))
 
 
+def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | None = None) -> QuotaStore:
+    """Return the store that the configuration, or *state_file*, names.
+
+    Raises:
+        ConfigError: It names no kind of store that there is.
+        StateStoreError: What the store needs is not installed.
+    """
+
+    def owner(name: str) -> tuple[str, str] | None:
+        """Tell whose key a variable holds, for the older program's state file."""
+        secret = config.get(name)
+        return (provider_of(name), fingerprint_of(secret)) if secret else None
+
+    url = config.settings.state_url if state_file is None else str(state_file)
+    return open_store(url, config.settings.cache_path, clock, legacy=owner)
+
+
 def provider_of(key_env: str) -> str:
     """Return the provider that an environment variable's name tells, else ``unknown``."""
     words = key_env.upper().split("_")
@@ -335,6 +364,14 @@ def provider_of(key_env: str) -> str:
         if any(prefix in words for prefix in spec.key_prefixes):
             return spec.name
     return "unknown"
+
+
+def _read_rules(rows: Sequence[Mapping[str, object]]) -> tuple[Rule, ...]:
+    if not rows:
+        return ()
+    from jobapp.core.classification import parse_rules
+
+    return parse_rules(rows, "rules")
 
 
 def _reset_zone(provider: str, config: ConfigManager) -> str:

@@ -25,6 +25,8 @@ def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
             answer = None
             match action:
                 case Take():
+                    if call.store.stale:
+                        call.store.refresh()
                     answer = call.take(action)
                 case Send():
                     answer = ask(call, action.key)
@@ -53,6 +55,8 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
             answer = None
             match action:
                 case Take():
+                    if call.store.stale:
+                        await asyncio.to_thread(call.store.refresh)
                     answer = call.take(action)
                 case Send():
                     answer = await ask(call, action.key)

@@ -6,7 +6,6 @@ import functools
 import inspect
 import logging
 import random
-import string
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from jobapp.config.schema import override
-from jobapp.core.api_key_manager import APIKeyManager
+from jobapp.core.api_key_manager import APIKeyManager, open_state
 from jobapp.core.call import Call, Target
 from jobapp.core.call_policy import Flow, GaveUp, Served, call_policy
 from jobapp.core.clock import Clock, SystemClock
@@ -32,7 +31,6 @@ from jobapp.core.streams import AsyncTextStream, TextStream
 from jobapp.core.types import ApiKey, Block, Completion, KeyStatus
 from jobapp.providers import PROVIDERS, open_adapter
 from jobapp.providers.base import Adapter
-from jobapp.stores.base import open_store
 from jobapp.stores.state import Reset
 
 logger = logging.getLogger(__name__)
@@ -91,8 +89,7 @@ class LLMInterface:
         self._on_event = on_event
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()
-        settings = self.config.settings
-        self._store = open_store(settings.state_url, settings.cache_path, self._clock)
+        self._store = open_state(self.config, self._clock)
         self._lock = threading.RLock()
         self._managers: dict[tuple[str, tuple[ApiKey, ...]], APIKeyManager] = {}
         self._adapters: _Adapters = {}
@@ -198,10 +195,14 @@ class LLMInterface:
     @staticmethod
     def prepare_prompt_with_context(template_str: str, context_data: Mapping[str, Any]) -> str:
         """Return *template_str* with its ``$names`` filled in; names that are not given stay."""
-        return string.Template(template_str).safe_substitute(context_data)
+        from string import Template
+
+        return Template(template_str).safe_substitute(context_data)
 
     def key_status(self) -> list[KeyStatus]:
         """Return what is known of every key of every provider that has one."""
+        if self._store.stale:
+            self._store.refresh()
         return list(dict.fromkeys(line for manager, _ in self.managers() for line in manager.statuses()))
 
     def managers(self) -> list[tuple[APIKeyManager, ProviderSettings]]:

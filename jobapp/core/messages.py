@@ -9,8 +9,6 @@ object with ``to_messages()``, as LangChain has them, are read too.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -109,6 +107,9 @@ def _image_by_url(part: Mapping[str, Any], where: str) -> Part:
 
 
 def _image_in_url(url: str, where: str) -> ImagePart:
+    import base64
+    import binascii
+
     head, _, payload = url.removeprefix("data:").partition(",")
     media_type, _, encoding = head.partition(";")
     try:

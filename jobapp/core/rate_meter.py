@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MINUTE = 60.0
 """The usual window: what is assumed until something shorter or longer is seen."""
@@ -27,8 +28,7 @@ SAME = 0.25
 """Two times per request that differ by less than this share are taken for the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """What the headers of an answer say of one limit.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,6 +88,8 @@ class ApiKey:
 
 def fingerprint_of(secret: str) -> str:
     """Return the 12 hex digits that identify a key without telling it."""
+    import hashlib
+
     return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
