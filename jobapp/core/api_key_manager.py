@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PATIENT_STRIKES = 5
+"""Refusals in a row that are still taken for one busy minute."""
+
+LONGEST_COOLDOWN = 3600.0
+"""Seconds; a key that may be spent is tried again each hour."""
+
 _OUTCOMES = {Kind.QUOTA: "quota_exhausted", Kind.RATE_LIMIT: "rate_limited"}
 
 
@@ -300,7 +306,7 @@ class APIKeyManager:
         known = self._pool.known(id_, verdict.kind)
         strikes = 1 if known is None else known.strikes + 1
         if verdict.kind is Kind.RATE_LIMIT and cooldown is not None:
-            until = now + timedelta(seconds=cooldown)
+            until = now + timedelta(seconds=_escalated(cooldown, verdict, strikes))
         else:
             until = block_end(verdict, now, zone=self._zone, strikes=strikes)
         return Block(
@@ -396,6 +402,16 @@ def _named_keys(names: Iterable[str], config: ConfigManager) -> Iterable[ApiKey]
         key = ApiKey(name, (config.get(name) or "").strip() or f"name:{name}")
         found.setdefault(key.fingerprint, key)
     return found.values()
+
+
+def _escalated(cooldown: float, verdict: Verdict, strikes: int) -> float:
+    """Return the seconds to cool: longer each time where nobody says how long and the key never answers.
+
+    A busy minute without any mark may be a spent day.
+    """
+    if verdict.retry_after is not None or strikes <= PATIENT_STRIKES:
+        return cooldown
+    return min(LONGEST_COOLDOWN, cooldown * 2.0 ** (strikes - PATIENT_STRIKES))
 
 
 def _status_word(line: KeyStatus) -> str:
