@@ -14,6 +14,8 @@ from jobapp.testing.http1 import Call, Reader
 
 HOST = "127.0.0.1"
 BACKLOG = 2048
+ACCEPT_TURNS = 6
+"""Turns of asyncio's loop from an accepted connection to one that is made, and dropped."""
 Pause = Callable[[], Awaitable[None]]
 
 
@@ -165,6 +167,7 @@ class LoopbackServer:
         )
         await self._stopping.wait()
         server.close()
-        for connection in list(self.connections):
-            connection.close()
-        await asyncio.sleep(0)
+        for _ in range(ACCEPT_TURNS):
+            for connection in list(self.connections):
+                connection.close()
+            await asyncio.sleep(0)
