@@ -239,6 +239,7 @@ class Call:
         """End the call with its result."""
         if self._ticket is not None:
             self.target.manager.answered(self._finished(), reply.headers, reply.usage.total_tokens)
+            self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
         self._end(key.name, usage=reply.usage)
         return Completion(
@@ -294,13 +295,15 @@ class Call:
         self, key: ApiKey, verdict: Verdict | None, status: int | None, headers: Mapping[str, str]
     ) -> Attempt:
         settings = self.target.settings
-        request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
-        attempt = Attempt(
-            settings.provider, settings.model, key.name, verdict, round(self._waited, 3), status, request_id
-        )
+        waited, request_id = round(self._waited, 3), _request_id(headers)
+        attempt = Attempt(settings.provider, settings.model, key.name, verdict, waited, status, request_id)
         self.attempts.append(attempt)
         self._waited = 0.0
         return attempt
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
 def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:

@@ -185,6 +185,13 @@ class Lane:
     def _rank(self, slot: Slot, now: float) -> Rank:
         return (-math.inf, 0, slot.index) if self.sticky else (-slot.meter.room(now), slot.turn, slot.index)
 
+    def free(self, index: int) -> None:
+        """Forget what blocks the key of that index; what is known of its limits stays."""
+        slot = self.slot(index)
+        slot.blocked_at = slot.blocked_until = slot.backoff_until = 0.0
+        slot.on_trial = False
+        self._seen = math.nan
+
     def _move_due(self, now: float) -> None:
         if self._seen != self.length.seconds:
             self._seen = self.length.seconds

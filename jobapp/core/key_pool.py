@@ -21,12 +21,16 @@ def pools_of(model: str) -> tuple[str | None, ...]:
     return (None, model, FREE_MODELS) if model.endswith(":free") else (None, model)
 
 
+NO_KEYS: frozenset[int] = frozenset()
+
+
 @dataclass(slots=True)
 class Ticket:
     """A key that was found for a caller, and counted: it must be finished or given back.
 
     Attributes:
         key: The key.
+        slot: Where its requests are counted.
         model: The model it was found for.
         wait: Seconds until it may be asked.
         sent_at: When it was handed over for asking, in seconds since the epoch.
@@ -35,6 +39,7 @@ class Ticket:
     """
 
     key: ApiKey
+    slot: Slot
     model: str
     wait: float
     sent_at: float
@@ -94,15 +99,14 @@ class KeyPool:
         """
         lane = self._lane(model)
         if ticket is not None:
-            slot = lane.slot(self._index[ticket.key.fingerprint])
-            if slot.open_at(now) <= now:
-                return self._hand_over(slot, ticket, now)
+            if ticket.slot.open_at(now) <= now:
+                return self._hand_over(ticket, now)
             self.give_back(ticket)
         if stay is not None:
             slot = lane.slot(self._index[stay])
             if slot.free_at(now) - now <= patience:
                 return self._ticket(lane, slot, model, now)
-        skipped = frozenset(self._index[f] for f in skip)
+        skipped = frozenset(self._index[f] for f in skip) if skip else NO_KEYS
         ready = lane.first_ready(now, skipped)
         if ready is not None:
             return self._ticket(lane, ready, model, now)
@@ -110,12 +114,12 @@ class KeyPool:
         if cooling is not None and cooling[1] - now <= patience:
             return self._ticket(lane, cooling[0], model, now)
         if cooling is not None and cooling[0].allowed_at(now) <= now:
-            return self._hand_over(cooling[0], self._ticket(lane, cooling[0], model, now), now)
+            return self._hand_over(self._ticket(lane, cooling[0], model, now), now)
         return self._first_free(lane, now)
 
     def give_back(self, ticket: Ticket) -> None:
         """Take back a ticket whose request is not sent."""
-        self._slot(ticket).give_back()
+        ticket.slot.give_back()
 
     def finish(
         self,
@@ -134,29 +138,29 @@ class KeyPool:
             said: What the answer's headers say of the limit.
             tokens: What it cost.
         """
-        slot = self._slot(ticket)
+        slot = ticket.slot
         slot.end(tokens)
         if verdict is None:
             slot.meter.answered(now, ticket.sent_at, said, slot.sent - ticket.number + slot.booked)
             if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
-                self._end_row(slot, ticket)
+                self._end_row(ticket)
         elif verdict.kind is Kind.RATE_LIMIT:
             slot.meter.refused(now, ticket.sent_at, verdict.retry_after, slot.asked)
 
     def hold(self, ticket: Ticket, until: float) -> None:
         """Expect no answer from a key before *until*: a limit of another kind, of tokens say, is full."""
-        meter = self._slot(ticket).meter
+        meter = ticket.slot.meter
         meter.held_until = max(meter.held_until, until)
 
-    def _end_row(self, slot: Slot, ticket: Ticket) -> None:
+    def _end_row(self, ticket: Ticket) -> None:
         """Note that a key which was refused has answered since."""
-        slot.on_trial, slot.blocked_at = False, 0.0
+        ticket.slot.on_trial, ticket.slot.blocked_at = False, 0.0
         for pool in pools_of(ticket.model):
             self._struck.discard((self.provider, ticket.key.fingerprint, pool))
 
     def drop(self, ticket: Ticket) -> None:
         """Note that a request was given up by its caller: it tells nothing of the key."""
-        self._slot(ticket).end()
+        ticket.slot.end()
 
     def known(self, block_id: BlockId, kind: Kind) -> Block | None:
         """Return the last block of that id and kind, expired or not, unless the key has answered since."""
@@ -182,13 +186,23 @@ class KeyPool:
     def replace_blocks(self, blocks: Mapping[BlockId, Block]) -> None:
         """Take over the shared state: what is new is applied, and what was ended frees its keys."""
         mine = {id_: block for id_, block in blocks.items() if self._concerns(block)}
-        if any(id_ not in mine or mine[id_].until < block.until for id_, block in self._blocks.items()):
-            self._blocks.clear()
-            self._struck.clear()
-            self._lanes.clear()
+        ended = [b for id_, b in self._blocks.items() if id_ not in mine or mine[id_].until < b.until]
+        for block in ended:
+            del self._blocks[block.id]
+            self._struck.discard(block.id)
         for id_, block in mine.items():
             if self._blocks.get(id_) != block:
                 self.block(block)
+        for fingerprint in {block.fingerprint for block in ended}:
+            self._free(fingerprint)
+
+    def _free(self, fingerprint: str) -> None:
+        """Let a key obey the blocks that are left of it, and no other."""
+        left = [block for block in self._blocks.values() if block.fingerprint == fingerprint]
+        for model, lane in self._lanes.items():
+            lane.free(self._index[fingerprint])
+            for block in left:
+                self._apply(model, lane, block, trial=block.kind is not Kind.RATE_LIMIT)
 
     def _concerns(self, block: Block) -> bool:
         return block.provider == self.provider and block.fingerprint in self._index
@@ -209,24 +223,23 @@ class KeyPool:
         slot = lane.slot(self._index[block.fingerprint])
         until = block.until.timestamp()
         slot.blocked_at = max(slot.blocked_at, block.since.timestamp())
+        if until >= slot.blocked_until:
+            slot.on_trial = trial
         if trial and block.kind is Kind.RATE_LIMIT:
             slot.backoff_until = max(slot.backoff_until, until)
         else:
             slot.blocked_until = max(slot.blocked_until, until)
-        slot.on_trial = trial
-
-    def _slot(self, ticket: Ticket) -> Slot:
-        return self._lane(ticket.model).slot(self._index[ticket.key.fingerprint])
 
     def _ticket(self, lane: Lane, slot: Slot, model: str, now: float) -> Ticket:
         """Count a request with *slot*, at once or booked for when the key is free."""
         wait = round(max(0.0, slot.free_at(now) - now), 6)
         lane.use(slot, now)
-        ticket = Ticket(self.keys[slot.index], model, wait, now, booked=slot.allowed_at(now) <= now)
-        return self._hand_over(slot, ticket, now) if wait <= 0 else ticket
+        booked = slot.allowed_at(now) <= now
+        ticket = Ticket(self.keys[slot.index], slot, model, wait, now, booked=booked)
+        return self._hand_over(ticket, now) if wait <= 0 else ticket
 
-    def _hand_over(self, slot: Slot, ticket: Ticket, now: float) -> Ticket:
-        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, slot.begin()
+    def _hand_over(self, ticket: Ticket, now: float) -> Ticket:
+        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, ticket.slot.begin()
         return ticket
 
     def _first_free(self, lane: Lane, now: float) -> float | None:
