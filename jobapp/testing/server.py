@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -166,8 +167,11 @@ class LoopbackServer:
             lambda: Connection(self._application, self), sock=listening, backlog=BACKLOG
         )
         await self._stopping.wait()
-        server.close()
-        for _ in range(ACCEPT_TURNS):
+        with suppress(NotImplementedError):  # Windows
+            self.loop.remove_reader(listening)
+        for _ in range(ACCEPT_TURNS):  # a closed asyncio server would leave open what it is just accepting
             for connection in list(self.connections):
                 connection.close()
             await asyncio.sleep(0)
+        server.close()
+        await asyncio.sleep(0)
