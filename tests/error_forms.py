@@ -893,6 +893,7 @@ for wrapped in (
     INNER.replace(GEMINI_HEAD, "line\nbreaks\n"),
     INNER.replace('"@type"', '" @type"'),
     "\n".join(f"│ {line} │" for line in INNER.splitlines()),
+    "│ data: '[" + "\\n' +  │\n│   '".join(INNER.splitlines()),
     f'429 x [violations {{\n  quota_metric: "m"\n  quota_id: "{DAY}"\n  quota_value: 50\n}}\n, retry_delay {{\n  seconds: 23\n}}\n]',
 ):
     form(QUOTA, MODEL, "google", 429, message=wrapped)

@@ -269,7 +269,7 @@ def _word(value: Any) -> str:
     return value.strip()[:MAX_NAME]
 
 
-_EVENT = r"(?m)^data:[ \t]*(.+)$"
+_EVENT = r"(?m)^data:[ \t]*([\[{\"].*)$"
 
 
 def _events(text: str) -> list[str]:

@@ -42,9 +42,9 @@ def block_end(verdict: Verdict, now: datetime, *, zone: str, strikes: int = 1) -
         strikes: Refusals in a row, this one included.
 
     RATE_LIMIT holds for ``retry_after``, at most a day, else 60 s. AUTH holds for an hour, for one model a
-    day. QUOTA holds until ``resets_at`` (``repeat_resets_at`` when refused again); else, for a rolling day, for
-    ``retry_after`` doubled with each strike, at most a day; else until the provider's next midnight. Nothing
-    holds for more than 35 days.
+    day. QUOTA holds until ``resets_at`` (``repeat_resets_at`` when refused again); else, for a rolling day,
+    for ``retry_after`` doubled with each strike, at most a day; else until the provider's next midnight.
+    Nothing holds for more than 35 days.
     """
     now = now.astimezone(UTC)
     match verdict.kind:
