@@ -36,15 +36,17 @@ def contents_of(request: ChatRequest, refuse: Refuse) -> list[dict[str, Any]]:
     ]
 
 
-def system_of(request: ChatRequest, refuse: Refuse) -> dict[str, Any] | None:
-    """Return the system's turns as one instruction."""
+def system_of(request: ChatRequest, refuse: Refuse) -> str | dict[str, Any] | None:
+    """Return the system's turns as one instruction, as text where they are text."""
     parts = [
         part
         for message in request.messages
         if message.role in SYSTEM_ROLES
         for part in _parts(message, request.model, refuse)
     ]
-    return {"parts": parts} if parts else None
+    if all(part.keys() == {"text"} for part in parts):
+        return "\n\n".join(part["text"] for part in parts) or None
+    return {"parts": parts}
 
 
 def common_names(options: dict[str, Any]) -> dict[str, Any]:
