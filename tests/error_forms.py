@@ -849,6 +849,28 @@ form(UNAVAILABLE, MODEL, "openai", None)
 form(UNAVAILABLE, MODEL, "openai", 200, "garbage that is no JSON")
 form(UNAVAILABLE, MODEL, "openai", 200, b"\xff\xfe\x00")
 
+form(
+    RATE_LIMIT,
+    MODEL,
+    "groq",
+    413,
+    openai("Request too large on tokens per minute (TPM): Limit 8,000, Requested 2,900."),
+)
+form(
+    REQUEST,
+    MODEL,
+    "groq",
+    413,
+    openai("Request too large on tokens per minute (TPM): Limit 8, Used 0, Requested 9. try again in 4s."),
+)
+form(
+    REQUEST,
+    MODEL,
+    "openai",
+    429,
+    openai("Request too large on tokens per min (TPM). Reduce it.", "tokens", LIMITED),
+)
+
 # rows that nothing above needs
 form(RATE_LIMIT, FREE, "openrouter", 429, openrouter(429, "x", limit_source="openrouter_free_tier_minute"))
 form(QUOTA, MODEL, "openrouter", 429, openrouter(429, "Rate limit exceeded: limit_rpd/a/b/0."))

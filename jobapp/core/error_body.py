@@ -15,6 +15,8 @@ from jobapp.core.own_words import (
     clean,
     codes_in,
     exception_names,
+    is_above_limit,
+    is_code,
     page_words,
     quota_names,
     scraped_fields,
@@ -124,7 +126,10 @@ class _Reader:
             for name in quota_names(text):
                 seen.mark(Place.QUOTA_ID, f"named={name}")
             seen.mark(Place.MESSAGE, clean(text, self.facts.model))
-        if not any(word.isascii() and not word.isdigit() for word in self._vocabulary()):
+            above = is_above_limit(text)
+            if above is not None:
+                seen.mark(Place.SHAPE, "above_limit" if above else "within_limit")
+        if not any(map(is_code, self._vocabulary())):
             for word in codes_in(seen.marks.get(Place.MESSAGE, ())):
                 for place in (Place.CODE, Place.TYPE, Place.REASON, Place.LIMIT_SOURCE):
                     seen.mark(place, word)
@@ -134,7 +139,7 @@ class _Reader:
     def _vocabulary(self) -> Iterable[str]:
         marks = self.seen.marks
         for place in (Place.CODE, Place.TYPE, Place.ERROR_TYPE, Place.REASON, Place.LIMIT_SOURCE):
-            yield from (word for word in marks.get(place, ()) if word != "error")
+            yield from marks.get(place, ())
 
     def _node(self, node: Any, depth: int) -> None:
         if depth > MAX_DEPTH:

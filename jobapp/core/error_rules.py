@@ -79,7 +79,7 @@ _BY_STATUS = (
     Rule(
         "minute-in-413", Kind.RATE_LIMIT, Scope.MODEL, "the minute's tokens are used up", TEXT,
         r"\b(?:tokens|requests) per min", "reports on Groq, 2026",
-        also={Place.STATUS: "413", Place.WAIT: "short|long"},
+        also={Place.STATUS: "413"},
     ),
     Rule(
         "unavailable", Kind.UNAVAILABLE, Scope.MODEL, "the provider is unavailable; the key is fine",

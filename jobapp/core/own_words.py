@@ -63,9 +63,26 @@ def quota_names(text: str) -> list[str]:
 _CODES = r"(?<![\w./-])(?:[a-z]+(?:_[a-z0-9]+)+|[A-Z]+(?:_[A-Z0-9]+)+)(?![\w/-])"
 
 
+def is_code(word: str) -> bool:
+    """Tell whether *word* looks like a code."""
+    return compiled(_CODES).fullmatch(word) is not None
+
+
 def codes_in(texts: Iterable[str]) -> list[str]:
     """Return the words of *texts* that look like a code, ``insufficient_quota`` say."""
     return [word for text in texts for word in compiled(_CODES).findall(text)][:40]
+
+
+_AMOUNTS = r"(?i)\blimit:? ([\d,]{1,15})\b\D{1,10}(?:used:? [\d,]{1,15}\D{1,10})?requested:? ([\d,]{1,15})\b"
+
+
+def is_above_limit(text: str) -> bool | None:
+    """Tell whether one request asked for more than the limit; ``None`` where *text* names no amounts."""
+    found = compiled(_AMOUNTS).search(text)
+    if found is None:
+        return None
+    limit, requested = (int(amount.replace(",", "") or 0) for amount in found.groups())
+    return requested > limit
 
 
 _NUMBER = r"(?<![\d.,\w])([45]\d\d)(?![\d,\w]|\.\d)"

@@ -39,7 +39,8 @@ class Place(StrEnum):
     WAIT = "wait"
     """The wait that was asked for: ``none``, ``short``, or ``long`` from an hour on."""
     SHAPE = "shape"
-    """``html``, ``empty``, or ``broken_off`` for an answer that ended in an error."""
+    """``html``, ``empty``, ``broken_off`` for an answer that ended in an error, ``above_limit`` or
+    ``within_limit`` for the amount that one request asked for."""
     EXCEPTION = "exception"
     """Class names of the exception and its bases."""
 

@@ -123,7 +123,12 @@ _MONEY = (
 _DAYS = (
     Rule(
         "above-the-minute", Kind.REQUEST, Scope.MODEL, "one request asks for more than a minute allows",
-        TEXT, r"\brequest too large\b", "reports on OpenAI and Groq, 2026", also={Place.WAIT: "none"},
+        TEXT, r"\brequest too large\b", "reports on OpenAI and Groq, 2026", also={Place.SHAPE: "above_limit"},
+    ),
+    Rule(
+        "too-large-for-a-minute", Kind.REQUEST, Scope.MODEL, "one request asks for more than a minute allows",
+        TEXT, r"\brequest too large\b", "reports on OpenAI and Groq, 2026",
+        also={Place.WAIT: "none"}, unless={Place.SHAPE: "within_limit"},
     ),
     Rule(
         "long-context", Kind.REQUEST, Scope.MODEL, "the plan does not cover a request of this length",
@@ -284,7 +289,7 @@ _REQUESTS = (
             not a valid model
             unknown model
             no endpoints found
-            \bmodel[\w ]{0,20} not found
+            \bmodel\b[\w ./-]{0,40} (?:not found|not supported)
             not supported for generatecontent
         """), _REPORTS, unless={Place.STATUS: "40[123]|429|5.."},
     ),

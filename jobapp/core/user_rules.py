@@ -46,9 +46,7 @@ def parse_rules(rows: Sequence[Mapping[str, Any]], source: str) -> tuple[Rule, .
     rules = tuple(_Row(source, number, row).rule() for number, row in enumerate(rows, 1))
     for number, rule in enumerate(rules, 1):
         if any(earlier.id == rule.id for earlier in rules[: number - 1]):
-            raise ConfigError(
-                f"{source}, row {number}: the id {rule.id!r} is taken; give each row its own"
-            )
+            raise ConfigError(f"{source}, row {number}: the id {rule.id!r} is taken; give each row its own")
     return rules
 
 
