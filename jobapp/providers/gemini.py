@@ -115,6 +115,11 @@ def why_silent(answer: Any) -> tuple[str, Mapping[str, Any]] | None:
     return words, {"finishReason": reason}
 
 
+def model_of(answer: Any) -> str:
+    """Return the model that answered; older SDKs leave it out."""
+    return getattr(answer, "model_version", None) or ""
+
+
 def is_complete(answer: Any) -> bool:
     """Tell whether *answer* is the last one of a stream."""
     return bool(answer.candidates and _name(answer.candidates[0].finish_reason))

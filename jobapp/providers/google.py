@@ -11,6 +11,7 @@ from jobapp.providers.gemini import (
     common_names,
     contents_of,
     is_complete,
+    model_of,
     system_of,
     text_of,
     usage_of,
@@ -46,8 +47,7 @@ class AnswerReader(StreamReader):
             raise self.fail(*why)
         if not self.finished:
             raise self.fail("the stream ended before the answer was complete")
-        model = getattr(self.last, "model_version", None) or ""
-        raw = self.adapter.raw(self.last)
+        raw, model = self.adapter.raw(self.last), model_of(self.last) or self.model
         return Reply("".join(self.pieces), usage_of(self.usage), raw, headers_of(self.response), model)
 
 
@@ -126,7 +126,7 @@ class GoogleAdapter(SDKAdapter):
             usage_of(answer.usage_metadata),
             self.raw(answer),
             headers_of(response),
-            answer.model_version or "",
+            model_of(answer) or model,
         )
 
 

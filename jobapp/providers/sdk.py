@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from jobapp.core.error_facts import read_exception
-from jobapp.core.exceptions import InvalidRequestError, JobAppError
+from jobapp.core.exceptions import ConfigError, InvalidRequestError, JobAppError
 from jobapp.core.settings import ProviderSettings
 from jobapp.core.types import ApiKey, ChatRequest, ErrorFacts, Reply
 from jobapp.providers import PROVIDERS
@@ -229,7 +229,11 @@ class SDKAdapter:
 
         Raises:
             ErrorInReplyError: The error is no refusal, but a response that can't be read.
+            ConfigError: The SDK can't be imported.
         """
+        if isinstance(error, ImportError):
+            fix = f"pip install --upgrade {self.distribution}"
+            raise ConfigError(f"{self.provider}: its SDK is broken or too old ({error}); {fix}") from error
         if response is None and (response := take_response()) is None:
             return
         if isinstance(error, self._unreadable_errors()):
