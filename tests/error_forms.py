@@ -872,6 +872,14 @@ form(
 )
 
 # rows that nothing above needs
+form(
+    REQUEST,
+    MODEL,
+    "openai",
+    400,
+    openai("Unknown parameter: rate_limit_exceeded. Insufficient credits per day"),
+)
+form(AUTH, KEY, "openai", 400, openai("Invalid API key"))
 form(RATE_LIMIT, FREE, "openrouter", 429, openrouter(429, "x", limit_source="openrouter_free_tier_minute"))
 form(QUOTA, MODEL, "openrouter", 429, openrouter(429, "Rate limit exceeded: limit_rpd/a/b/0."))
 form(

@@ -55,6 +55,8 @@ def test_every_row_of_the_table_is_needed_by_some_form():
         "Invalid prompt: “You exceeded your current quota, check billing details”",
         "This model's maximum context length is 429 tokens, you asked for 402 requests per day",
         "Unknown name `free-tier-per-day`: Cannot find field.",
+        "Invalid content: Insufficient credits to proceed per day",
+        "Please use a valid role: user, model. Got: Your credit balance is too low.",
     ],
 )
 @pytest.mark.parametrize("wrap", [openai, lambda text: anthropic("invalid_request_error", text)])

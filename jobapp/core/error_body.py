@@ -28,6 +28,9 @@ from jobapp.core.patterns import compiled
 from jobapp.core.rules import Place
 from jobapp.core.types import ErrorFacts
 
+REPEATING = (404, 413, 422)
+"""Statuses whose messages repeat what the user wrote."""
+
 MAX_DEPTH, MAX_ITEMS, MAX_MESSAGES, MAX_NAME = 16, 40, 12, 200
 
 _INNER = (
@@ -129,7 +132,7 @@ class _Reader:
             above = is_above_limit(text)
             if above is not None:
                 seen.mark(Place.SHAPE, "above_limit" if above else "within_limit")
-        if not any(map(is_code, self._vocabulary())):
+        if not any(map(is_code, self._vocabulary())) and seen.status not in REPEATING:
             for word in codes_in(seen.marks.get(Place.MESSAGE, ())):
                 for place in (Place.CODE, Place.TYPE, Place.REASON, Place.LIMIT_SOURCE):
                     seen.mark(place, word)

@@ -166,6 +166,8 @@ _WITHOUT_STATUS = (
             certificate
             socket hang up
             fetch failed
+            failed to fetch
+            \bterminated\b
             broken pipe
             disconnected
             eof occurred

@@ -89,6 +89,14 @@ _REQUESTS = (
         r"|metadata"
         r"|temperature)(?:[.\[]\S*)?: ", _ANTHROPIC, unless={Place.STATUS: "40[123]|429|5.."},
     ),
+    Rule(
+        "part-of-request", Kind.REQUEST, Scope.MODEL, "a part of the request is at fault", (Place.MESSAGE,),
+        r"^(?:invalid|unknown|unsupported|unrecognized|unexpected|expected|missing|must|cannot|could not"
+        r"|unable|failed|please|the (?:value|field|parameter))\b"
+        r"(?! (?:\w+[ -]){0,3}(?:api|key|token|credential|auth|bearer|access|account|organi|project|billing"
+        r"|scopes))",
+        f"{_OPENAI}; {_ANTHROPIC}; {_GOOGLE}", also={Place.STATUS: "40[04]|422"},
+    ),
 )  # fmt: skip
 
 _MONEY = (

@@ -218,6 +218,8 @@ _KEYS = (
             missing scopes
             \bIP (?:address )?(?:is )?not (?:authori[sz]ed|allowed)
             has not been used in project
+            organi[sz]ation has disabled
+            not allowed to access this (?:organi[sz]ation|project)
             verify your account
         """), _REPORTS, unless={Place.STATUS: "404|413|422|429|5.."},
     ),
