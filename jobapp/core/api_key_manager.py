@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from jobapp.core.clock import Clock, SystemClock
-from jobapp.core.config_manager import ConfigManager
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_pool import KeyPool, Ticket, pools_of
+from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, reset_zone, rules_of
 from jobapp.core.quota_reset import block_end
 from jobapp.core.rate_headers import read_allowance, read_hold
-from jobapp.core.settings import BudgetSettings, Settings, Strategy
+from jobapp.core.settings import Strategy
 from jobapp.core.types import (
     EMPTY,
     FREE_MODELS,
@@ -27,14 +27,12 @@ from jobapp.core.types import (
     Kind,
     Scope,
     Verdict,
-    fingerprint_of,
 )
-from jobapp.providers import PROVIDERS
-from jobapp.stores.base import QuotaStore, open_store
-from jobapp.stores.state import Reset
 
 if TYPE_CHECKING:
+    from jobapp.core.config_manager import ConfigManager
     from jobapp.core.rules import Rule
+    from jobapp.stores.base import QuotaStore
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +79,8 @@ class APIKeyManager:
         clock: Clock | None = None,
         strategy: Strategy | None = None,
     ) -> None:
+        from jobapp.core.config_manager import ConfigManager
+
         config = config_manager or ConfigManager()
         settings = config.settings
         self.primary_key_env = primary_key_env
@@ -90,15 +90,11 @@ class APIKeyManager:
         self.clock = clock or SystemClock()
         self.store = store or open_state(config, self.clock, state_file)
         names = (primary_key_env, *backup_key_envs)
-        self.keys = tuple(_named_keys(names, config) if keys is None else keys)
-        self._own_rules = _read_rules(settings.rules)
-        self._zone = _reset_zone(self.provider_name, config)
-        self._pool = KeyPool(
-            self.provider_name,
-            self.keys,
-            strategy or settings.retry.strategy,
-            _budgets(self.provider_name, settings),
-        )
+        self.keys = tuple(named_keys(names, config) if keys is None else keys)
+        self._own_rules = rules_of(config)
+        self._zone = reset_zone(self.provider_name, config)
+        budgets = budgets_of(self.provider_name, config)
+        self._pool = KeyPool(self.provider_name, self.keys, strategy or settings.retry.strategy, budgets)
         self._lock = threading.Lock()
         self._seen: object = None
         self._unwritten: dict[BlockId, Block] = {}
@@ -274,10 +270,14 @@ class APIKeyManager:
 
     def reset(self) -> tuple[Block, ...]:
         """Clear every failed and exhausted key, whatever the provider; return what was cleared."""
+        from jobapp.stores.state import Reset
+
         return self.store.reset(Reset(self.clock.now()))
 
     def reset_quota_only(self) -> tuple[Block, ...]:
         """Clear this provider's exhausted keys; failed ones stay set aside."""
+        from jobapp.stores.state import Reset
+
         return self.store.reset(Reset(self.clock.now(), provider=self.provider_name, kind=Kind.QUOTA))
 
     def _look(self) -> None:
@@ -344,64 +344,6 @@ class APIKeyManager:
             known = ", ".join(key.name for key in self.keys)
             raise ConfigError(f"{key_env}: is not a key of this manager, which has {known}")
         self.remember(self.learn(key, "", verdict))
-
-
-def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | None = None) -> QuotaStore:
-    """Return the store that the configuration, or *state_file*, names.
-
-    Raises:
-        ConfigError: It names no kind of store that there is.
-        StateStoreError: What the store needs is not installed.
-    """
-
-    def owner(name: str) -> tuple[str, str] | None:
-        """Tell whose key a variable holds, for the older program's state file."""
-        secret = config.get(name)
-        return (provider_of(name), fingerprint_of(secret)) if secret else None
-
-    url = config.settings.state_url if state_file is None else str(state_file)
-    return open_store(url, config.settings.cache_path, clock, legacy=owner)
-
-
-def provider_of(key_env: str) -> str:
-    """Return the provider that an environment variable's name tells, else ``unknown``."""
-    words = key_env.upper().split("_")
-    for spec in PROVIDERS.values():
-        if any(prefix in words for prefix in spec.key_prefixes):
-            return spec.name
-    return "unknown"
-
-
-def _read_rules(rows: Sequence[Mapping[str, object]]) -> tuple[Rule, ...]:
-    if not rows:
-        return ()
-    from jobapp.core.classification import parse_rules
-
-    return parse_rules(rows, "rules")
-
-
-def _reset_zone(provider: str, config: ConfigManager) -> str:
-    """Return the IANA zone in whose midnight the day quotas of *provider* return."""
-    configured = config.settings.providers.get(provider)
-    spec = PROVIDERS.get(provider)
-    return (configured and configured.reset_timezone) or (spec.reset_timezone if spec else "UTC")
-
-
-def _budgets(provider: str, settings: Settings) -> tuple[BudgetSettings, ...]:
-    configured = settings.providers.get(provider)
-    return configured.budgets if configured else ()
-
-
-def _named_keys(names: Iterable[str], config: ConfigManager) -> Iterable[ApiKey]:
-    """Return the keys of those names, one for each value.
-
-    A name that is not set stands for itself: callers who keep their keys elsewhere rotate by name.
-    """
-    found: dict[str, ApiKey] = {}
-    for name in names:
-        key = ApiKey(name, (config.get(name) or "").strip() or f"name:{name}")
-        found.setdefault(key.fingerprint, key)
-    return found.values()
 
 
 def _escalated(cooldown: float, verdict: Verdict, strikes: int) -> float:

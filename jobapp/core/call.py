@@ -21,9 +21,7 @@ from jobapp.core.call_policy import (
 )
 from jobapp.core.clock import Clock
 from jobapp.core.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
-from jobapp.core.failures import call_error, provider_error, stream_error
 from jobapp.core.key_pool import Ticket
-from jobapp.core.masking import mask
 from jobapp.core.settings import ModelSettings, RetrySettings
 from jobapp.core.types import (
     EMPTY,
@@ -214,6 +212,8 @@ class Call:
         blocks: tuple[Block, ...] = ()
         if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
             blocks = self.learn(Learn(key, verdict))
+        from jobapp.core.failures import stream_error
+
         interrupted = stream_error(attempt, partial)
         self._end(None, error=interrupted)
         return interrupted, blocks
@@ -248,6 +248,8 @@ class Call:
 
     def give_up(self, end: GaveUp) -> JobAppError:
         """End the call with the exception that tells why, its causes chained to it."""
+        from jobapp.core.failures import call_error, provider_error
+
         now, single = self.clock.now(), not self.rules.retry
         error = call_error(end, self.attempts, self._key_lines(), now, single=single)
         if isinstance(error, ProviderError):
@@ -307,6 +309,8 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:
+    from jobapp.core.masking import mask
+
     settings = target.settings
     return InvalidRequestError(
         f"{settings.provider} {settings.model}: the request could not be made: {mask(str(error))}",

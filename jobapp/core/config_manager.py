@@ -17,10 +17,10 @@ from jobapp.config.build import DEFAULT, build, complete, known_models
 from jobapp.config.directory import ProviderDirectory
 from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual_names
 from jobapp.config.readers import Place, provider_name, text
-from jobapp.config.schema import is_ours, read_tree
+from jobapp.config.schema import is_ours, override, read_tree
 from jobapp.config.sources import Layer, Sources, merge_all
 from jobapp.core.exceptions import ConfigError, MissingKeyError
-from jobapp.core.settings import ModelSettings, ProviderSettings, Settings
+from jobapp.core.settings import ModelSettings, ProviderSettings, RetrySettings, Settings
 from jobapp.core.types import ApiKey
 from jobapp.providers import canonical_name
 
@@ -150,6 +150,14 @@ class ConfigManager:
         name = provider_name(name, place)
         self._directory.check(name, place, base_url)
         return self._directory.settings_of(name, base_url)
+
+    def rules_of_call(self, **changes: Any) -> RetrySettings:
+        """Return the rules of one call: the settings, with the arguments that are not ``None`` over them.
+
+        Raises:
+            ConfigError: An argument is unknown, or breaks the rule that the setting of its name obeys.
+        """
+        return override(self.settings.retry, **changes)
 
     def keys_for(self, model: ModelSettings) -> tuple[ApiKey, ...]:
         """Return the keys to ask *model* with, in order.

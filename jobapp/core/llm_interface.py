@@ -13,25 +13,26 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-from jobapp.config.schema import override
-from jobapp.core.api_key_manager import APIKeyManager, open_state
+from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.call import Call, Target
 from jobapp.core.call_policy import Flow, GaveUp, Served, call_policy
 from jobapp.core.clock import Clock, SystemClock
-from jobapp.core.config_manager import ConfigManager
 from jobapp.core.drive import aask_whole, adrive, ask_whole, drive
 from jobapp.core.event_log import log_event
 from jobapp.core.events import Event
 from jobapp.core.exceptions import ConfigError, MissingKeyError
+from jobapp.core.key_setup import open_state
 from jobapp.core.messages import read_prompt
 from jobapp.core.settings import ModelSettings, ProviderSettings
 from jobapp.core.streams import AsyncTextStream, TextStream
 from jobapp.core.types import ApiKey, Block, Completion, KeyStatus
 from jobapp.providers import PROVIDERS, open_adapter
 from jobapp.providers.base import Adapter
-from jobapp.stores.state import Reset
+
+if TYPE_CHECKING:
+    from jobapp.core.config_manager import ConfigManager
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ class LLMInterface:
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
+        from jobapp.core.config_manager import ConfigManager
+
         self.config = config if isinstance(config, ConfigManager) else ConfigManager(config)
         self.logger = logger
         self._on_event = on_event
@@ -138,8 +141,7 @@ class LLMInterface:
             ProviderError: The one attempt of ``retry=False`` was refused.
         """
         messages = read_prompt(prompt, system)
-        rules = override(
-            self.config.settings.retry,
+        rules = self.config.rules_of_call(
             retry=retry,
             max_retries=max_retries,
             retry_delay=retry_delay,
@@ -219,6 +221,8 @@ class LLMInterface:
         Raises:
             ConfigError: There is no such provider or key.
         """
+        from jobapp.stores.state import Reset
+
         now = self._clock.now()
         name = provider and self.config.provider_settings(provider).name
         if key is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class _Empty(Mapping[Any, Any]):
@@ -93,8 +93,7 @@ def fingerprint_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True)
-class TextPart:
+class TextPart(NamedTuple):
     """A piece of text in a message."""
 
     text: str
@@ -109,8 +108,7 @@ class ImagePart:
     media_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NativePart:
+class NativePart(NamedTuple):
     """A content part in a provider's own form, passed on untouched."""
 
     value: Mapping[str, Any]
@@ -119,8 +117,7 @@ class NativePart:
 Part = TextPart | ImagePart | NativePart
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One turn: ``content`` is text or a tuple of parts; ``extra`` goes to the provider untouched."""
 
     role: str
@@ -128,8 +125,7 @@ class Message:
     extra: Mapping[str, Any] = EMPTY
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(NamedTuple):
     """One question to one model, the same for every provider.
 
     Attributes:
@@ -158,8 +154,7 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What an adapter makes of an SDK's answer.
 
     Attributes:

@@ -1,0 +1,83 @@
+"""What a key manager is made of: its keys, zone, budgets, rules and store, as the configuration has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobapp.core.clock import Clock
+from jobapp.core.settings import BudgetSettings
+from jobapp.core.types import ApiKey, fingerprint_of
+from jobapp.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from jobapp.core.config_manager import ConfigManager
+    from jobapp.core.rules import Rule
+    from jobapp.stores.base import QuotaStore
+
+
+def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | None = None) -> QuotaStore:
+    """Return the store that the configuration, or *state_file*, names.
+
+    Raises:
+        ConfigError: It names no kind of store that there is.
+        StateStoreError: What the store needs is not installed.
+    """
+    from jobapp.stores.base import open_store
+
+    def owner(name: str) -> tuple[str, str] | None:
+        """Tell whose key a variable holds, for the older program's state file."""
+        secret = config.get(name)
+        return (provider_of(name), fingerprint_of(secret)) if secret else None
+
+    url = config.settings.state_url if state_file is None else str(state_file)
+    return open_store(url, config.settings.cache_path, clock, legacy=owner)
+
+
+def provider_of(key_env: str) -> str:
+    """Return the provider that an environment variable's name tells, else ``unknown``."""
+    words = key_env.upper().split("_")
+    for spec in PROVIDERS.values():
+        if any(prefix in words for prefix in spec.key_prefixes):
+            return spec.name
+    return "unknown"
+
+
+def named_keys(names: Iterable[str], config: ConfigManager) -> Iterable[ApiKey]:
+    """Return the keys of those names, one for each value.
+
+    A name that is not set stands for itself: callers who keep their keys elsewhere rotate by name.
+    """
+    found: dict[str, ApiKey] = {}
+    for name in names:
+        key = ApiKey(name, (config.get(name) or "").strip() or f"name:{name}")
+        found.setdefault(key.fingerprint, key)
+    return found.values()
+
+
+def reset_zone(provider: str, config: ConfigManager) -> str:
+    """Return the IANA zone in whose midnight the day quotas of *provider* return."""
+    configured = config.settings.providers.get(provider)
+    spec = PROVIDERS.get(provider)
+    return (configured and configured.reset_timezone) or (spec.reset_timezone if spec else "UTC")
+
+
+def budgets_of(provider: str, config: ConfigManager) -> tuple[BudgetSettings, ...]:
+    """Return what the user allows the keys of *provider*."""
+    configured = config.settings.providers.get(provider)
+    return configured.budgets if configured else ()
+
+
+def rules_of(config: ConfigManager) -> tuple[Rule, ...]:
+    """Return the user's own error rules.
+
+    Raises:
+        ConfigError: A row is wrong.
+    """
+    rows = config.settings.rules
+    if not rows:
+        return ()
+    from jobapp.core.classification import parse_rules
+
+    return parse_rules(rows, "rules")
