@@ -171,6 +171,11 @@ def _usage_of(usage: Any) -> Usage:
     return Usage(
         input_tokens=usage.prompt_tokens or 0,
         output_tokens=usage.completion_tokens or 0,
-        cached_tokens=getattr(prompt, "cached_tokens", None) or 0,
-        reasoning_tokens=getattr(completion, "reasoning_tokens", None) or 0,
+        cached_tokens=_count(prompt, "cached_tokens") if prompt else 0,
+        reasoning_tokens=_count(completion, "reasoning_tokens") if completion else 0,
     )
+
+
+def _count(details: Any, name: str) -> int:
+    """Return a number of a usage's details, which are a mapping in SDKs that do not know them yet."""
+    return (details.get(name) if isinstance(details, dict) else getattr(details, name, None)) or 0
