@@ -17,10 +17,13 @@ from jobapp.core.user_rules import parse_rules
 __all__ = ["RULES", "Place", "Reset", "Rule", "classify", "parse_rules"]
 
 CREDIBLE_DAY = timedelta(minutes=10).total_seconds()
-"""Seconds; a shorter delay beside a spent day is not believed (PROVIDERS section 3, Gemini, 2026-11-23)."""
+"""Seconds; a shorter delay beside a spent day is not believed: until mid-2026 Gemini sent ``5s`` with it."""
 
 LONGEST_DAY = timedelta(hours=25)
 """The most that a delay beside a spent day is believed: a day on which clocks go back."""
+
+NOT_ENTITLED = timedelta(days=1)
+"""After it a key is asked again for a model that it has no quota for."""
 
 MAX_MESSAGE = 300
 
@@ -64,19 +67,30 @@ def _times(rule: Rule, hints: Hints, now: datetime) -> Times:
 def _quota_times(reset: Reset, hints: Hints, now: datetime) -> Times:
     if reset is Reset.ROLLING:
         return hints.delay or None, None, None
+    if reset is Reset.GEMINI_DAY:
+        return None, *_gemini_day(hints, now)
+    return None, _resets_at(reset, hints, now), None
+
+
+def _gemini_day(hints: Hints, now: datetime) -> tuple[datetime, datetime | None]:
+    """Return when Gemini's day ends, and when if it is refused again then."""
+    told = hints.at or _believed(hints, now)
+    if told is not None:
+        return min(told, now + LONGEST_DAY), None
+    first, last = sorted((next_midnight(now, "UTC"), next_midnight(now, PACIFIC)))
+    return first, last
+
+
+def _resets_at(reset: Reset, hints: Hints, now: datetime) -> datetime | None:
+    """Return when a quota returns; ``None`` means the provider's next midnight."""
     if reset is Reset.NOT_ENTITLED:
-        return None, now + timedelta(days=1), None
-    stated = hints.at if hints.at is not None or reset is Reset.PAYMENT else _believed(hints, now)
-    if reset is Reset.GEMINI_DAY and stated is None:
-        first, last = sorted((next_midnight(now, "UTC"), next_midnight(now, PACIFIC)))
-        return None, first, last
-    if reset is Reset.GEMINI_DAY and stated is not None:
-        stated = min(stated, now + LONGEST_DAY)
+        return now + NOT_ENTITLED
+    stated = hints.at or (None if reset is Reset.PAYMENT else _believed(hints, now))
     if reset is Reset.UTC_MIDNIGHT:
-        stated = stated or next_midnight(now, "UTC")
+        return stated or next_midnight(now, "UTC")
     if reset is Reset.MONTH:
-        stated = stated or first_of_next_month(now)
-    return None, stated, None
+        return stated or first_of_next_month(now)
+    return stated
 
 
 def _believed(hints: Hints, now: datetime) -> datetime | None:

@@ -1,8 +1,8 @@
 """Read any exception into :class:`ErrorFacts`, by what it has, not by what it is: no SDK is imported.
 
-Sources: the SDKs as installed on 2026-11-23 (PROVIDERS section 5): openai 1 to 3, anthropic 0 to 2,
-google-genai, google.api_core on REST and gRPC, requests, httpx, httpx2, botocore, and what langchain and
-litellm wrap.
+Tried with openai 1.56 to 3.54, anthropic 0.42 to 2.12, google-genai 1.20 to 3.4, google-generativeai 0.8,
+google.api_core on REST and gRPC, requests, httpx, httpx2, aiohttp, urllib, botocore, cohere, groq, mistralai,
+langchain, litellm and tenacity (2026-11-24).
 """
 
 from __future__ import annotations

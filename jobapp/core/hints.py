@@ -45,9 +45,10 @@ class Hints(NamedTuple):
 def read_hints(evidence: Evidence, now: datetime) -> Hints:
     """Return the delay and the instant that *evidence* tells, as seen at *now* (aware).
 
-    The order of trust (PROVIDERS.md section 3): ``retry-after-ms``, ``retry-after``, ``RetryInfo`` and other
-    fields of the body, the reset of the Anthropic meter at 0, the text, ``x-ratelimit-reset-*`` of the meter
-    at 0, a stated instant. A delay of 0 is kept only where nothing better is said.
+    In the order of trust: ``retry-after-ms``, ``retry-after``, ``RetryInfo`` and other fields of the body,
+    the reset of the Anthropic meter at 0, the text, ``x-ratelimit-reset-*`` of the meter at 0, a stated
+    instant. A delay of 0 is kept only where nothing better is said. Negative, endless and absurd values are
+    refused.
     """
     at = next(_credible_instants(evidence, now), None)
     delays = [delay for delay in _delays(evidence, now) if delay is not None and 0 <= delay <= MAX_DELAY]

@@ -1,7 +1,8 @@
 """Until when a refused key is not asked: pure, with the provider's own calendar.
 
-Sources: PROVIDERS section 3 (2026-11-23): OpenAI's day is rolling, Gemini's ends at 00:00 UTC or at Pacific
-midnight, OpenRouter's at 00:00 UTC; Anthropic's monthly caps end on the 1st, 00:00 UTC.
+OpenAI's day is rolling (openai-agents-js#1022, 2026-02-26). Gemini's ends at Pacific midnight (ai.google.dev,
+rate limits) or at 00:00 UTC (reports of 2026-10). OpenRouter's free day ends at 00:00 UTC (its docs,
+2026-08-22), and Anthropic's monthly caps on the 1st, 00:00 UTC (platform.claude.com, rate limits, 2026-09).
 """
 
 from __future__ import annotations
