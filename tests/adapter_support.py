@@ -102,11 +102,12 @@ async def _ask_async(
 def failure_of(
     adapter: SDKAdapter, way: str, pieces: list[str] | None = None, timeout: float = SECONDS
 ) -> ErrorFacts:
-    """Return the facts of a request that is refused."""
+    """Return the facts of a request that is refused; they never hold the key."""
     with pytest.raises(Exception) as caught:
         ask(adapter, way, pieces=pieces, timeout=timeout)
     facts = adapter.error_facts(caught.value, MODEL, KEY)
     assert facts is not None, f"taken for a programming error: {caught.value!r}"
+    assert KEY.secret not in repr(facts)
     return facts
 
 

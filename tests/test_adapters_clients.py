@@ -357,6 +357,32 @@ class TestOpening:
             open_adapter(ProviderSettings("google"))
 
     @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_an_sdk_is_imported_beside_the_event_loop(self, simulator: Simulator, provider: str) -> None:
+        program = (
+            "import asyncio, sys, threading\n"
+            "from jobapp.core.settings import ProviderSettings\n"
+            "from jobapp.core.types import ApiKey, ChatRequest, Message\n"
+            "from jobapp.providers import open_adapter\n"
+            "class Watch:\n"
+            "    threads = set()\n"
+            "    def find_spec(self, name, *_):\n"
+            "        if name in ('openai', 'anthropic', 'google.genai'):\n"
+            "            self.threads.add(threading.current_thread() is threading.main_thread())\n"
+            "sys.meta_path.insert(0, Watch())\n"
+            "async def main():\n"
+            f"    settings = ProviderSettings({provider!r}, base_url={simulator.base_url(provider)!r})\n"
+            "    adapter = open_adapter(settings)\n"
+            "    Watch.threads.clear()  # to look whether it is installed is no import\n"
+            "    request = ChatRequest('m', (Message('user', 'Hi'),))\n"
+            f"    print((await adapter.asend(request, ApiKey('KEY', {KEY.secret!r}), 20.0)).text)\n"
+            "    await adapter.aclose()\n"
+            "asyncio.run(main())\n"
+            "print(Watch.threads)\n"
+        )
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert run.stdout.split("\n")[:2] == ["echo: Hi", "{False}"]
+
+    @pytest.mark.parametrize("provider", PROVIDERS)
     def test_no_sdk_is_imported_before_the_first_request(self, provider: str) -> None:
         program = (
             "import sys\n"

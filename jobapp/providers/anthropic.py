@@ -19,7 +19,8 @@ from jobapp.core.types import (
 )
 from jobapp.providers.images import base64_of, inline, media_type_of
 from jobapp.providers.replies import blocked, headers_of, reply_error
-from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
+from jobapp.providers.sdk import Calls, SDKAdapter
+from jobapp.providers.stream_reader import StreamReader
 from jobapp.providers.transport import open_async_client, open_client
 
 SYSTEM_ROLES = frozenset({"system", "developer"})

@@ -18,7 +18,8 @@ from jobapp.providers.gemini import (
     why_silent,
 )
 from jobapp.providers.replies import headers_of, reply_error
-from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
+from jobapp.providers.sdk import Calls, SDKAdapter
+from jobapp.providers.stream_reader import StreamReader
 from jobapp.providers.transport import open_async_client, open_client
 
 API_VERSION = "v1beta"

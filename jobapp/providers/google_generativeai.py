@@ -88,6 +88,7 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         client = GenerativeServiceClient(client_options=options, transport="rest")
         session = client.transport._session  # noqa: SLF001 (see above)
         session._refresh_status_codes = ()  # noqa: SLF001 (a 401 would be sent three times)
+        session.max_redirects = 0  # requests would carry the key to another host
         session.hooks["response"].append(_note)
         for scheme in ("https://", "http://"):
             session.mount(scheme, pool.connections)

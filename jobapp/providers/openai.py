@@ -21,7 +21,8 @@ from jobapp.core.types import (
 from jobapp.providers import PROVIDERS
 from jobapp.providers.images import url_of
 from jobapp.providers.replies import blocked, headers_of, reply_error
-from jobapp.providers.sdk import Calls, SDKAdapter, StreamReader
+from jobapp.providers.sdk import Calls, SDKAdapter
+from jobapp.providers.stream_reader import StreamReader
 from jobapp.providers.transport import open_async_client, open_client
 
 

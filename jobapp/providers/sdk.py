@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -13,10 +15,13 @@ from jobapp.providers import PROVIDERS
 from jobapp.providers.base import ErrorInReplyError
 from jobapp.providers.clients import ClientCache, LoopCaches
 from jobapp.providers.replies import facts_without, reply_error
-from jobapp.providers.transport import begin_request, lift_limit, take_response
+from jobapp.providers.stream_reader import StreamReader
+from jobapp.providers.transport import begin_request, take_response
 
 BAD_ARGUMENTS = (TypeError, ValueError, LookupError, AttributeError, NotImplementedError)
 """What an SDK raises for arguments it can't send and, once an answer came, for an answer it can't read."""
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 RESERVED = frozenset({"model", "messages", "contents", "stream", "timeout"})
 """Arguments that a call sets itself."""
@@ -34,50 +39,6 @@ class Calls(NamedTuple):
     create: Callable[..., Any]
     stream: Callable[..., Any]
     owner: Any
-
-
-class StreamReader:
-    """Turns an SDK's events into pieces of text, then into the whole reply.
-
-    Attributes:
-        model: The model that was asked.
-        response: The HTTP response, once it is there.
-        pieces: The pieces so far.
-    """
-
-    def __init__(self, adapter: SDKAdapter, model: str) -> None:
-        self.adapter = adapter
-        self.model = model
-        self.response: Any = None
-        self.pieces: list[str] = []
-
-    def read(self, event: Any) -> str:
-        """Return the text that *event* adds, often none."""
-        self.note_response()
-        text = self.text_of(event)
-        if text:
-            if not self.pieces:
-                lift_limit(self.response)
-            self.pieces.append(text)
-        return text
-
-    def text_of(self, event: Any) -> str:
-        """Return the text in *event*, and keep what the reply needs of it."""
-        raise NotImplementedError
-
-    def reply(self) -> Reply:
-        """Return the whole, when the last event was read."""
-        raise NotImplementedError
-
-    def fail(self, message: str, body: Any = None) -> ErrorInReplyError:
-        """Return what is wrong with the stream, for raising."""
-        return reply_error(self.adapter.provider, self.model, self.note_response(), message, body)
-
-    def note_response(self) -> Any:
-        """Return the HTTP response, ``None`` as long as there is none."""
-        if self.response is None:
-            self.response = take_response()
-        return self.response
 
 
 class SDKAdapter:
@@ -118,6 +79,7 @@ class SDKAdapter:
 
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer, in the running event loop."""
+        await self._import_beside_loop(key)
         arguments = self._arguments(request, timeout)
         response = None
         begin_request(timeout)
@@ -148,6 +110,7 @@ class SDKAdapter:
 
     async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
+        await self._import_beside_loop(key)
         arguments = self._stream_arguments(request, timeout)
         reader = self.reader(self, request.model)
         begin_request(timeout)
@@ -183,6 +146,11 @@ class SDKAdapter:
         if pool := self._async_clients.empty():
             await pool.aclose()
         self.close()
+
+    async def _import_beside_loop(self, key: ApiKey) -> None:
+        """Let a thread make the first client, for the import of an SDK takes up to a second."""
+        if self.sdk not in sys.modules:
+            await asyncio.to_thread(self._clients.get, key)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         """Return *request* as the SDK's arguments."""
@@ -229,13 +197,19 @@ class SDKAdapter:
 
         Raises:
             ErrorInReplyError: The error is no refusal, but a response that can't be read.
-            ConfigError: The SDK can't be imported.
+            ConfigError: The SDK can't be imported, or the address redirects.
         """
         if isinstance(error, ImportError):
             fix = f"pip install --upgrade {self.distribution}"
             raise ConfigError(f"{self.provider}: its SDK is broken or too old ({error}); {fix}") from error
         if response is None and (response := take_response()) is None:
             return
+        if response.status_code in REDIRECTS:
+            address = response.headers.get("location")
+            raise ConfigError(
+                f"{self.provider}: {self._base_url} redirects to {address}, where no key is sent unasked; "
+                f"set providers.{self.provider}.base_url to the right address"
+            ) from error
         if isinstance(error, self._unreadable_errors()):
             message = f"the answer can't be read: {type(error).__name__}: {error}"
             raise reply_error(self.provider, model, response, message) from error

@@ -69,7 +69,7 @@ def open_client(client_class: type[Any]) -> Any:
         client_class: ``httpx.Client``, ``httpx2.Client`` or the class with which an SDK makes its own.
     """
     hooks = {"request": [_limit_request], "response": [_response.set]}
-    client = client_class(event_hooks=hooks, cookies=_NoCookies(), limits=_limits(client_class))
+    client = client_class(event_hooks=hooks, **_manners(client_class))
     _limit_all_reads(client)
     return client
 
@@ -77,7 +77,7 @@ def open_client(client_class: type[Any]) -> Any:
 def open_async_client(client_class: type[Any]) -> Any:
     """Return an asynchronous HTTP client for the running event loop; its caller limits all of a request."""
     hooks = {"request": [_alimit_request], "response": [_anote_response]}
-    return client_class(event_hooks=hooks, cookies=_NoCookies(), limits=_limits(client_class))
+    return client_class(event_hooks=hooks, **_manners(client_class))
 
 
 class _NoCookies(CookieJar):
@@ -90,10 +90,15 @@ class _NoCookies(CookieJar):
         pass
 
 
-def _limits(client_class: type[Any]) -> Any:
-    """Return the room for connections that the SDKs give themselves: openai 3.54, anthropic 2.12."""
+def _manners(client_class: type[Any]) -> dict[str, Any]:
+    """Return the arguments of all clients.
+
+    The limits are those the SDKs give themselves (openai 3.54, anthropic 2.12). Redirects are not followed,
+    as the SDKs do: httpx would carry the headers ``x-api-key`` and ``x-goog-api-key`` to another host.
+    """
     base = next(base for base in client_class.__mro__ if base.__name__ in {"Client", "AsyncClient"})
-    return _package(base).Limits(max_connections=1000, max_keepalive_connections=100)
+    limits = _package(base).Limits(max_connections=1000, max_keepalive_connections=100)
+    return {"limits": limits, "cookies": _NoCookies(), "follow_redirects": False}
 
 
 def _package(cls: type[Any]) -> Any:
@@ -101,10 +106,9 @@ def _package(cls: type[Any]) -> Any:
 
 
 def _limit_request(request: Any) -> None:
-    timeouts = request.extensions["timeout"]
-    if not isinstance(timeouts["read"], TimeLimit):  # it is one when a redirect is followed
-        limit = TimeLimit(_seconds.get())
-        timeouts.update(connect=min(limit, CONNECT_SECONDS), read=limit, write=limit, pool=limit)
+    limit = TimeLimit(_seconds.get())
+    connect = min(limit, CONNECT_SECONDS)
+    request.extensions["timeout"].update(connect=connect, read=limit, write=limit, pool=limit)
 
 
 async def _alimit_request(request: Any) -> None:
