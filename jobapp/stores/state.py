@@ -21,7 +21,7 @@ STRIKE_MEMORY = timedelta(days=1)
 """How long an expired block is kept: a key refused again soon after it is blocked for longer."""
 
 LONGEST = {
-    Kind.RATE_LIMIT: timedelta(hours=1),
+    Kind.RATE_LIMIT: quota_reset.LONGEST_MINUTE,
     Kind.AUTH: quota_reset.BAD_KEY_FOR_MODEL,
     Kind.QUOTA: quota_reset.LONGEST,
 }
