@@ -55,7 +55,8 @@ class AnswerReader(StreamReader):
 class GoogleAdapter(SDKAdapter):
     """Gemini's ``generateContent``.
 
-    Options are fields of the SDK's ``GenerateContentConfig``, or a ``config`` as a whole.
+    Options are fields of the SDK's ``GenerateContentConfig``, or a ``config`` as a whole; ``max_tokens`` and
+    ``stop``, as the other providers call them, stand for ``max_output_tokens`` and ``stop_sequences``.
     """
 
     sdk = "google.genai"

@@ -47,7 +47,8 @@ class Pool:
 class GoogleGenerativeAIAdapter(GoogleAdapter):
     """Gemini's ``generateContent`` over REST; a cancelled task's request runs on in its thread until it ends.
 
-    Options are fields of ``GenerationConfig``, or arguments of the SDK's ``generate_content``.
+    Options are fields of ``GenerationConfig`` or arguments of the SDK's ``generate_content``; ``max_tokens``
+    and ``stop`` are understood here too.
     """
 
     sdk = "google.generativeai"

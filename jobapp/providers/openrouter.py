@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from jobapp.core.types import EMPTY
 from jobapp.providers.openai import OpenAIAdapter
 
 
@@ -16,5 +17,6 @@ class OpenRouterAdapter(OpenAIAdapter):
 
     def is_failure(self, choice: Any) -> bool:
         """Tell whether *choice* holds an error, its own or one of the model's host."""
-        reasons = (choice.finish_reason, getattr(choice, "native_finish_reason", None))
-        return "error" in reasons or bool(getattr(choice, "error", None))
+        extra = choice.model_extra or EMPTY  # what the SDK does not know
+        reasons = (choice.finish_reason, extra.get("native_finish_reason"))
+        return "error" in reasons or bool(extra.get("error"))
