@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobapp.core.classification import RULES, Place, Reset, classify, parse_rules
-from jobapp.core.error_body import read_evidence
-from jobapp.core.error_rules import UNKNOWN
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.types import ErrorFacts, Kind, Scope
+from jobapp.refusals.body import read_evidence
+from jobapp.refusals.table import UNKNOWN
 from tests.error_forms import DAY, FORMS, anthropic, gemini, openai, openrouter, retry_info, violations
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 from jobapp.config import schema as settings_schema
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.settings import ModelSettings, ProviderSettings, RetrySettings
-from jobapp.core.user_rules import parse_rules
 from jobapp.providers import PROVIDERS
+from jobapp.refusals.user_rules import parse_rules
 from tests.config_support import home
 
 __all__ = ["home"]

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from jobapp.core.classification import RULES, Place, Reset, Rule, parse_rules
-from jobapp.core.error_rules import UNKNOWN
 from jobapp.core.types import Kind
+from jobapp.refusals.table import UNKNOWN
 
 PAGE = Path(__file__).parent.parent / "docs" / "concepts" / "errors.md"
 

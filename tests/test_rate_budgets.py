@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jobapp.core.key_pool import KeyPool, Ticket
-from jobapp.core.rate_budgets import TURN
 from jobapp.core.settings import BudgetSettings
 from jobapp.core.types import ApiKey
+from jobapp.rates.budgets import TURN
 
 NOW = 1_700_000_000.0
 A = ApiKey("A", "secret-a")

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobapp.core.exceptions import ConfigError
-from jobapp.core.masking import MASK, mask
 from jobapp.providers import canonical_name
+from jobapp.refusals.masking import MASK, mask
 
 LONGEST = 1e9
 """Seconds: thirty years; more is a slip, and more than the machine's sleep can take."""

@@ -14,7 +14,6 @@ from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_pool import KeyPool, Ticket, pools_of
 from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, reset_zone, rules_of
 from jobapp.core.quota_reset import block_end
-from jobapp.core.rate_headers import read_allowance, read_hold
 from jobapp.core.settings import Strategy
 from jobapp.core.types import (
     EMPTY,
@@ -28,10 +27,11 @@ from jobapp.core.types import (
     Scope,
     Verdict,
 )
+from jobapp.rates.headers import read_allowance, read_hold
 
 if TYPE_CHECKING:
     from jobapp.core.config_manager import ConfigManager
-    from jobapp.core.rules import Rule
+    from jobapp.refusals.rules import Rule
     from jobapp.stores.base import QuotaStore
 
 logger = logging.getLogger(__name__)
@@ -334,7 +334,7 @@ class APIKeyManager:
         return mine or [KeyStatus(self.provider_name, key.name, None, "free")]
 
     def _meaning(self, error: BaseException | str) -> Verdict:
-        from jobapp.core.error_facts import read_exception
+        from jobapp.refusals.facts import read_exception
 
         return self.judge(read_exception(error, self.provider_name))
 

@@ -200,30 +200,35 @@ class Call:
         assert ticket is not None  # noqa: S101 - the policy sends only with a key that was taken
         return ticket
 
-    def interrupted(
-        self, key: ApiKey, error: Exception, partial: str
-    ) -> tuple[StreamInterruptedError, tuple[Block, ...]]:
-        """Return the exception of a stream that broke after its first piece, and what it tells of the key."""
+    def broken(self, key: ApiKey, error: Exception) -> tuple[Block, ...]:
+        """Note that the stream of *key* broke after its first piece; return what it tells of the key."""
         target = self.target
+        self.cause = error
         facts = target.adapter.error_facts(error, self.request.model, key)
         verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
         target.manager.refused(self._finished(), verdict)
-        attempt = self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
-        blocks: tuple[Block, ...] = ()
-        if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
-            blocks = self.learn(Learn(key, verdict))
+        self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
+        if verdict.kind not in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
+            return ()
+        return self.learn(Learn(key, verdict))
+
+    def interrupted(self, blocks: Sequence[Block], partial: str) -> StreamInterruptedError:
+        """End the call with the exception of a stream that broke, when its *blocks* are remembered."""
         from jobapp.core.failures import stream_error
 
-        interrupted = stream_error(attempt, partial)
-        self._end(None, error=interrupted)
-        return interrupted, blocks
+        self.blocked(blocks)
+        error = stream_error(self.attempts[-1], partial)
+        self._end(None, error=error)
+        return error
 
     def learn(self, action: Learn) -> tuple[Block, ...]:
         """Set a key aside in this process; the blocks are still to be remembered for the others."""
-        blocks = self.target.manager.learn(action.key, self.request.model, action.verdict, action.cooldown)
+        return self.target.manager.learn(action.key, self.request.model, action.verdict, action.cooldown)
+
+    def blocked(self, blocks: Sequence[Block]) -> None:
+        """Tell that *blocks* are remembered."""
         for block in blocks:
             self._emit(events.KeyBlocked(self.id, block))
-        return blocks
 
     def wait(self, action: Wait) -> float:
         """Note a wait; return its seconds."""
@@ -309,7 +314,7 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:
-    from jobapp.core.masking import mask
+    from jobapp.refusals.masking import mask
 
     settings = target.settings
     return InvalidRequestError(

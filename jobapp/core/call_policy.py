@@ -150,20 +150,24 @@ Flow = Generator[Action, Any, Served | GaveUp]
 
 def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random) -> Flow:
     """Decide a call: the first of *targets* with all its keys, then the others, then wait or give up."""
-    news = True
+    waiting = False
     while True:
         ends: list[GaveUp] = []
         for target in targets:
             yield Enter(target)
-            end = yield from _ask_model(rules, rng)
+            tries = _Tries(rules, rng, waiting=waiting)
+            end = yield from _ask_model(tries)
             if isinstance(end, Served):
                 return end
             ends.append(end)
+            waiting = tries.waiting
         wait = _wait_for_any(ends, rules)
         if wait is None:
             return _summary(ends)
-        yield Wait(min(wait, POLL), news=news, whole=wait)
-        news = False
+        # what was refused for another reason is not asked again with each look
+        targets = [t for t, end in zip(targets, ends, strict=True) if end.wait is not None]
+        yield Wait(min(wait, POLL), news=not waiting, whole=wait)
+        waiting = True
 
 
 def _wait_for_any(ends: Sequence[GaveUp], rules: RetrySettings) -> float | None:
@@ -182,10 +186,11 @@ def _summary(ends: Sequence[GaveUp]) -> GaveUp:
 
 @dataclass(slots=True)
 class _Tries:
-    """What one call has spent on one model."""
+    """What one call has spent on one model; ``waiting`` while its wait goes on with one that was told."""
 
     rules: RetrySettings
     rng: random.Random
+    waiting: bool = False
     limited: Counter[str] = field(default_factory=Counter)
     unavailable: int = 0
     given_up: set[str] = field(default_factory=set)
@@ -202,9 +207,8 @@ class _Tries:
         return max(verdict.retry_after or 0.0, backoff(retry, self.rules, self.rng))
 
 
-def _ask_model(rules: RetrySettings, rng: random.Random) -> Flow:
+def _ask_model(tries: _Tries) -> Flow:
     """Decide the tries of one model."""
-    tries = _Tries(rules, rng)
     while True:
         found = yield from _take(tries)
         if isinstance(found, GaveUp):
@@ -219,17 +223,18 @@ def _ask_model(rules: RetrySettings, rng: random.Random) -> Flow:
 
 def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     """Find a key, waiting for it where that is worth it."""
-    rules, news = tries.rules, True
+    rules = tries.rules
     slice_ = POLL if rules.on_exhausted is OnExhausted.WAIT else math.inf
     while True:
         found: Taken | NoneFree = yield Take(tries.stay, frozenset(tries.given_up), tries.patience)
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:
+            tries.waiting = False
             return found.key
         wait = _apart(found, rules, tries.rng)
-        yield Wait(min(wait, slice_), found.key, news=news, whole=wait)
-        news = False
+        yield Wait(min(wait, slice_), found.key, news=not tries.waiting, whole=wait)
+        tries.waiting = True
 
 
 def _apart(found: Taken, rules: RetrySettings, rng: random.Random) -> float:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from jobapp.core.error_body import read_evidence
-from jobapp.core.error_rules import RULES, UNKNOWN
-from jobapp.core.hints import Hints, read_hints
-from jobapp.core.masking import mask
 from jobapp.core.quota_reset import PACIFIC, first_of_next_month, next_midnight
-from jobapp.core.rules import Place, Reset, Rule
 from jobapp.core.types import ErrorFacts, Kind, Verdict
-from jobapp.core.user_rules import parse_rules
+from jobapp.refusals.body import read_evidence
+from jobapp.refusals.hints import Hints, read_hints
+from jobapp.refusals.masking import mask
+from jobapp.refusals.rules import Place, Reset, Rule
+from jobapp.refusals.table import RULES, UNKNOWN
+from jobapp.refusals.user_rules import parse_rules
 
 __all__ = ["RULES", "Place", "Reset", "Rule", "classify", "parse_rules"]
 

@@ -5,6 +5,7 @@ Streams use them too; only ``ask`` differs: it sends one request, and tells what
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,24 +22,27 @@ def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
     answer: Any = None
     try:
         while True:
-            action = flow.send(answer)
+            try:
+                action = flow.send(answer)
+            except StopIteration as end:
+                outcome: Served | GaveUp = end.value
+                return outcome
             answer = None
             match action:
                 case Take():
                     if call.store.stale:
-                        call.store.refresh()
+                        _in_time(call, call.store.refresh)
                     answer = call.take(action)
                 case Send():
                     answer = ask(call, action.key)
                 case Enter():
                     call.enter(action.target)
                 case Learn():
-                    call.target.manager.remember(call.learn(action))
+                    blocks = call.learn(action)
+                    _in_time(call, call.target.manager.remember, blocks)
+                    call.blocked(blocks)
                 case Wait():
                     call.clock.sleep(call.wait(action))
-    except StopIteration as end:
-        outcome: Served | GaveUp = end.value
-        return outcome
     except BaseException as error:
         call.abandon(error)
         raise
@@ -46,32 +50,60 @@ def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
 
 async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
     """Perform what *flow* decides, in the running event loop; the store's I/O goes to a thread."""
-    import asyncio
-
     answer: Any = None
     try:
         while True:
-            action = flow.send(answer)
+            try:
+                action = flow.send(answer)
+            except StopIteration as end:
+                outcome: Served | GaveUp = end.value
+                return outcome
             answer = None
             match action:
                 case Take():
                     if call.store.stale:
-                        await asyncio.to_thread(call.store.refresh)
+                        await in_thread(call.store.refresh, patience=call.left)
                     answer = call.take(action)
                 case Send():
                     answer = await ask(call, action.key)
                 case Enter():
                     call.enter(action.target)
                 case Learn():
-                    await asyncio.to_thread(call.target.manager.remember, call.learn(action))
+                    blocks = call.learn(action)
+                    await in_thread(call.target.manager.remember, blocks, patience=call.left)
+                    call.blocked(blocks)
                 case Wait():
                     await call.clock.asleep(call.wait(action))
-    except StopIteration as end:
-        outcome: Served | GaveUp = end.value
-        return outcome
     except BaseException as error:
         call.abandon(error)
         raise
+
+
+def _in_time(call: Call, work: Callable[..., object], *arguments: Any) -> None:
+    """Do *work* of the store; one that lasts beyond the deadline goes on in a thread."""
+    left = call.left
+    if left is None:
+        work(*arguments)
+        return
+    thread = threading.Thread(target=work, args=arguments, name="jobapp-store")
+    thread.start()
+    thread.join(max(0.0, left))
+
+
+async def in_thread(work: Callable[..., object], *arguments: Any, patience: float | None = None) -> None:
+    """Do *work* of the store in a thread, to its end even if nobody waits for it any more.
+
+    Args:
+        work: What to do.
+        *arguments: Its arguments.
+        patience: Seconds to wait for it at most.
+    """
+    import asyncio
+
+    future = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    done, _ = await asyncio.wait({future}, timeout=patience)
+    for ended in done:
+        ended.result()
 
 
 def ask_whole(call: Call, key: ApiKey) -> Answered | Refused:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
 
-from jobapp.core.rate_budgets import Allowed
-from jobapp.core.rate_meter import Learnt, RateMeter, SharedLength
 from jobapp.core.settings import Strategy
+from jobapp.rates.budgets import Allowed
+from jobapp.rates.meter import Learnt, RateMeter, SharedLength
 
 Rank = tuple[float, int, int]
 """What puts the ready keys of a lane in order: less room, later turn, later place."""

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobapp.core.key_lane import Lane, Slot
-from jobapp.core.rate_budgets import Budgets
-from jobapp.core.rate_meter import Allowance
 from jobapp.core.settings import BudgetSettings, Strategy
 from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind, Verdict
+from jobapp.rates.budgets import Budgets
+from jobapp.rates.meter import Allowance
 
 
 def pools_of(model: str) -> tuple[str | None, ...]:

@@ -13,7 +13,7 @@ from jobapp.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from jobapp.core.config_manager import ConfigManager
-    from jobapp.core.rules import Rule
+    from jobapp.refusals.rules import Rule
     from jobapp.stores.base import QuotaStore
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from types import TracebackType
 from typing import Self
 
 from jobapp.core.call import Call, Opened
 from jobapp.core.call_policy import Flow, GaveUp, Served
-from jobapp.core.drive import aask_stream, adrive, ask_stream, drive
-from jobapp.core.types import ApiKey, Completion, Reply
+from jobapp.core.drive import aask_stream, adrive, ask_stream, drive, in_thread
+from jobapp.core.exceptions import StreamInterruptedError
+from jobapp.core.types import ApiKey, Block, Completion, Reply
 
 
 class _Stream:
@@ -30,13 +31,12 @@ class _Stream:
             raise self._call.give_up(outcome)
         return outcome.key, outcome.reply
 
-    def _take(self, key: ApiKey, piece: str | Reply) -> str:
-        """Return what to hand on of *piece*: nothing of the last one, which is the whole reply."""
-        if isinstance(piece, Reply):
-            self.completion = self._call.answer(key, piece)
-            return ""
+    def _add(self, piece: str) -> str:
         self._text.append(piece)
         return piece
+
+    def _interrupted(self, blocks: Sequence[Block]) -> StreamInterruptedError:
+        return self._call.interrupted(blocks, "".join(self._text))
 
 
 class TextStream(_Stream):
@@ -70,23 +70,26 @@ class TextStream(_Stream):
 
     def _pieces(self) -> Generator[str]:
         key, opened = self._opened(drive(self._call, self._flow, ask_stream))
-        pieces = opened.rest
+        piece, pieces = opened
         assert isinstance(pieces, Generator)  # noqa: S101 - ask_stream opens no other
         try:
-            if text := self._take(key, opened.first):
-                yield text
-            for piece in pieces:
-                if text := self._take(key, piece):
-                    yield text
-        except Exception as error:
-            interrupted, blocks = self._call.interrupted(key, error, "".join(self._text))
-            self._call.target.manager.remember(blocks)
-            raise interrupted from error
+            while not isinstance(piece, Reply):
+                yield self._add(piece)
+                piece = self._next(key, pieces)
         except BaseException as error:
             self._call.abandon(error)
             raise
         finally:
             pieces.close()
+        self.completion = self._call.answer(key, piece)
+
+    def _next(self, key: ApiKey, pieces: Generator[str | Reply]) -> str | Reply:
+        try:
+            return next(pieces)
+        except Exception as error:
+            blocks = self._call.broken(key, error)
+            self._call.target.manager.remember(blocks)
+            raise self._interrupted(blocks) from error
 
 
 class AsyncTextStream(_Stream):
@@ -119,22 +122,23 @@ class AsyncTextStream(_Stream):
 
     async def _pieces(self) -> AsyncGenerator[str]:
         key, opened = self._opened(await adrive(self._call, self._flow, aask_stream))
-        pieces = opened.rest
+        piece, pieces = opened
         assert isinstance(pieces, AsyncGenerator)  # noqa: S101 - aask_stream opens no other
         try:
-            if text := self._take(key, opened.first):
-                yield text
-            async for piece in pieces:
-                if text := self._take(key, piece):
-                    yield text
-        except Exception as error:
-            interrupted, blocks = self._call.interrupted(key, error, "".join(self._text))
-            import asyncio
-
-            await asyncio.to_thread(self._call.target.manager.remember, blocks)
-            raise interrupted from error
+            while not isinstance(piece, Reply):
+                yield self._add(piece)
+                piece = await self._next(key, pieces)
         except BaseException as error:
             self._call.abandon(error)
             raise
         finally:
             await pieces.aclose()
+        self.completion = self._call.answer(key, piece)
+
+    async def _next(self, key: ApiKey, pieces: AsyncGenerator[str | Reply]) -> str | Reply:
+        try:
+            return await anext(pieces)
+        except Exception as error:
+            blocks = self._call.broken(key, error)
+            await in_thread(self._call.target.manager.remember, blocks)
+            raise self._interrupted(blocks) from error

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jobapp.core.masking import MASK
 from jobapp.core.types import EMPTY, ErrorFacts
 from jobapp.providers.base import ErrorInReplyError
+from jobapp.refusals.masking import MASK
 
 SHORTEST_SECRET = 8
 """A shorter text is no key, and taking it out of a body would take words apart."""

@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
-from jobapp.core.error_facts import read_exception
 from jobapp.core.exceptions import ConfigError, InvalidRequestError, JobAppError
 from jobapp.core.settings import ProviderSettings
 from jobapp.core.types import ApiKey, ChatRequest, ErrorFacts, Reply
@@ -17,6 +16,7 @@ from jobapp.providers.clients import ClientCache, LoopCaches
 from jobapp.providers.replies import facts_without, reply_error
 from jobapp.providers.stream_reader import StreamReader
 from jobapp.providers.transport import begin_request, take_response
+from jobapp.refusals.facts import read_exception
 
 BAD_ARGUMENTS = (TypeError, ValueError, LookupError, AttributeError, NotImplementedError)
 """What an SDK raises for arguments it can't send and, once an answer came, for an answer it can't read."""
