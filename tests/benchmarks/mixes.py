@@ -1,0 +1,148 @@
+"""Mixes of keys, prompts and workers, and what the best possible scheduler would need for each."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from jobapp.core.settings import Strategy
+
+DAY = 86_400.0
+
+
+class KeyLimits(NamedTuple):
+    """What a provider allows one key: requests in a window that its first request opens, and in a day."""
+
+    limit: int
+    window: float
+    cap: int | None = None
+
+
+@dataclass(frozen=True)
+class Mix:
+    """One experiment.
+
+    Attributes:
+        keys: What each key allows.
+        prompts: How many there are, all from the start unless ``bursts`` says otherwise.
+        workers: How many ask at the same time.
+        latency: Seconds an answer takes; a refusal takes a fifth of it.
+        hints: Whether headers tell what is left, and refusals how long to wait.
+        strategy: Which free key a call takes.
+        failing: The share of requests that the server fails with.
+        bursts: Into how many equal bursts the prompts come.
+        every: Seconds between two bursts.
+        rules: Other settings of ``retry``.
+    """
+
+    name: str
+    keys: tuple[KeyLimits, ...]
+    prompts: int
+    workers: int
+    latency: float = 0.005
+    hints: bool = True
+    strategy: Strategy = Strategy.SPREAD
+    failing: float = 0.0
+    bursts: int = 1
+    every: float = 0.0
+    rules: Mapping[str, Any] = field(default_factory=dict)
+
+    def arrives(self, number: int) -> float:
+        """Return when the prompt of that number is there."""
+        return number * self.bursts // self.prompts * self.every
+
+
+def optimum(mix: Mix) -> float:
+    """Return a makespan that no scheduler can beat, though it knew every limit beforehand.
+
+    After each burst, what is left can't be done faster than its keys and its workers allow.
+    """
+    firsts = [-(-burst * mix.prompts // mix.bursts) for burst in range(mix.bursts)]
+    return max(mix.arrives(first) + _fastest(mix, mix.prompts - first) for first in firsts)
+
+
+def _fastest(mix: Mix, todo: int) -> float:
+    """Return the fewest seconds for *todo* prompts that are all there, with fresh keys.
+
+    Each key opens its windows as early and as often as it can. Whatever instant a window opens at, the
+    prompts that no earlier window had room for are still to be worked through from then on.
+    """
+    opens = [(0.0, number) for number in range(len(mix.keys))]
+    left = [_cap(key) for key in mix.keys]
+    fastest = 0.0
+    while True:
+        at, number = heapq.heappop(opens)
+        fastest = max(fastest, at + mix.latency * math.ceil(todo / mix.workers))
+        key = mix.keys[number]
+        serves = min(key.limit, left[number])
+        todo -= int(min(serves, todo))
+        if not todo:
+            return fastest
+        left[number] -= serves
+        again = at + key.window
+        if not left[number]:
+            again, left[number] = (at // DAY + 1) * DAY, _cap(key)
+        heapq.heappush(opens, (again, number))
+
+
+def _cap(key: KeyLimits) -> float:
+    return math.inf if key.cap is None else key.cap
+
+
+SECOND = KeyLimits(10, 1.0)
+CAPPED = KeyLimits(10, 1.0, 20)
+MINUTE = KeyLimits(10, 60.0)
+SMALL = KeyLimits(3, 60.0)
+A_DAY = KeyLimits(50, DAY)
+FREE_TIER = KeyLimits(10, 60.0, 200)
+
+_MIX_OF_ISSUE: tuple[tuple[KeyLimits, ...], int, int] = ((SECOND,) * 3 + (CAPPED,) * 2, 300, 8)
+_PATIENT = {"max_wait": 120.0}
+
+ISSUE = Mix("300 prompts, 5 keys, spread", *_MIX_OF_ISSUE)
+ISSUE_UNHINTED = Mix("300 prompts, 5 keys, spread, no hints", *_MIX_OF_ISSUE, hints=False)
+ISSUE_STICKY = Mix("300 prompts, 5 keys, sticky", *_MIX_OF_ISSUE, strategy=Strategy.STICKY)
+ISSUE_STICKY_UNHINTED = Mix(
+    "300 prompts, 5 keys, sticky, no hints", *_MIX_OF_ISSUE, strategy=Strategy.STICKY, hints=False
+)
+
+MIXES: Sequence[Mix] = (
+    ISSUE,
+    ISSUE_UNHINTED,
+    ISSUE_STICKY,
+    ISSUE_STICKY_UNHINTED,
+    Mix("10 keys of 10 a minute", (MINUTE,) * 10, 1000, 8, latency=0.5, rules=_PATIENT),
+    Mix(
+        "10 keys of 10 a minute, no hints", (MINUTE,) * 10, 1000, 8, latency=0.5, hints=False, rules=_PATIENT
+    ),
+    Mix("1 key of 3 a minute", (SMALL,), 30, 2, latency=1.0, rules=_PATIENT),
+    Mix(
+        "1 key of 3 a minute, no hints",
+        (SMALL,),
+        30,
+        2,
+        latency=1.0,
+        hints=False,
+        rules={**_PATIENT, "max_retries": 8},
+    ),
+    Mix("20 keys of 50 a day", (A_DAY,) * 20, 2500, 8, latency=1.0, rules={"max_wait": 2 * DAY}),
+    Mix("50 keys, 200 workers", (SECOND,) * 50, 5000, 200),
+    Mix("50 keys, 200 workers, no hints", (SECOND,) * 50, 5000, 200, hints=False),
+    Mix("100 keys, 2,000 workers", (MINUTE,) * 100, 5000, 2000, latency=2.0, rules={"max_wait": 600.0}),
+    Mix("1,000 keys, 200 workers", (MINUTE,) * 1000, 50_000, 200, latency=0.5, rules=_PATIENT),
+    Mix(
+        "bursts of 100, 10 keys", (MINUTE,) * 10, 1000, 50, latency=1.0, bursts=10, every=90.0, rules=_PATIENT
+    ),
+    Mix("a provider that fails 1 in 10", (SECOND,) * 5, 300, 8, failing=0.1),
+)
+A_DAY_OF_PROMPTS = Mix(
+    "a day: 1,000,000 prompts, 10,000 keys",
+    (FREE_TIER,) * 10_000,
+    1_000_000,
+    2000,
+    latency=1.0,
+    rules=_PATIENT,
+)

@@ -1,0 +1,284 @@
+"""A mix in virtual time, on the real policy, key pool and manager: only requests and sleeps are pretended."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from jobapp.core.api_key_manager import APIKeyManager
+from jobapp.core.call_policy import (
+    Answered,
+    Flow,
+    Learn,
+    NoneFree,
+    Refused,
+    Send,
+    Served,
+    Take,
+    Taken,
+    Wait,
+    call_policy,
+)
+from jobapp.core.config_manager import ConfigManager
+from jobapp.core.key_pool import Ticket
+from jobapp.core.settings import RetrySettings
+from jobapp.core.types import ApiKey, Block, Kind, Scope, Verdict
+from jobapp.stores.state import QuotaState, Reset
+from tests.benchmarks.mixes import DAY, KeyLimits, Mix, optimum
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+MODEL = "model"
+
+
+class VirtualClock:
+    """Time that the simulation sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        raise NotImplementedError("the simulation waits by its own schedule")
+
+    async def asleep(self, seconds: float) -> None:
+        raise NotImplementedError("the simulation waits by its own schedule")
+
+
+class Nowhere:
+    """A store that keeps nothing: one process is simulated."""
+
+    stale = unwritten = False
+
+    def __init__(self) -> None:
+        self._state = QuotaState()
+
+    def view(self) -> QuotaState:
+        return self._state
+
+    def refresh(self) -> None: ...
+    def add(self, blocks: Iterable[Block]) -> None: ...
+    def sweep(self, provider: str, now: datetime) -> None: ...
+    def close(self) -> None: ...
+    def reset(self, reset: Reset) -> tuple[Block, ...]:
+        return ()
+
+
+@dataclass(slots=True)
+class ServerKey:
+    """What a provider enforces for one key, and what it counted.
+
+    Attributes:
+        limits: What it allows.
+        refused: Requests that were refused because of a limit.
+        spent_asked: Those that were sent although the caller knew that the day is spent.
+    """
+
+    limits: KeyLimits
+    refused: int = 0
+    spent_asked: int = 0
+    _start: float = -math.inf
+    _used: int = 0
+    _day: float = 0.0
+    _of_day: int = 0
+    _known_spent: float = math.inf
+
+    def ask(self, now: float, *, hints: bool) -> tuple[Verdict | None, dict[str, str]]:
+        """Return what a request meets: a refusal, or ``None`` and the answer's headers."""
+        self._roll(now)
+        if self.limits.cap is not None and self._of_day >= self.limits.cap:
+            self.refused += 1
+            self.spent_asked += now > self._known_spent
+            end = START + timedelta(seconds=self._day + DAY)
+            return Verdict(Kind.QUOTA, Scope.MODEL, resets_at=end), {}
+        left = self._start + self.limits.window - now
+        if self._used >= self.limits.limit:
+            self.refused += 1
+            return Verdict(Kind.RATE_LIMIT, Scope.MODEL, left if hints else None), {}
+        self._used += 1
+        self._of_day += 1
+        return None, self._headers(left) if hints else {}
+
+    def told(self, verdict: Verdict, now: float) -> None:
+        """Note that the caller knows what it was refused for."""
+        if verdict.kind is Kind.QUOTA:
+            self._known_spent = min(self._known_spent, now)
+
+    def _roll(self, now: float) -> None:
+        if now >= self._day + DAY:
+            self._day, self._of_day, self._known_spent = now // DAY * DAY, 0, math.inf
+        if now >= self._start + self.limits.window:
+            self._start, self._used = now, 0
+
+    def _headers(self, left: float) -> dict[str, str]:
+        return {
+            "x-ratelimit-limit-requests": str(self.limits.limit),
+            "x-ratelimit-remaining-requests": str(self.limits.limit - self._used),
+            "x-ratelimit-reset-requests": f"{left:.3f}s",
+        }
+
+
+class Outcome(NamedTuple):
+    """What became of a mix.
+
+    Attributes:
+        served: Prompts that were answered.
+        makespan: Seconds until the last of them, over the optimum.
+        wasted: Refused requests per success.
+        spent_asked: How often a key was asked that was known to be spent.
+        longest: The longest that a call took, in seconds.
+    """
+
+    served: int
+    makespan: float
+    wasted: float
+    spent_asked: int
+    longest: float
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One who asks prompt after prompt."""
+
+    flow: Flow
+    started: float
+    ticket: Ticket | None = None
+
+
+@dataclass(order=True, slots=True)
+class _Event:
+    at: float
+    order: int
+    happen: Callable[[], None] = field(compare=False)
+
+
+class Simulation:
+    """One run of a mix.
+
+    Args:
+        mix: The mix.
+        seed: Of all that is random: latencies, failures, jitter.
+    """
+
+    def __init__(self, mix: Mix, seed: int = 1) -> None:
+        self._mix = mix
+        self._rng = random.Random(seed)
+        self._clock = VirtualClock()
+        self._rules = RetrySettings(strategy=mix.strategy, **mix.rules)
+        keys = [ApiKey(f"KEY_{number}", f"secret {number}") for number in range(len(mix.keys))]
+        self._manager = APIKeyManager(
+            keys[0].name,
+            [],
+            config_manager=ConfigManager(environ={"JOBAPP_CONFIG_DIR": "/nonexistent"}),
+            provider="openai",
+            keys=keys,
+            store=Nowhere(),
+            clock=self._clock,
+            strategy=mix.strategy,
+        )
+        self._server = {key.fingerprint: ServerKey(mix.keys[number]) for number, key in enumerate(keys)}
+        self._todo: Iterator[int] = iter(range(mix.prompts))
+        self._took: list[float] = []
+        self._last_end = 0.0
+        self._events: list[_Event] = []
+        self._order = itertools.count()
+
+    def run(self) -> Outcome:
+        """Let everything happen, and tell what became of it."""
+        for _ in range(self._mix.workers):
+            self._next_prompt()
+        while self._events:
+            event = heapq.heappop(self._events)
+            self._clock.seconds = event.at
+            event.happen()
+        keys, served = self._server.values(), len(self._took)
+        return Outcome(
+            served=served,
+            makespan=self._last_end / optimum(self._mix),
+            wasted=sum(key.refused for key in keys) / max(1, served),
+            spent_asked=sum(key.spent_asked for key in keys),
+            longest=max(self._took, default=0.0),
+        )
+
+    def _at(self, when: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._events, _Event(when, next(self._order), happen))
+
+    def _next_prompt(self) -> None:
+        number = next(self._todo, None)
+        if number is not None:
+            self._at(max(self._clock.seconds, self._mix.arrives(number)), self._begin)
+
+    def _begin(self) -> None:
+        flow = call_policy((MODEL,), self._rules, self._rng)
+        self._step(_Worker(flow, self._clock.seconds), None)
+
+    def _step(self, worker: _Worker, answer: Any) -> None:
+        """Perform what the policy decides, until something takes time."""
+        while True:
+            try:
+                action = worker.flow.send(answer)
+            except StopIteration as end:
+                self._end(worker, end.value)
+                return
+            answer = None
+            match action:
+                case Take():
+                    answer = self._take(worker, action)
+                case Learn(key, verdict, cooldown):
+                    self._manager.remember(self._manager.learn(key, MODEL, verdict, cooldown))
+                case Send():
+                    self._send(worker)
+                    return
+                case Wait():
+                    self._at(self._clock.seconds + action.seconds, partial(self._step, worker, None))
+                    return
+
+    def _take(self, worker: _Worker, action: Take) -> Taken | NoneFree:
+        ticket, worker.ticket = worker.ticket, None
+        found = self._manager.take(
+            MODEL, stay=action.stay, skip=action.skip, patience=action.patience, ticket=ticket
+        )
+        if isinstance(found, Ticket):
+            worker.ticket = found
+            return Taken(found.key, found.wait, booked=found.booked)
+        return NoneFree(found)
+
+    def _send(self, worker: _Worker) -> None:
+        ticket, worker.ticket = worker.ticket, None
+        assert ticket is not None
+        now, latency = self._clock.seconds, self._mix.latency
+        verdict: Verdict | None = Verdict(Kind.UNAVAILABLE)
+        headers: dict[str, str] = {}
+        if self._rng.random() >= self._mix.failing:
+            verdict, headers = self._server[ticket.key.fingerprint].ask(now, hints=self._mix.hints)
+        if verdict is None:
+            answered = partial(self._answered, worker, ticket, headers)
+            self._at(now + latency * self._rng.uniform(0.8, 1.2), answered)
+        else:
+            self._at(now + latency * 0.2, partial(self._refused, worker, ticket, verdict))
+
+    def _answered(self, worker: _Worker, ticket: Ticket, headers: dict[str, str]) -> None:
+        self._manager.answered(ticket, headers)
+        self._step(worker, Answered("text"))
+
+    def _refused(self, worker: _Worker, ticket: Ticket, verdict: Verdict) -> None:
+        self._server[ticket.key.fingerprint].told(verdict, self._clock.seconds)
+        row = self._manager.refused(ticket, verdict)
+        self._step(worker, Refused(verdict, row=row))
+
+    def _end(self, worker: _Worker, outcome: object) -> None:
+        if isinstance(outcome, Served):
+            self._took.append(self._clock.seconds - worker.started)
+            self._last_end = self._clock.seconds
+        self._next_prompt()
