@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 
 from jobapp.core.key_pool import KeyPool, Ticket
-from  import Allowance
 from jobapp.core.settings import Strategy
 from jobapp.core.types import ApiKey, Block, Kind
+from jobapp.rates.meter import Allowance
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 TAKES = 1_000
