@@ -195,8 +195,7 @@ class TestErrorsInA200:
         simulator.fail(adapter.provider, Fault.GARBAGE)
         facts = failure_of(adapter, way)
         assert facts.status == 200
-        if "stream" not in way:
-            assert "<html>" in facts.body
+        assert "<html>" in facts.body
         assert kind_of(facts, clock) is Kind.UNAVAILABLE
 
     @pytest.mark.parametrize("way", WAYS)
@@ -207,6 +206,27 @@ class TestErrorsInA200:
         json = {"content-type": "application/json"}
         simulator.script(adapter.provider, KEY.secret, [Response(headers=json, body=body)])
         assert failure_of(adapter, way).status == 200
+
+    @pytest.mark.parametrize("way", STREAMS)
+    def test_an_error_without_a_stream_around_it_is_read_where_a_stream_was_asked_for(
+        self, simulator: Simulator, adapter: SDKAdapter, clock: FakeClock, way: str
+    ) -> None:
+        error = {
+            "error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Requests per day: 0 left."}
+        }
+        simulator.script(adapter.provider, KEY.secret, [Response(body=error)])
+        facts = failure_of(adapter, way)
+        assert facts.body == error
+        assert kind_of(facts, clock) is Kind.QUOTA
+
+    @pytest.mark.parametrize("way", STREAMS)
+    def test_the_whole_event_is_told_where_the_sdk_keeps_a_part(
+        self, simulator: Simulator, opened: Open, way: str
+    ) -> None:
+        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+        event = {"id": "x", "model": MODEL, "choices": [choice], "error": {"code": 502, "message": "Gone."}}
+        simulator.script("openrouter", KEY.secret, [Response(events=[event])])
+        assert failure_of(opened("openrouter"), way).body == event
 
     @pytest.mark.parametrize("way", STREAMS)
     def test_a_stream_that_ends_early_without_a_word_is_no_answer(

@@ -37,8 +37,8 @@ class EventReader(StreamReader):
     adapter: AnthropicAdapter
     finished = False
 
-    def __init__(self, adapter: AnthropicAdapter, model: str) -> None:
-        super().__init__(adapter, model)
+    def __init__(self, adapter: AnthropicAdapter, model: str, timeout: float) -> None:
+        super().__init__(adapter, model, timeout)
         self.events: list[Any] = []
 
     def text_of(self, event: Any) -> str:

@@ -10,17 +10,19 @@ import asyncio
 import contextvars
 import json
 import warnings
-from collections.abc import AsyncGenerator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from jobapp.core.types import ApiKey, ChatRequest, Reply
+from jobapp.providers.exchange import TAIL_LENGTH, current_exchange
 from jobapp.providers.gemini import common_names, contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.replies import reply_error
 from jobapp.providers.sdk import Calls
-from jobapp.providers.transport import note_response
 
 THREADS = 64
 """How many requests of event loops run at once."""
@@ -95,8 +97,8 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
             session.mount(scheme, pool.connections)
         return Calls(client.generate_content, lambda **call: self._events(client, **call), client)
 
-    def _events(self, client: Any, **call: Any) -> Any:
-        """Open a stream in which an element that is an error raises; the SDK makes an empty answer of it."""
+    def _events(self, client: Any, **call: Any) -> Iterator[Any]:
+        """Yield a stream's answers; raise an element that is an error: the SDK makes an empty answer of it."""
         events = client.stream_generate_content(**call)
         message_class = events._response_message_cls  # noqa: SLF001 (see above)
         model = call["request"].model
@@ -108,7 +110,11 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
             return message_class.from_json(text, ignore_unknown_fields=True)
 
         events._grab = grab  # noqa: SLF001 (see above)
-        return events
+        try:
+            yield from events
+        except ValueError:  # no array: read what it is, for its facts
+            deque(islice(events._response_itr, TAIL_LENGTH), maxlen=0)  # noqa: SLF001 (see above)
+            raise
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         options = common_names(self._options(request))
@@ -134,7 +140,10 @@ def _sdk() -> Any:
 
 def _note(response: Any, **_: Any) -> None:
     """Keep a response; take an error out of the array that a stream brings it in: the SDK can't read that."""
-    note_response(response)
+    exchange = current_exchange()
+    exchange.response = response
+    if exchange.tail is not None:
+        response.iter_content = exchange.tail.watch(response.iter_content)
     if not response.ok:
         try:
             body = response.json()

@@ -13,9 +13,9 @@ from jobapp.core.types import ApiKey, ChatRequest, ErrorFacts, Reply
 from jobapp.providers import PROVIDERS
 from jobapp.providers.base import ErrorInReplyError
 from jobapp.providers.clients import ClientCache, LoopCaches
+from jobapp.providers.exchange import begin_exchange
 from jobapp.providers.replies import facts_without, reply_error
 from jobapp.providers.stream_reader import StreamReader
-from jobapp.providers.transport import begin_request, take_response
 from jobapp.refusals.facts import read_exception
 
 BAD_ARGUMENTS = (TypeError, ValueError, LookupError, AttributeError, NotImplementedError)
@@ -67,64 +67,64 @@ class SDKAdapter:
     def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer."""
         arguments = self._arguments(request, timeout)
-        response = None
-        begin_request(timeout)
+        exchange = begin_exchange(timeout)
         try:
             answer = self._clients.get(key).create(**arguments)
-            response = take_response()
-            return self._reply(answer, response, request.model)
+            return self._reply(answer, exchange.response, request.model)
         except Exception as error:
-            self._explain(error, response, request.model)
+            self._explain(error, exchange.response, request.model)
             raise
+        finally:
+            exchange.response = None  # the context holds the exchange until the next one
 
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer, in the running event loop."""
         await self._import_beside_loop(key)
         arguments = self._arguments(request, timeout)
-        response = None
-        begin_request(timeout)
+        exchange = begin_exchange(timeout)
         try:
             answer = await self._async_clients.get(key).create(**arguments)
-            response = take_response()
-            return self._reply(answer, response, request.model)
+            return self._reply(answer, exchange.response, request.model)
         except Exception as error:
-            self._explain(error, response, request.model)
+            self._explain(error, exchange.response, request.model)
             raise
+        finally:
+            exchange.response = None
 
     def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[str | Reply]:
         """Ask and yield the answer's text as it comes, then the whole reply."""
         arguments = self._stream_arguments(request, timeout)
-        reader = self.reader(self, request.model)
-        begin_request(timeout)
+        reader = self.reader(self, request.model, timeout)
         try:
             for event in self._clients.get(key).stream(**arguments):
                 if piece := reader.read(event):
                     yield piece
             yield reader.reply()
         except Exception as error:
-            self._explain(error, reader.note_response(), request.model)
+            self._explain(error, reader.response, request.model, reader.failing_event())
             raise
         finally:
-            if (response := reader.note_response()) is not None:
+            if (response := reader.response) is not None:
                 response.close()
+            reader.exchange.response = None
 
     async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
         await self._import_beside_loop(key)
         arguments = self._stream_arguments(request, timeout)
-        reader = self.reader(self, request.model)
-        begin_request(timeout)
+        reader = self.reader(self, request.model, timeout)
         try:
             async for event in await self._async_clients.get(key).stream(**arguments):
                 if piece := reader.read(event):
                     yield piece
             yield reader.reply()
         except Exception as error:
-            self._explain(error, reader.note_response(), request.model)
+            self._explain(error, reader.response, request.model, reader.failing_event())
             raise
         finally:
-            if (response := reader.note_response()) is not None:
+            if (response := reader.response) is not None:
                 await response.aclose()
+            reader.exchange.response = None
 
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
         """Return what *error* tells, without the text of *key*; ``None`` for arguments that can't be sent."""
@@ -192,8 +192,10 @@ class SDKAdapter:
         """Say before sending what the provider can't do."""
         raise InvalidRequestError(f"{self.provider}: {why}", provider=self.provider, model=model)
 
-    def _explain(self, error: Exception, response: Any, model: str) -> None:
-        """Let *error* tell the response that came before it, whose status and headers SDKs often leave out.
+    def _explain(self, error: Exception, response: Any, model: str, event: Any = None) -> None:
+        """Let *error* tell the response that came before it, and the whole *event* of a stream that it is in.
+
+        SDKs often leave out status and headers, and of an event keep a part.
 
         Raises:
             ErrorInReplyError: The error is no refusal, but a response that can't be read.
@@ -202,7 +204,7 @@ class SDKAdapter:
         if isinstance(error, ImportError):
             fix = f"pip install --upgrade {self.distribution}"
             raise ConfigError(f"{self.provider}: its SDK is broken or too old ({error}); {fix}") from error
-        if response is None and (response := take_response()) is None:
+        if response is None:
             return
         if response.status_code in REDIRECTS:
             address = response.headers.get("location")
@@ -212,6 +214,8 @@ class SDKAdapter:
             ) from error
         if isinstance(error, self._unreadable_errors()):
             message = f"the answer can't be read: {type(error).__name__}: {error}"
-            raise reply_error(self.provider, model, response, message) from error
+            raise reply_error(self.provider, model, response, message, event) from error
         if getattr(error, "response", None) is None:
             error.response = response  # type: ignore[attr-defined]  # where status errors have it
+            if hasattr(error, "body") and isinstance(event, dict):
+                error.body = event

@@ -6,8 +6,9 @@ from typing import Any
 
 from jobapp.core.types import Reply
 from jobapp.providers.base import ErrorInReplyError
+from jobapp.providers.exchange import Tail, begin_exchange
 from jobapp.providers.replies import reply_error
-from jobapp.providers.transport import lift_limit, take_response
+from jobapp.providers.transport import lift_limit
 
 
 class StreamReader:
@@ -16,21 +17,27 @@ class StreamReader:
     Attributes:
         adapter: The adapter whose stream it is.
         model: The model that was asked.
-        response: The HTTP response, once it is there.
+        tail: The last of what came.
+        exchange: The request and its response.
         pieces: The pieces so far.
     """
 
     adapter: Any
 
-    def __init__(self, adapter: Any, model: str) -> None:
+    def __init__(self, adapter: Any, model: str, timeout: float) -> None:
         self.adapter = adapter
         self.model = model
-        self.response: Any = None
+        self.tail = Tail()
+        self.exchange = begin_exchange(timeout, self.tail)
         self.pieces: list[str] = []
+
+    @property
+    def response(self) -> Any:
+        """The HTTP response, once it is there."""
+        return self.exchange.response
 
     def read(self, event: Any) -> str:
         """Return the text that *event* adds, often none."""
-        self.note_response()
         text = self.text_of(event)
         if text:
             if not self.pieces:
@@ -47,11 +54,11 @@ class StreamReader:
         raise NotImplementedError
 
     def fail(self, message: str, body: Any = None) -> ErrorInReplyError:
-        """Return what is wrong with the stream, for raising."""
-        return reply_error(self.adapter.provider, self.model, self.note_response(), message, body)
+        """Return what is wrong with the stream, for raising; its last event tells where *body* does not."""
+        body = self.failing_event() if body is None else body
+        return reply_error(self.adapter.provider, self.model, self.response, message, body)
 
-    def note_response(self) -> Any:
-        """Return the HTTP response, ``None`` as long as there is none."""
-        if self.response is None:
-            self.response = take_response()
-        return self.response
+    def failing_event(self) -> Any:
+        """Return the last event if it is an error, or whatever came where there was no text."""
+        event = self.tail.event()
+        return event if not self.pieces or (isinstance(event, dict) and "error" in event) else None

@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 import sys
 import time
-from contextvars import ContextVar
 from http.cookiejar import CookieJar
 from typing import Any, Self
 
+from jobapp.providers.exchange import current_exchange
+
 CONNECT_SECONDS = 10.0
 """A connection that takes longer will not come; the rest of a timeout is for the answer."""
-
-_seconds: ContextVar[float] = ContextVar("jobapp_request_seconds")
-_response: ContextVar[Any] = ContextVar("jobapp_response", default=None)
 
 
 class TimeLimit(float):
@@ -36,24 +34,6 @@ class TimeLimit(float):
         return limit
 
 
-def begin_request(seconds: float) -> None:
-    """Say how long the next request of this thread or task may take, and forget the response before it."""
-    _seconds.set(seconds)
-    _response.set(None)
-
-
-def take_response() -> Any:
-    """Return the HTTP response of the latest request of this thread or task, once; ``None`` without one."""
-    response = _response.get()
-    _response.set(None)
-    return response
-
-
-def note_response(response: Any) -> None:
-    """Keep *response* for :func:`take_response`."""
-    _response.set(response)
-
-
 def lift_limit(response: Any) -> None:
     """Let a stream that has begun go on as long as its pieces come; each still has the request's timeout."""
     extensions = getattr(getattr(response, "request", None), "extensions", {})  # requests has none
@@ -68,7 +48,7 @@ def open_client(client_class: type[Any]) -> Any:
     Args:
         client_class: ``httpx.Client``, ``httpx2.Client`` or the class with which an SDK makes its own.
     """
-    hooks = {"request": [_limit_request], "response": [_response.set]}
+    hooks = {"request": [_limit_request], "response": [_note_response]}
     client = client_class(event_hooks=hooks, **_manners(client_class))
     _limit_all_reads(client)
     return client
@@ -106,7 +86,7 @@ def _package(cls: type[Any]) -> Any:
 
 
 def _limit_request(request: Any) -> None:
-    limit = TimeLimit(_seconds.get())
+    limit = TimeLimit(current_exchange().seconds)
     connect = min(limit, CONNECT_SECONDS)
     request.extensions["timeout"].update(connect=connect, read=limit, write=limit, pool=limit)
 
@@ -115,8 +95,18 @@ async def _alimit_request(request: Any) -> None:
     _limit_request(request)
 
 
+def _note_response(response: Any) -> None:
+    exchange = current_exchange()
+    exchange.response = response
+    if exchange.tail is not None:
+        response.iter_bytes = exchange.tail.watch(response.iter_bytes)
+
+
 async def _anote_response(response: Any) -> None:
-    note_response(response)
+    exchange = current_exchange()
+    exchange.response = response
+    if exchange.tail is not None:
+        response.aiter_bytes = exchange.tail.awatch(response.aiter_bytes)
 
 
 def _limit_all_reads(client: Any) -> None:

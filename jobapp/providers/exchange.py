@@ -1,0 +1,91 @@
+"""One request and its response, as they are seen beneath an SDK by the hooks of its HTTP client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+TAIL_LENGTH = 65_536
+"""How much of a stream is kept at least: bytes of httpx, characters of requests."""
+
+
+class Tail:
+    """The last of what a stream brought: of an event that is no answer the SDKs keep a part, or nothing."""
+
+    def __init__(self) -> None:
+        self._parts: list[Any] = []
+        self._length = 0
+
+    def add(self, part: Any) -> None:
+        """Keep *part*, and forget what came long before."""
+        self._parts.append(part)
+        self._length += len(part)
+        if self._length > 2 * TAIL_LENGTH:
+            self._parts = [self._joined()[-TAIL_LENGTH:]]
+            self._length = TAIL_LENGTH
+
+    def event(self) -> Any:
+        """Return the last event, or where there was none all that came: parsed, else as text."""
+        joined = self._joined()
+        text = joined.decode(errors="replace") if isinstance(joined, bytes) else joined
+        data = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+        last = next((each for each in reversed(data) if each != "[DONE]"), text)
+        try:
+            return json.loads(last)
+        except ValueError:
+            return last or None
+
+    def watch(self, read: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        """Return *read*, a response's way to iterate over its body, so that it leaves its tail here."""
+
+        def watched(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            for part in read(*args, **kwargs):
+                self.add(part)
+                yield part
+
+        return watched
+
+    def awatch(self, read: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+        """Do for event loops what :meth:`watch` does."""
+
+        async def watched(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            async for part in read(*args, **kwargs):
+                self.add(part)
+                yield part
+
+        return watched
+
+    def _joined(self) -> Any:
+        return type(self._parts[0])().join(self._parts) if self._parts else ""
+
+
+class Exchange:
+    """One request of an adapter.
+
+    Attributes:
+        seconds: What the request may take.
+        tail: Where a stream leaves its tail; ``None`` for a whole answer.
+        response: The HTTP response, once it is there.
+    """
+
+    __slots__ = ("response", "seconds", "tail")
+
+    def __init__(self, seconds: float, tail: Tail | None) -> None:
+        self.seconds = seconds
+        self.tail = tail
+        self.response: Any = None
+
+
+_current: ContextVar[Exchange] = ContextVar("jobapp_exchange")
+
+
+def begin_exchange(seconds: float, tail: Tail | None = None) -> Exchange:
+    """Return the exchange of the next request of this thread or task, which the hooks will find."""
+    exchange = Exchange(seconds, tail)
+    _current.set(exchange)
+    return exchange
+
+
+current_exchange = _current.get

@@ -1,0 +1,52 @@
+"""The tail of a stream: what is known of an event that the SDK did not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobapp.providers.exchange import TAIL_LENGTH, Tail, begin_exchange, current_exchange
+
+
+def tail_of(*parts: Any) -> Tail:
+    tail = Tail()
+    assert list(tail.watch(lambda: iter(parts))()) == list(parts)
+    return tail
+
+
+@pytest.mark.parametrize(
+    ("parts", "event"),
+    [
+        ([], None),
+        ([b'data: {"a": 1}\n\n', b'data: {"a"', b": 2}\n\ndata: [DONE]\n\n"], {"a": 2}),
+        ([b'{"error": "whole"}'], {"error": "whole"}),
+        ([*'[{"error": 1}]'], [{"error": 1}]),
+        ([b"<html>\n", b"no"], "<html>\nno"),
+        ([b"event: error\ndata: {cut"], "{cut"),
+        ([b"\xff"], "\ufffd"),
+    ],
+    ids=["nothing", "events", "json", "characters", "html", "cut", "no-text"],
+)
+def test_the_last_event_or_all_that_came(parts: Sequence[Any], event: Any) -> None:
+    assert tail_of(*parts).event() == event
+
+
+@given(st.lists(st.binary(max_size=40_000), max_size=30))
+def test_what_is_kept_is_the_end_and_is_bounded(parts: list[bytes]) -> None:
+    tail = tail_of(*parts)
+    kept, everything = b"".join(tail._parts), b"".join(parts)
+    assert everything.endswith(kept)
+    assert len(kept) >= min(len(everything), TAIL_LENGTH)
+    assert len(kept) <= 2 * TAIL_LENGTH + 40_000
+
+
+def test_each_request_has_its_own_exchange() -> None:
+    first = begin_exchange(1.0)
+    assert current_exchange() is first
+    second = begin_exchange(2.0)
+    assert current_exchange() is second
+    assert (first.seconds, first.response) == (1.0, None)
