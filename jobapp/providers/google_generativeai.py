@@ -98,7 +98,7 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         return Calls(client.generate_content, lambda **call: self._events(client, **call), client)
 
     def _events(self, client: Any, **call: Any) -> Iterator[Any]:
-        """Yield a stream's answers; raise an element that is an error: the SDK makes an empty answer of it."""
+        """Yield a stream's answers; raise the errors in it, of which the SDK makes empty answers."""
         events = client.stream_generate_content(**call)
         message_class = events._response_message_cls  # noqa: SLF001 (see above)
         model = call["request"].model
