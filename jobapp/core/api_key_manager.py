@@ -121,12 +121,20 @@ class APIKeyManager:
     def answered(self, ticket: Ticket, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
         """Note that a request was answered, what the headers say of its key's limits, and what it cost."""
         now = self.clock.now().timestamp()
-        said = read_allowance(headers, now) if headers else None
-        hold = read_hold(headers, now) if headers else 0.0
+        at = now if ticket.opened_at is None else ticket.opened_at
+        said = read_allowance(headers, at) if headers else None
+        hold = read_hold(headers, at) if headers else 0.0
+        if said is not None and at + said.resets_in < now:  # the headers of a long stream are old news
+            said = None
         with self._lock:
-            self._pool.finish(ticket, now, said=said, tokens=tokens)
+            self._pool.finish(ticket, at, said=said, tokens=tokens)
             if hold:
-                self._pool.hold(ticket, now + hold)
+                self._pool.hold(ticket, at + hold)
+
+    def opened(self, ticket: Ticket) -> None:
+        """Note that a stream has begun; it keeps its key until it is over."""
+        with self._lock:
+            self._pool.opened(ticket, self.clock.now().timestamp())
 
     def refused(self, ticket: Ticket, verdict: Verdict) -> int:
         """Note that a request was refused.

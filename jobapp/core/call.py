@@ -120,10 +120,11 @@ class Call:
 
     def take(self, action: Take) -> Taken | NoneFree:
         """Look for a key; the one that was taken before and not used is shown again."""
-        left, ticket = self.left, self._ticket
+        left = self.left
         if left is not None and left <= 0:
+            self._give_back()
             return NoneFree(None, left)
-        self._ticket = None
+        ticket, self._ticket = self._ticket, None
         found = self.target.manager.take(
             self.request.model,
             stay=action.stay,
@@ -164,6 +165,8 @@ class Call:
         if isinstance(reply, Reply):
             headers = reply.headers
             self.target.manager.answered(self._finished(), headers, reply.usage.total_tokens)
+        elif self._ticket is not None:
+            self.target.manager.opened(self._ticket)
         self._note(key, None, 200, headers)
         return Answered(reply)
 
@@ -267,10 +270,13 @@ class Call:
 
     def abandon(self, error: BaseException) -> None:
         """End the call because of *error*, its caller's doing perhaps: a key that is taken is given back."""
-        if self._ticket is not None:
-            self.target.manager.drop(self._ticket, sent=self._sent)
-            self._ticket = None
+        self._give_back()
         self._end(None, error=error)
+
+    def _give_back(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            self.target.manager.drop(ticket, sent=self._sent)
 
     def _end(
         self, key: str | None, *, usage: Usage | None = None, error: BaseException | None = None

@@ -34,6 +34,7 @@ class Ticket:
         model: The model it was found for.
         wait: Seconds until it may be asked.
         sent_at: When it was handed over for asking, in seconds since the epoch.
+        opened_at: When the stream began that it was sent for; ``None`` where there is none.
         number: Its place among the requests of the key to the model.
         booked: Whether the wait is for room that is this caller's own.
     """
@@ -45,6 +46,7 @@ class Ticket:
     sent_at: float
     number: int = 0
     booked: bool = False
+    opened_at: float | None = None
 
 
 class KeyPool:
@@ -141,11 +143,21 @@ class KeyPool:
         slot = ticket.slot
         slot.end(tokens)
         if verdict is None:
-            slot.meter.answered(now, ticket.sent_at, said, slot.sent - ticket.number + slot.booked)
-            if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
-                self._end_row(ticket)
+            self._answered(ticket, now, said)
         elif verdict.kind is Kind.RATE_LIMIT:
             slot.meter.refused(now, ticket.sent_at, verdict.retry_after, slot.asked)
+
+    def opened(self, ticket: Ticket, now: float) -> None:
+        """Note that a stream has begun: its key answers, although the request is not over."""
+        self._answered(ticket, now, None)
+        ticket.opened_at = now
+
+    def _answered(self, ticket: Ticket, now: float, said: Allowance | None) -> None:
+        slot = ticket.slot
+        if said is not None or ticket.opened_at is None:
+            slot.meter.answered(now, ticket.sent_at, said, slot.sent - ticket.number + slot.booked)
+        if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
+            self._end_row(ticket)
 
     def hold(self, ticket: Ticket, until: float) -> None:
         """Expect no answer from a key before *until*: a limit of another kind, of tokens say, is full."""
