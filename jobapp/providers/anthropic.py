@@ -18,6 +18,7 @@ from jobapp.core.types import (
     Usage,
 )
 from jobapp.providers.images import base64_of, inline, media_type_of
+from jobapp.providers.plain import shortened
 from jobapp.providers.replies import blocked, headers_of, reply_error
 from jobapp.providers.sdk import Calls, SDKAdapter
 from jobapp.providers.stream_reader import StreamReader
@@ -114,14 +115,14 @@ class AnthropicAdapter(SDKAdapter):
         return open_async_client(DefaultAsyncHttpxClient)
 
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
-        from anthropic import Anthropic
+        from anthropic import Anthropic, Stream
 
-        return _calls(Anthropic(http_client=pool, **self._client_arguments(key)))
+        return _calls(Anthropic(http_client=pool, **self._client_arguments(key)), Stream)
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
-        from anthropic import AsyncAnthropic
+        from anthropic import AsyncAnthropic, AsyncStream
 
-        return _calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)))
+        return _calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)), AsyncStream)
 
     def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
         return {
@@ -194,11 +195,16 @@ class AnthropicAdapter(SDKAdapter):
         return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
 
 
-def _calls(client: Any) -> Calls:
+def _calls(client: Any, stream_class: Any) -> Calls:
+    from anthropic.types import Message as Answer
+    from anthropic.types import RawMessageStreamEvent
+
     client.auth_token = None  # older SDKs send ANTHROPIC_AUTH_TOKEN beside a key
     client._custom_headers = {}  # noqa: SLF001 (ANTHROPIC_CUSTOM_HEADERS has no public switch)
     create = client.messages.create
-    return Calls(create, partial(create, stream=True), client)
+    stream_events = stream_class[RawMessageStreamEvent]
+    post = partial(client.post, "/v1/messages", cast_to=Answer, stream_cls=stream_events)
+    return Calls(shortened(create, post), shortened(create, post, stream=True), client)
 
 
 def _usage_of(usage: Any) -> Usage:

@@ -20,6 +20,7 @@ from jobapp.core.types import (
 )
 from jobapp.providers import PROVIDERS
 from jobapp.providers.images import url_of
+from jobapp.providers.plain import shortened
 from jobapp.providers.replies import blocked, headers_of, reply_error
 from jobapp.providers.sdk import Calls, SDKAdapter
 from jobapp.providers.stream_reader import StreamReader
@@ -88,14 +89,14 @@ class OpenAIAdapter(SDKAdapter):
         return open_async_client(DefaultAsyncHttpxClient)
 
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
-        from openai import OpenAI
+        from openai import OpenAI, Stream
 
-        return self._calls(OpenAI(http_client=pool, **self._client_arguments(key)))
+        return self._calls(OpenAI(http_client=pool, **self._client_arguments(key)), Stream)
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, AsyncStream
 
-        return self._calls(AsyncOpenAI(http_client=pool, **self._client_arguments(key)))
+        return self._calls(AsyncOpenAI(http_client=pool, **self._client_arguments(key)), AsyncStream)
 
     def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
         return {
@@ -105,11 +106,19 @@ class OpenAIAdapter(SDKAdapter):
             "timeout": self._settings.timeout,
         }
 
-    def _calls(self, client: Any) -> Calls:
+    def _calls(self, client: Any, stream_class: Any) -> Calls:
+        from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
         client.organization = client.project = None
         client._custom_headers = dict(self.headers)  # noqa: SLF001 (OPENAI_CUSTOM_HEADERS has no public switch)
         create = client.chat.completions.create
-        return Calls(create, partial(create, stream=True), client)
+        post = partial(
+            client.post,
+            "/chat/completions",
+            cast_to=ChatCompletion,
+            stream_cls=stream_class[ChatCompletionChunk],
+        )
+        return Calls(shortened(create, post), shortened(create, post, stream=True), client)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         messages = [_message(message) for message in request.messages]
