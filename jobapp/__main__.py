@@ -10,14 +10,14 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import jobapp
-from jobapp.commands import ask, demo, explain, reset, status
+from jobapp.commands import ask, check, demo, explain, reset, status
 from jobapp.commands.exit_codes import ERROR, INTERRUPTED, PIPE_CLOSED, USAGE, UsageError, exit_code
 from jobapp.commands.output import note
 from jobapp.core import event_log
 from jobapp.core.clock import Clock, SystemClock
 from jobapp.core.exceptions import JobAppError
 
-COMMANDS = (ask, status, reset, explain, demo)
+COMMANDS = (ask, status, reset, check, explain, demo)
 EXIT_CODES = """\
 exit codes:
   0 done             3 limits or quota: try later     130 interrupted

@@ -28,7 +28,8 @@ HELP = "tell what an error means"
 DESCRIPTION = """\
 Tell what an error of a provider means: its kind, how much of the key it
 covers, the rule that says so, until when it holds, and what jobapp would do.
-The error is a text (of a log, say) or a JSON body: an argument, a file or stdin.
+The error is a text (of a log, say) or a JSON body, and comes as an argument,
+from a file or from stdin.
 
   jobapp explain "Error code: 429 - {'error': {'code': 'insufficient_quota'}}"
   jobapp explain --file body.json --status 429 --provider google

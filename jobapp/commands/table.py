@@ -19,7 +19,7 @@ WIDE = 110
 
 STYLES = {
     "free": "green", "good": "green", "rate limited": "yellow", "unreachable": "yellow", "unclear": "yellow",
-    "quota spent": "red", "key not accepted": "magenta",
+    "quota spent": "red", "spent": "red", "key not accepted": "magenta", "bad": "magenta",
 }  # fmt: skip
 """Colours of states."""
 

@@ -1,0 +1,114 @@
+"""``jobapp check``: does each provider accept its keys? One request a key, which costs no quota."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from jobapp.commands.check_key import Finding, State, check_key
+from jobapp.commands.exit_codes import ERROR, KEY, OK, TRY_LATER
+from jobapp.commands.output import answer_json, note, seconds_left, until_text, utc
+from jobapp.commands.status import NO_KEYS
+from jobapp.commands.table import Line, print_lines
+from jobapp.core.api_key_manager import APIKeyManager
+from jobapp.core.clock import Clock
+from jobapp.core.llm_interface import LLMInterface
+from jobapp.core.settings import ProviderSettings
+from jobapp.core.types import ApiKey
+
+HELP = "ask each provider whether it accepts its keys"
+DESCRIPTION = """\
+Send one request with each configured key that costs no quota (the list of
+models; at OpenRouter what is left of the key) and tell whether it was
+accepted. What that teaches is remembered: a bad key is set aside, and one that
+is accepted again is freed.
+"""
+SIDE_BY_SIDE = 16
+"""Requests at once."""
+
+EXIT_CODES = {State.BAD: KEY, State.SPENT: TRY_LATER, State.UNREACHABLE: ERROR, State.UNCLEAR: ERROR}
+"""By what is found, the most telling first."""
+
+
+def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the parser of ``check``."""
+    parser = commands.add_parser(
+        "check",
+        help=HELP,
+        description=DESCRIPTION,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--provider", metavar="NAME", help="only this provider's keys")
+    parser.add_argument("--json", action="store_true", help="one JSON object, times in UTC")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """Check every key and print what was found."""
+    with LLMInterface(args.config, clock=clock) as llm:
+        wanted = args.provider and llm.config.provider_settings(args.provider).name
+        keys = list(_keys(llm.managers(), wanted))
+        findings = _check_all(keys, clock) if keys else []
+    now = clock.now()
+    if args.json:
+        answer_json({"now": utc(now), "keys": [_as_json(finding, now) for finding in findings]})
+    elif findings:
+        print_lines(
+            ("KEY", "FOUND", f"UNTIL ({now.astimezone():%Z})", "WHY"), [_line(f, now) for f in findings]
+        )
+    if not findings:
+        note(f"jobapp: {NO_KEYS}")
+        return KEY
+    found = {finding.state for finding in findings}
+    return next((code for state, code in EXIT_CODES.items() if state in found), OK)
+
+
+Place = tuple[APIKeyManager, ProviderSettings, ApiKey]
+
+
+def _keys(managers: Iterable[tuple[APIKeyManager, ProviderSettings]], wanted: str | None) -> Iterable[Place]:
+    """Return each key once for each address it is sent to."""
+    found: dict[tuple[str, str | None, str], Place] = {}
+    for manager, settings in managers:
+        if wanted in (None, settings.name):
+            for key in manager.keys:
+                place = (settings.name, settings.base_url, key.fingerprint)
+                found.setdefault(place, (manager, settings, key))
+    return found.values()
+
+
+def _check_all(keys: Sequence[Place], clock: Clock) -> list[Finding]:
+    import httpx
+
+    with httpx.Client() as client, ThreadPoolExecutor(min(SIDE_BY_SIDE, len(keys))) as pool:
+        return list(pool.map(partial(_check, client, clock), keys))
+
+
+def _check(client: Any, clock: Clock, place: Place) -> Finding:
+    manager, settings, key = place
+    return check_key(client, manager, settings, key, clock)
+
+
+def _line(finding: Finding, now: datetime) -> Line:
+    until = until_text(finding.until, now) if finding.until else ""
+    rule = f" [{finding.rule}]" if finding.rule else ""
+    detail = "; ".join(filter(None, (f"{finding.reason}{rule}".strip(), finding.left)))
+    return Line(finding.provider, finding.key, finding.state, until, detail)
+
+
+def _as_json(finding: Finding, now: datetime) -> dict[str, Any]:
+    return {
+        "provider": finding.provider,
+        "key": finding.key,
+        "state": finding.state.value,
+        "reason": finding.reason,
+        "rule": finding.rule,
+        "until": utc(finding.until),
+        "seconds_left": seconds_left(finding.until, now),
+        "remaining": dict(finding.remaining),
+    }
