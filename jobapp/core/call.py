@@ -76,6 +76,7 @@ class Call:
         rules: The rules of this call.
         clock: The time.
         emit: Takes every event.
+        details: Whether to tell of what goes well, too: the start of each attempt and the end.
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class Call:
         rules: RetrySettings,
         clock: Clock,
         emit: Callable[[events.Event], None],
+        *,
+        details: bool = True,
     ) -> None:
         self.id = next(_ids)
         self.messages = messages
@@ -94,6 +97,7 @@ class Call:
         self.attempts: list[Attempt] = []
         self.cause: Exception | None = None
         self._emit = emit
+        self._details = details
         self._entered: dict[int, Target] = {}
         self._asked: Target | None = None
         self._key: ApiKey | None = None
@@ -141,12 +145,9 @@ class Call:
         """Note that a request with *key* starts; return the seconds it may take."""
         self._sent = True
         self._tell_changes(key)
-        settings = self.target.settings
-        self._emit(
-            events.AttemptStarted(
-                self.id, settings.provider, settings.model, key.name, len(self.attempts) + 1
-            )
-        )
+        if self._details:
+            asked, number = self.target.settings, len(self.attempts) + 1
+            self._emit(events.AttemptStarted(self.id, asked.provider, asked.model, key.name, number))
         left = self.left
         return self.target.timeout if left is None else max(0.001, min(self.target.timeout, left))
 
@@ -284,6 +285,8 @@ class Call:
         if self._ended:
             return
         self._ended = True
+        if not self._details:
+            return
         settings = self.target.settings
         name = None if error is None else type(error).__name__
         available_at = getattr(error, "available_at", None)

@@ -157,6 +157,8 @@ class ConfigManager:
         Raises:
             ConfigError: An argument is unknown, or breaks the rule that the setting of its name obeys.
         """
+        if not any(value is not None for value in changes.values()):
+            return self.settings.retry
         return override(self.settings.retry, **changes)
 
     def keys_for(self, model: ModelSettings) -> tuple[ApiKey, ...]:

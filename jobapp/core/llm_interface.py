@@ -142,14 +142,14 @@ class LLMInterface:
         """
         messages = read_prompt(prompt, system)
         rules = self.config.rules_of_call(
-            retry=retry,
+            retry=None if retry is True else retry,
             max_retries=max_retries,
             retry_delay=retry_delay,
             deadline=deadline,
             on_exhausted=on_exhausted,
         )
         targets = self._targets(task_name, provider, model, fallback and retry)
-        call = Call(messages, options, rules, self._clock, self._emit)
+        call = Call(messages, options, rules, self._clock, self._emit, details=self._wants_details())
         return call, call_policy(targets, rules, self._rng)
 
     @_asks(_start)
@@ -263,6 +263,10 @@ class LLMInterface:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _wants_details(self) -> bool:
+        """Tell whether anybody hears of what goes well."""
+        return self._on_event is not None or logger.isEnabledFor(logging.DEBUG)
 
     def _emit(self, event: Event) -> None:
         log_event(event)

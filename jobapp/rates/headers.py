@@ -49,10 +49,13 @@ def read_allowance(headers: Mapping[str, str], now: float) -> Allowance | None:
 
 def read_hold(headers: Mapping[str, str], now: float) -> float:
     """Return the seconds for which *headers* tell that no token is left; 0 where some are."""
+    hold = 0.0
     if headers.get("x-ratelimit-remaining-tokens") == "0":
-        return duration_of(headers.get("x-ratelimit-reset-tokens", "")) or 0.0
-    holds = (_until(headers.get(reset, ""), now) for left, reset in _TOKEN_METERS if headers.get(left) == "0")
-    return max((hold for hold in holds if hold is not None), default=0.0)
+        hold = duration_of(headers.get("x-ratelimit-reset-tokens", "")) or 0.0
+    for left, reset in _TOKEN_METERS:
+        if headers.get(left) == "0":
+            hold = max(hold, _until(headers.get(reset, ""), now) or 0.0)
+    return hold
 
 
 @lru_cache(maxsize=4096)
