@@ -1,6 +1,6 @@
 """What the pages of the documentation show is true: each runs from top to bottom, on the simulator.
 
-README and the pages named in ``test_readme`` are run there; every other page of ``docs`` is run here. In a page
+README is a page too. In a page
 
 * a ``python`` block runs in the names that the blocks before it made;
 * a ``text`` block right after it is what it prints;
@@ -28,10 +28,6 @@ from jobapp.core.config_manager import ConfigManager
 from jobapp.testing import FakeClock, Fault, Simulator, Trouble
 
 ROOT = Path(__file__).parent.parent
-RUN_ELSEWHERE = {
-    *("tutorial.md", "index.md", "troubleshooting.md", "changelog.md"),
-    *("how-to/add-a-key.md", "how-to/test-offline.md", "reference/cli.md", "reference/errors.md"),
-}
 PROVIDERS = ("openai", "anthropic", "google", "openrouter")
 BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^ *```$|^<!-- (?P<comment>test\b|not run:)(?P<hidden>.*?)-->",
@@ -61,7 +57,7 @@ def steps(page: str) -> Iterator[Step]:
 
 def pages() -> list[str]:
     found = (path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
-    return sorted(set(found) - RUN_ELSEWHERE)
+    return ["../README.md", *sorted(found)]
 
 
 class Page:

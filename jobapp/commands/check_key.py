@@ -25,7 +25,7 @@ TIMEOUT = 15.0
 """Seconds for one request."""
 
 TELLING_NOTHING = {UNKNOWN.id, "permission-words"}
-"""Rules that here tell nothing of the key: a restricted key of OpenAI may list no models, and answers prompts."""
+"""Rules that tell nothing of the key here: a restricted key of OpenAI may answer, and may list no models."""
 
 NO_LIMIT_LEFT = Verdict(Kind.QUOTA, rule="check-key-limit", reason="nothing is left of the key's limit")
 NO_FREE_DAY_LEFT = Verdict(
