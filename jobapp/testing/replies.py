@@ -133,7 +133,7 @@ class Replier:
         in_choice = trouble.fault is Fault.ERROR_IN_CHOICE
         error = self.wire.error_in_200(self.request, refusal, in_choice=in_choice)
         if not self.request.stream:
-            return Response(body=error)
+            return Response(headers=self.wire.id_headers(self.request_id), body=error)
         before = self._first(trouble.after, text)
         return replace(before, events=[*(before.events or ()), error], cut=False)
 
@@ -141,7 +141,9 @@ class Replier:
         """Return a stream that breaks after *after* pieces; without any piece it has no lead-in either."""
         stream = self.wire.stream(self.request, pieces_of(text), self.request_id)
         lead_in = stream.lead_in if after else ()
-        return Response(events=[*lead_in, *stream.pieces[:after]], cut=True, lead=len(lead_in))
+        events = [*lead_in, *stream.pieces[:after]]
+        headers = self.wire.id_headers(self.request_id)
+        return Response(headers=headers, events=events, cut=True, lead=len(lead_in))
 
     def _refusal(self, trouble: Trouble) -> Refusal:
         now = self.request.at
