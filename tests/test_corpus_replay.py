@@ -39,9 +39,6 @@ WIRES = {"other": "openai"}
 UNTOLD_STATUS = {"google-0076": 503, "openai-0043": 401}
 """Nobody wrote down these statuses, and a response needs one: what a page of a front, and a refused key, have."""
 
-ERROR_ALONE = {"openrouter-0050"}
-"""Of these events the OpenAI SDK keeps the ``error`` only, and drops what beside it tells whose error it is."""
-
 
 def recorded() -> list[dict[str, Any]]:
     if not CORPUS.exists():
@@ -119,10 +116,8 @@ def status_of(row: dict[str, Any]) -> int:
 
 def told_by_itself(row: dict[str, Any]) -> Verdict:
     """Return what the recorded error means without an SDK in between."""
-    body = row["body"]
-    if row["id"] in ERROR_ALONE:
-        body = {"error": json.loads(body.removeprefix("data:"))["error"]}
-    return classify(ErrorFacts(row["provider"], status_of(row), row["headers"], body, model=MODEL), NOW)
+    facts = ErrorFacts(row["provider"], status_of(row), row["headers"], row["body"], model=MODEL)
+    return classify(facts, NOW)
 
 
 async def drain(pieces: AsyncGenerator[str | Reply]) -> None:
