@@ -176,9 +176,12 @@ class Call:
 
         Raises:
             InvalidRequestError: The SDK would not even send the request.
+            JobAppError: What the adapter says itself.
         """
         target = self.target
         facts = target.adapter.error_facts(error, self.request.model, key)
+        if facts is None and isinstance(error, JobAppError):
+            raise error
         if facts is None:
             raise _not_sent(error, target, key) from error
         self.cause = error
