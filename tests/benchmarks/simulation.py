@@ -94,12 +94,12 @@ class ServerKey:
     _of_day: int = 0
     _known_spent: float = math.inf
 
-    def ask(self, now: float, *, hints: bool) -> tuple[Verdict | None, dict[str, str]]:
-        """Return what a request meets: a refusal, or ``None`` and the answer's headers."""
+    def ask(self, now: float, *, sent: float, hints: bool) -> tuple[Verdict | None, dict[str, str]]:
+        """Return what a request meets that was *sent* before: a refusal, or the answer's headers."""
         self._roll(now)
         if self.limits.cap is not None and self._of_day >= self.limits.cap:
             self.refused += 1
-            self.spent_asked += now > self._known_spent
+            self.spent_asked += sent > self._known_spent
             end = START + timedelta(seconds=self._day + DAY)
             return Verdict(Kind.QUOTA, Scope.MODEL, resets_at=end), {}
         left = self._start + self.limits.window - now
@@ -255,16 +255,21 @@ class Simulation:
         return NoneFree(found)
 
     def _send(self, worker: _Worker) -> None:
+        """Let a request travel for a fifth of its latency, more or less: it may overtake others."""
         ticket, worker.ticket = worker.ticket, None
         assert ticket is not None
+        way = self._mix.latency * self._rng.uniform(0.1, 0.3)
+        self._at(self._clock.seconds + way, partial(self._arrive, worker, ticket, self._clock.seconds))
+
+    def _arrive(self, worker: _Worker, ticket: Ticket, sent: float) -> None:
         now, latency = self._clock.seconds, self._mix.latency
         verdict: Verdict | None = Verdict(Kind.UNAVAILABLE)
         headers: dict[str, str] = {}
         if self._rng.random() >= self._mix.failing:
-            verdict, headers = self._server[ticket.key.fingerprint].ask(now, hints=self._mix.hints)
+            verdict, headers = self._server[ticket.key.fingerprint].ask(now, sent=sent, hints=self._mix.hints)
         if verdict is None:
             answered = partial(self._answered, worker, ticket, headers)
-            self._at(now + latency * self._rng.uniform(0.8, 1.2), answered)
+            self._at(now + latency * self._rng.uniform(0.7, 0.9), answered)
         else:
             self._at(now + latency * 0.2, partial(self._refused, worker, ticket, verdict))
 
