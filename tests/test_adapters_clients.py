@@ -15,7 +15,7 @@ import pytest
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.settings import ProviderSettings
 from jobapp.core.types import ApiKey, ChatRequest, Message, Reply
-from jobapp.providers import PROVIDERS, open_adapter, transport
+from jobapp.providers import PROVIDERS, exchange, open_adapter, transport
 from jobapp.providers.clients import ClientCache
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.google_generativeai import GoogleGenerativeAIAdapter
@@ -417,7 +417,7 @@ class FakeStream:
 
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []
-        self.write = self.close = self.get_extra_info = lambda *_: None
+        self.close = self.get_extra_info = lambda *_: None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self.timeouts.append(timeout)
@@ -433,10 +433,10 @@ class TestTimeLimit:
             def monotonic(cls) -> float:
                 return cls.now
 
-        monkeypatch.setattr(transport, "time", Time)
+        monkeypatch.setattr(exchange, "time", Time)
         inner = FakeStream()
         stream = transport._LimitedStream(inner, TimeoutError)
-        limit = transport.TimeLimit(10.0)
+        limit = exchange.TimeLimit(10.0)
         for now in (100.0, 104.0, 109.5):
             Time.now = now
             stream.read(1, limit)

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 TAIL_LENGTH = 65_536
 """How much of a stream is kept at least: bytes of httpx, characters of requests."""
+
+
+class TimeLimit(float):
+    """Seconds that a network operation may take, and the instant at which all of them must be done.
+
+    HTTP libraries limit each read by itself, so a body that drips could last for ever. They hand the number
+    they were given down to the socket untouched, and this number knows when the request began.
+    """
+
+    __slots__ = ("ends",)
+    ends: float
+
+    def __new__(cls, seconds: float) -> Self:
+        """Start the clock."""
+        limit = super().__new__(cls, seconds)
+        limit.ends = time.monotonic() + seconds
+        return limit
+
+    @property
+    def left(self) -> float:
+        """Seconds that the next operation may take; 0 and less when the time is over."""
+        return min(self, self.ends - time.monotonic())
+
+    def lift(self) -> None:
+        """Let a stream that has begun go on as long as its pieces come; each still has the seconds."""
+        self.ends = math.inf
 
 
 class Tail:
@@ -65,15 +93,15 @@ class Exchange:
     """One request of an adapter.
 
     Attributes:
-        seconds: What the request may take.
+        limit: What the request may take, which began with the exchange: an SDK's import counts too.
         tail: Where a stream leaves its tail; ``None`` for a whole answer.
         response: The HTTP response, once it is there.
     """
 
-    __slots__ = ("response", "seconds", "tail")
+    __slots__ = ("limit", "response", "tail")
 
     def __init__(self, seconds: float, tail: Tail | None) -> None:
-        self.seconds = seconds
+        self.limit = TimeLimit(seconds)
         self.tail = tail
         self.response: Any = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import io
 import json
 import warnings
 from collections import deque
@@ -18,11 +19,12 @@ from itertools import islice
 from typing import Any
 
 from jobapp.core.types import ApiKey, ChatRequest, Reply
-from jobapp.providers.exchange import TAIL_LENGTH, current_exchange
+from jobapp.providers.exchange import TAIL_LENGTH, TimeLimit, current_exchange
 from jobapp.providers.gemini import common_names, contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.replies import reply_error
 from jobapp.providers.sdk import Calls
+from jobapp.providers.transport import CONNECT_SECONDS, SHORTEST
 
 THREADS = 64
 """How many requests of event loops run at once."""
@@ -38,6 +40,7 @@ class Pool:
         from requests.adapters import HTTPAdapter
 
         self.connections = HTTPAdapter(pool_maxsize=100)
+        self.connections.poolmanager.pool_classes_by_scheme = _limited_pools()
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jobapp-google")
 
     def close(self) -> None:
@@ -151,3 +154,59 @@ def _note(response: Any, **_: Any) -> None:
             return
         if isinstance(body, list) and len(body) == 1:
             response._content = json.dumps(body[0]).encode()  # noqa: SLF001 (there is no other way)
+
+
+class _LimitedSocket:
+    """A socket whose reads end when the request's time is over; requests limits each read by itself."""
+
+    def __init__(self, plain: Any) -> None:
+        self._plain = plain
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
+        """Return what one response is read from."""
+        return io.BufferedReader(_LimitedReads(self._plain, current_exchange().limit))
+
+
+class _LimitedReads(io.RawIOBase):
+    def __init__(self, plain: Any, limit: TimeLimit) -> None:
+        self._plain = plain
+        self._limit = limit
+        self._reads = plain.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> Any:
+        left = self._limit.left
+        if left <= 0:
+            raise TimeoutError(f"the answer was not complete within {self._limit:g} seconds")
+        self._plain.settimeout(left)
+        return self._reads.readinto(buffer)
+
+    def close(self) -> None:
+        self._reads.close()
+        super().close()
+
+
+@cache
+def _limited_pools() -> dict[str, type[Any]]:
+    """Return pools of connections with limited sockets, by scheme."""
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    def limited(pool: type[Any], connection: type[Any]) -> type[Any]:
+        class Connection(connection):  # type: ignore[misc]  # its base is one of two
+            def connect(self) -> None:
+                self.timeout = max(SHORTEST, min(current_exchange().limit.left, CONNECT_SECONDS))
+                super().connect()
+                self.sock: Any = _LimitedSocket(self.sock)
+
+        return type("Pool", (pool,), {"ConnectionCls": Connection})
+
+    return {
+        "http": limited(HTTPConnectionPool, HTTPConnection),
+        "https": limited(HTTPSConnectionPool, HTTPSConnection),
+    }

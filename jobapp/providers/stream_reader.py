@@ -8,7 +8,6 @@ from jobapp.core.types import Reply
 from jobapp.providers.base import ErrorInReplyError
 from jobapp.providers.exchange import Tail, begin_exchange
 from jobapp.providers.replies import reply_error
-from jobapp.providers.transport import lift_limit
 
 
 class StreamReader:
@@ -41,7 +40,7 @@ class StreamReader:
         text = self.text_of(event)
         if text:
             if not self.pieces:
-                lift_limit(self.response)
+                self.exchange.limit.lift()
             self.pieces.append(text)
         return text
 

@@ -5,41 +5,21 @@ It serves httpx and its fork httpx2 alike: newer SDKs take the fork, and both ha
 
 from __future__ import annotations
 
-import math
+import socket
 import sys
-import time
+import threading
+from concurrent.futures import Future
 from http.cookiejar import CookieJar
-from typing import Any, Self
+from ipaddress import ip_address
+from typing import Any
 
-from jobapp.providers.exchange import current_exchange
+from jobapp.providers.exchange import TimeLimit, current_exchange
 
 CONNECT_SECONDS = 10.0
 """A connection that takes longer will not come; the rest of a timeout is for the answer."""
 
-
-class TimeLimit(float):
-    """Seconds that a network operation may take, and the instant at which all of them must be done.
-
-    HTTP libraries limit each read by itself, so a body that drips could last for ever. They hand the number
-    they were given down to the socket untouched, and this number knows when the request began.
-    """
-
-    __slots__ = ("ends",)
-    ends: float
-
-    def __new__(cls, seconds: float) -> Self:
-        """Start the clock."""
-        limit = super().__new__(cls, seconds)
-        limit.ends = time.monotonic() + seconds
-        return limit
-
-
-def lift_limit(response: Any) -> None:
-    """Let a stream that has begun go on as long as its pieces come; each still has the request's timeout."""
-    extensions = getattr(getattr(response, "request", None), "extensions", {})  # requests has none
-    limit = extensions.get("timeout", {}).get("read")
-    if isinstance(limit, TimeLimit):
-        limit.ends = math.inf
+SHORTEST = 0.001
+"""Seconds that are tried even when the time is over: to a socket, 0 means not to wait for anything."""
 
 
 def open_client(client_class: type[Any]) -> Any:
@@ -86,9 +66,10 @@ def _package(cls: type[Any]) -> Any:
 
 
 def _limit_request(request: Any) -> None:
-    limit = TimeLimit(current_exchange().seconds)
-    connect = min(limit, CONNECT_SECONDS)
-    request.extensions["timeout"].update(connect=connect, read=limit, write=limit, pool=limit)
+    limit = current_exchange().limit
+    left = max(SHORTEST, limit.left)
+    connect = TimeLimit(min(left, CONNECT_SECONDS))
+    request.extensions["timeout"].update(connect=connect, read=limit, write=limit, pool=left)
 
 
 async def _alimit_request(request: Any) -> None:
@@ -122,37 +103,93 @@ def _limit_all_reads(client: Any) -> None:
 
 
 class _LimitedBackend:
-    """httpcore's own backend, with streams that obey a :class:`TimeLimit`."""
+    """httpcore's own backend, which obeys a :class:`TimeLimit`, as its streams do."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._timed_out = _package(type(backend)).ReadTimeout
+        self._errors = _package(type(backend))
         self.sleep = backend.sleep
 
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> _LimitedStream:
-        return _LimitedStream(self._backend.connect_tcp(*args, **kwargs), self._timed_out)
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
+    ) -> _LimitedStream:
+        """Try the addresses of *host* one after the other, each for its share of what is left.
+
+        The backend itself would give each of them the whole time.
+        """
+        if not isinstance(timeout, TimeLimit):
+            return self._limited(self._backend.connect_tcp(host, port, timeout, *args, **kwargs))
+        addresses = self._look_up(host, port, timeout)
+        while True:
+            address, share = addresses.pop(0), timeout.left / (len(addresses) + 1)
+            try:
+                stream = self._backend.connect_tcp(address, port, max(SHORTEST, share), *args, **kwargs)
+            except (self._errors.ConnectError, self._errors.ConnectTimeout):
+                if not addresses:
+                    raise
+            else:
+                return self._limited(stream)
 
     def connect_unix_socket(self, *args: Any, **kwargs: Any) -> _LimitedStream:
-        return _LimitedStream(self._backend.connect_unix_socket(*args, **kwargs), self._timed_out)
+        return self._limited(self._backend.connect_unix_socket(*args, **kwargs))
+
+    def _limited(self, stream: Any) -> _LimitedStream:
+        return _LimitedStream(stream, self._errors.ReadTimeout)
+
+    def _look_up(self, host: str, port: int, limit: TimeLimit) -> list[str]:
+        """Return the addresses of *host*; a thread waits for the resolver, which obeys no time-out."""
+        found: Future[list[Any]] = Future()
+
+        def look_up() -> None:
+            try:
+                found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            except BaseException as error:  # noqa: BLE001 - it is raised below
+                found.set_exception(error)
+
+        if _is_address(host):
+            return [host]
+        threading.Thread(target=look_up, name="jobapp-resolver", daemon=True).start()
+        try:
+            return list(dict.fromkeys(entry[4][0] for entry in found.result(max(0.0, limit.left))))
+        except TimeoutError as error:
+            raise self._errors.ConnectTimeout(f"{host} was not found within {limit:g} seconds") from error
+        except OSError as error:
+            raise self._errors.ConnectError(str(error)) from error
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _LimitedStream:
-    """A network stream whose reads end when the request's time is over."""
+    """A network stream whose reads and writes end when the request's time is over."""
 
     def __init__(self, stream: Any, timed_out: type[Exception]) -> None:
         self._stream = stream
         self._timed_out = timed_out
-        self.write = stream.write
         self.close = stream.close
         self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        if isinstance(timeout, TimeLimit):
-            left = timeout.ends - time.monotonic()
-            if left <= 0:
-                raise self._timed_out(f"the answer was not complete within {timeout:g} seconds")
-            timeout = min(left, timeout)
-        return self._stream.read(max_bytes, timeout)
+        return self._stream.read(max_bytes, self._left(timeout))
 
-    def start_tls(self, *args: Any, **kwargs: Any) -> _LimitedStream:
-        return _LimitedStream(self._stream.start_tls(*args, **kwargs), self._timed_out)
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._left(timeout))
+
+    def _left(self, timeout: float | None) -> float | None:
+        if not isinstance(timeout, TimeLimit):
+            return timeout
+        left = timeout.left
+        if left <= 0:
+            raise self._timed_out(f"the answer was not complete within {timeout:g} seconds")
+        return left
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> _LimitedStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._left(timeout))
+        return _LimitedStream(stream, self._timed_out)
