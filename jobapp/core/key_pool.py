@@ -155,7 +155,9 @@ class KeyPool:
     def _answered(self, ticket: Ticket, now: float, said: Allowance | None) -> None:
         slot = ticket.slot
         if said is not None or ticket.opened_at is None:
-            slot.meter.answered(now, ticket.sent_at, said, slot.sent - ticket.number + slot.booked)
+            slot.meter.answered(
+                now, ticket.sent_at, said, max(slot.sent - ticket.number, slot.asked) + slot.booked
+            )
         if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
             self._end_row(ticket)
 

@@ -144,13 +144,14 @@ class Told:
             return
         known = self.limit
         if not isinstance(known, Window):
-            known = self.limit = Window(said.limit, said.resets_in, now)
+            known = self.limit = Window(said.limit, said.resets_in)
         known.roll(now)
         known.limit = said.limit
         known.length = max(known.length, said.resets_in)
         start = now + said.resets_in - known.length
         opened_since = known.start is None or start > known.start + known.length / 2
-        known.used = max(0 if opened_since else known.used, used + sent_after)
+        # in a window that we saw open, our own count is exact: what overtook the request is in it already
+        known.used = used + sent_after if opened_since else max(known.used, used)
         known.start = start
 
     def _refills_all_the_time(self, used: int, resets_in: float) -> bool:
