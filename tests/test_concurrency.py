@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -32,7 +33,7 @@ async def test_500_calls_with_a_spent_key_and_one_that_is_cut_at_random_are_all_
     rng = random.Random(7)
     simulator.on_request = lambda request: Fault.CUT if request.key == CUT and rng.random() < 0.2 else None
     config = tmp_path / "jobapp.yaml"
-    config.write_text("retry: {strategy: spread, retry_delay: 0.01}")
+    config.write_text("retry: {strategy: spread, retry_delay: 0.01, max_retries: 12}")
     async with LLMInterface(config, rng=random.Random(1)) as llm:
         calls = (llm.acomplete(f"{i}", provider="openai", model="gpt-4o-mini") for i in range(CALLS))
         answers = await asyncio.gather(*calls)
@@ -41,6 +42,10 @@ async def test_500_calls_with_a_spent_key_and_one_that_is_cut_at_random_are_all_
     on_their_way = CALLS // 5 + 1
     assert 1 <= simulator.requests("openai", SPENT) <= on_their_way
     assert sum(asked.values()) == simulator.requests("openai")
+    spent = next(line for line in LLMInterface(config).key_status() if line.state == "quota")
+    assert spent.until is not None
+    assert spent.since is not None
+    assert spent.until - spent.since < timedelta(minutes=10), "those on their way are one refusal, not many"
     assert simulator.active_requests == 0
 
 

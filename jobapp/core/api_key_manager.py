@@ -142,10 +142,10 @@ class APIKeyManager:
         Returns:
             How many times in a row the key was refused before.
         """
+        now = self.clock.now()
         with self._lock:
-            self._pool.finish(ticket, self.clock.now().timestamp(), verdict)
-            known = self._pool.known(self._block_id(ticket.key, ticket.model, verdict), verdict.kind)
-        return 0 if known is None else known.strikes
+            self._pool.finish(ticket, now.timestamp(), verdict)
+            return self._row(self._block_id(ticket.key, ticket.model, verdict), verdict, now)
 
     def drop(self, ticket: Ticket, *, sent: bool) -> None:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
@@ -311,8 +311,7 @@ class APIKeyManager:
         self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None
     ) -> Block:
         id_ = self._block_id(key, model, verdict)
-        known = self._pool.known(id_, verdict.kind)
-        strikes = 1 if known is None else known.strikes + 1
+        strikes = self._row(id_, verdict, now) + 1
         if verdict.kind is Kind.RATE_LIMIT and cooldown is not None:
             until = now + timedelta(seconds=_escalated(cooldown, verdict, strikes))
         else:
@@ -328,6 +327,16 @@ class APIKeyManager:
             key_name=key.name,
             strikes=strikes,
         )
+
+    def _row(self, block_id: BlockId, verdict: Verdict, now: datetime) -> int:
+        """Return how many times in a row the key was refused before.
+
+        A refusal while a block is in force is of a request that was already on its way: it is the same one.
+        """
+        known = self._pool.known(block_id, verdict.kind)
+        if known is None:
+            return 0
+        return known.strikes - 1 if known.until > now else known.strikes
 
     def _block_id(self, key: ApiKey, model: str, verdict: Verdict) -> BlockId:
         pools = {Scope.KEY: None, Scope.MODEL: model or None, Scope.FREE_MODELS: FREE_MODELS}
