@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jobapp.config.readers import Place
 from jobapp.core.types import EMPTY, ApiKey
@@ -145,5 +146,6 @@ def _expanded(name: str, environment: Environment) -> tuple[str, ...]:
     return tuple(f"{name}[{index}]" for index, _ in enumerate(entries, start=1))
 
 
+@lru_cache(maxsize=4)
 def _entries(value: str) -> list[str]:
     return [entry for piece in _SEPARATORS.split(value) if (entry := piece.strip(_AROUND))]

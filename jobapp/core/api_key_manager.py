@@ -42,6 +42,9 @@ PATIENT_STRIKES = 5
 LONGEST_COOLDOWN = 3600.0
 """Seconds; a key that may be spent is tried again each hour."""
 
+NEWS = timedelta(minutes=1)
+"""A block that is longer than the one in force by less than this tells nothing new."""
+
 _OUTCOMES = {Kind.QUOTA: "quota_exhausted", Kind.RATE_LIMIT: "rate_limited"}
 
 
@@ -180,6 +183,7 @@ class APIKeyManager:
             blocks = tuple(
                 self._block(member, model, verdict, now, cooldown) for member in self._sharers(key, verdict)
             )
+            blocks = tuple(block for block in blocks if not self._is_old_news(block))
             for block in blocks:
                 self._pool.block(block, trial=verdict.retry_after is None)
                 self._unwritten[block.id] = block
@@ -337,6 +341,12 @@ class APIKeyManager:
         if known is None:
             return 0
         return known.strikes - 1 if known.until > now else known.strikes
+
+    def _is_old_news(self, block: Block) -> bool:
+        """Tell whether a refusal that was on its way says what a block in force says already."""
+        known = self._pool.known(block.id, block.kind)
+        in_force = known is not None and known.until > block.since and block.kind is not Kind.RATE_LIMIT
+        return in_force and known is not None and block.until - known.until < NEWS
 
     def _block_id(self, key: ApiKey, model: str, verdict: Verdict) -> BlockId:
         pools = {Scope.KEY: None, Scope.MODEL: model or None, Scope.FREE_MODELS: FREE_MODELS}

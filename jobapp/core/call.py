@@ -322,7 +322,10 @@ class Call:
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+    for name in _REQUEST_ID_HEADERS:
+        if name in headers:
+            return headers[name]
+    return None
 
 
 def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:

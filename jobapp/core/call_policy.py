@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -191,7 +190,7 @@ class _Tries:
     rules: RetrySettings
     rng: random.Random
     waiting: bool = False
-    limited: Counter[str] = field(default_factory=Counter)
+    limited: dict[str, int] = field(default_factory=dict)
     unavailable: int = 0
     given_up: set[str] = field(default_factory=set)
     stay: str | None = None
@@ -282,7 +281,7 @@ def _react(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, An
 
 def _cool(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, None]:
     """Set the key aside for a moment, and stay with it while it has retries left."""
-    retry = tries.limited[key.fingerprint]
+    retry = tries.limited.get(key.fingerprint, 0)
     tries.limited[key.fingerprint] = retry + 1
     yield Learn(key, refused.verdict, tries.cooldown(refused.verdict, max(retry, refused.row)))
     tries.stay = key.fingerprint if tries.rules.strategy is Strategy.STICKY else None

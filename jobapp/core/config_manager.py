@@ -157,7 +157,7 @@ class ConfigManager:
         Raises:
             ConfigError: An argument is unknown, or breaks the rule that the setting of its name obeys.
         """
-        if not any(value is not None for value in changes.values()):
+        if list(changes.values()).count(None) == len(changes):
             return self.settings.retry
         return override(self.settings.retry, **changes)
 

@@ -248,9 +248,10 @@ class KeyPool:
         """Count a request with *slot*, at once or booked for when the key is free."""
         wait = round(max(0.0, slot.free_at(now) - now), 6)
         lane.use(slot, now)
+        if wait <= 0:
+            return Ticket(self.keys[slot.index], slot, model, 0.0, now, slot.begin())
         booked = slot.allowed_at(now) <= now
-        ticket = Ticket(self.keys[slot.index], slot, model, wait, now, booked=booked)
-        return self._hand_over(ticket, now) if wait <= 0 else ticket
+        return Ticket(self.keys[slot.index], slot, model, wait, now, booked=booked)
 
     def _hand_over(self, ticket: Ticket, now: float) -> Ticket:
         ticket.wait, ticket.sent_at, ticket.number = 0.0, now, ticket.slot.begin()

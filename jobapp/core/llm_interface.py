@@ -278,10 +278,13 @@ class LLMInterface:
     ) -> tuple[Target, ...]:
         """Return what a call may ask, in order; found once for each combination of arguments."""
         plan = (task_name, provider, model, fallback)
-        if not all(isinstance(name, str | None) for name in plan[:3]):
-            raise ConfigError("task_name, provider and model must be strings")
-        found = self._plans.get(plan)
+        try:
+            found = self._plans.get(plan)
+        except TypeError:  # what can't be hashed is no name
+            found = None
         if found is None:
+            if not all(isinstance(name, str | None) for name in plan[:3]):
+                raise ConfigError("task_name, provider and model must be strings")
             with self._lock:
                 found = self._plans[plan] = tuple(self._resolve(task_name, provider, model, fallback))
         return found

@@ -24,6 +24,8 @@ def read_prompt(prompt: Any, system: str | None = None) -> tuple[Message, ...]:
     Raises:
         ConfigError: The prompt is empty or has a shape that is not known.
     """
+    if isinstance(prompt, str) and system is None and prompt and not prompt.isspace():
+        return (Message("user", prompt),)  # what nearly every call is
     messages = (Message("user", prompt),) if isinstance(prompt, str) else tuple(_messages(prompt))
     if not any(_says_something(message) for message in messages if message.role != "system"):
         raise ConfigError(
