@@ -14,17 +14,19 @@ import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from functools import cache
 from itertools import islice
 from typing import Any
 
 from jobapp.core.types import ApiKey, ChatRequest, Reply
+from jobapp.providers.addresses import each_address
 from jobapp.providers.exchange import TAIL_LENGTH, TimeLimit, current_exchange
 from jobapp.providers.gemini import common_names, contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.replies import reply_error
 from jobapp.providers.sdk import Calls
-from jobapp.providers.transport import CONNECT_SECONDS, SHORTEST
+from jobapp.providers.transport import CONNECT_SECONDS
 
 THREADS = 64
 """How many requests of event loops run at once."""
@@ -196,12 +198,23 @@ def _limited_pools() -> dict[str, type[Any]]:
     """Return pools of connections with limited sockets, by scheme."""
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     def limited(pool: type[Any], connection: type[Any]) -> type[Any]:
         class Connection(connection):  # type: ignore[misc]  # its base is one of two
+            _dns_host: str
+
             def connect(self) -> None:
-                self.timeout = max(SHORTEST, min(current_exchange().limit.left, CONNECT_SECONDS))
-                super().connect()
+                host = self._dns_host
+                limit = TimeLimit(min(current_exchange().limit.left, CONNECT_SECONDS))
+                try:
+                    for address, seconds, last in each_address(host, self.port, limit):
+                        self._dns_host, self.timeout = address, seconds
+                        with nullcontext() if last else suppress(NewConnectionError, ConnectTimeoutError):
+                            super().connect()
+                            break
+                finally:
+                    self._dns_host = host
                 self.sock: Any = _LimitedSocket(self.sock)
 
         return type("Pool", (pool,), {"ConnectionCls": Connection})

@@ -5,21 +5,16 @@ It serves httpx and its fork httpx2 alike: newer SDKs take the fork, and both ha
 
 from __future__ import annotations
 
-import socket
 import sys
-import threading
-from concurrent.futures import Future
+from contextlib import nullcontext, suppress
 from http.cookiejar import CookieJar
-from ipaddress import ip_address
 from typing import Any
 
+from jobapp.providers.addresses import SHORTEST, each_address
 from jobapp.providers.exchange import TimeLimit, current_exchange
 
 CONNECT_SECONDS = 10.0
 """A connection that takes longer will not come; the rest of a timeout is for the answer."""
-
-SHORTEST = 0.001
-"""Seconds that are tried even when the time is over: to a socket, 0 means not to wait for anything."""
 
 
 def open_client(client_class: type[Any]) -> Any:
@@ -113,56 +108,25 @@ class _LimitedBackend:
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
     ) -> _LimitedStream:
-        """Try the addresses of *host* one after the other, each for its share of what is left.
-
-        The backend itself would give each of them the whole time.
-        """
+        """Try the addresses of *host* one after the other."""
         if not isinstance(timeout, TimeLimit):
             return self._limited(self._backend.connect_tcp(host, port, timeout, *args, **kwargs))
-        addresses = self._look_up(host, port, timeout)
-        while True:
-            address, share = addresses.pop(0), timeout.left / (len(addresses) + 1)
-            try:
-                stream = self._backend.connect_tcp(address, port, max(SHORTEST, share), *args, **kwargs)
-            except (self._errors.ConnectError, self._errors.ConnectTimeout):
-                if not addresses:
-                    raise
-            else:
-                return self._limited(stream)
+        errors = self._errors
+        try:
+            for address, seconds, last in each_address(host, port, timeout):
+                with nullcontext() if last else suppress(errors.ConnectError, errors.ConnectTimeout):
+                    return self._limited(self._backend.connect_tcp(address, port, seconds, *args, **kwargs))
+        except TimeoutError as error:
+            raise errors.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise errors.ConnectError(str(error)) from error
+        raise errors.ConnectError(f"{host} has no address")
 
     def connect_unix_socket(self, *args: Any, **kwargs: Any) -> _LimitedStream:
         return self._limited(self._backend.connect_unix_socket(*args, **kwargs))
 
     def _limited(self, stream: Any) -> _LimitedStream:
         return _LimitedStream(stream, self._errors.ReadTimeout)
-
-    def _look_up(self, host: str, port: int, limit: TimeLimit) -> list[str]:
-        """Return the addresses of *host*; a thread waits for the resolver, which obeys no time-out."""
-        found: Future[list[Any]] = Future()
-
-        def look_up() -> None:
-            try:
-                found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-            except BaseException as error:  # noqa: BLE001 - it is raised below
-                found.set_exception(error)
-
-        if _is_address(host):
-            return [host]
-        threading.Thread(target=look_up, name="jobapp-resolver", daemon=True).start()
-        try:
-            return list(dict.fromkeys(entry[4][0] for entry in found.result(max(0.0, limit.left))))
-        except TimeoutError as error:
-            raise self._errors.ConnectTimeout(f"{host} was not found within {limit:g} seconds") from error
-        except OSError as error:
-            raise self._errors.ConnectError(str(error)) from error
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 class _LimitedStream:
