@@ -187,6 +187,13 @@ def world_of(
         yield World(opened, clock, chosen, way, folder)
 
 
+def unfinished(llm: LLMInterface) -> list[tuple[int, int]]:
+    """Return the requests under way and the bookings of each key that has any."""
+    lanes = [lane for manager, _ in llm.managers() for lane in manager._pool._lanes.values()]
+    counts = [(slot.asked, slot.booked) for lane in lanes for slot in lane.slots.values()]
+    return [count for count in counts if count != (0, 0)]
+
+
 def done_of(world: World) -> CallDone:
     """Return the event that ended the one call of *world*."""
     (done,) = [event for event in world.events if isinstance(event, CallDone)]
