@@ -44,18 +44,21 @@ T = TypeVar("T")
 _Adapters = dict[tuple[str, str | None], tuple[Adapter, float]]
 
 
+_signature = functools.cache(inspect.signature)
+
+
 def _asks(
     start: Callable[Concatenate[S, P], R],
 ) -> Callable[[Callable[[S, R], T]], Callable[Concatenate[S, P], T]]:
     """Give a method, which takes a call that was started, the arguments that start one."""
+    signature = _signature(start)
 
     def decorate(method: Callable[[S, R], T]) -> Callable[Concatenate[S, P], T]:
         @functools.wraps(method)
         def ask(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
             return method(self, start(self, *args, **kwargs))
 
-        signature = inspect.signature(start)
-        returns = inspect.signature(method).return_annotation
+        returns = method.__annotations__["return"]
         vars(ask)["__signature__"] = signature.replace(return_annotation=returns)
         ask.__doc__ = f"{method.__doc__}\n\n{(start.__doc__ or '').partition(chr(10))[2].lstrip(chr(10))}"
         return ask
