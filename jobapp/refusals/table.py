@@ -23,8 +23,10 @@ _BY_STATUS = (
         "payment", Kind.QUOTA, Scope.KEY, "payment is required", (Place.STATUS,), "402", _HTTP,
         reset=Reset.PAYMENT,
     ),
+    # a server that is not known may have other reasons: its keys are left alone
     Rule(
         "forbidden", Kind.AUTH, Scope.KEY, "the key lacks a permission", (Place.STATUS,), "403", _HTTP,
+        providers=("openai", "anthropic", "google", "openrouter"),
     ),
     Rule(
         "overloaded", Kind.UNAVAILABLE, Scope.MODEL, "the provider is overloaded; the key is fine", CODES,
