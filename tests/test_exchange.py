@@ -49,4 +49,4 @@ def test_each_request_has_its_own_exchange() -> None:
     assert current_exchange() is first
     second = begin_exchange(2.0)
     assert current_exchange() is second
-    assert (first.seconds, first.response) == (1.0, None)
+    assert (first.limit, first.response) == (1.0, None)
