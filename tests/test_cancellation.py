@@ -14,6 +14,7 @@ from jobapp.testing import Fault, Simulator
 
 ONE, TWO = "sk-canary-one", "sk-canary-two"
 ASKED: Any = {"provider": "openai", "model": "gpt-4o-mini"}
+MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-3-haiku-20240307", "google": "gemini-2.5-flash"}
 
 
 @pytest.fixture
@@ -36,30 +37,32 @@ def unfinished(llm: LLMInterface) -> list[tuple[int, int]]:
     return [count for count in counts if count != (0, 0)]
 
 
-async def whole(llm: LLMInterface) -> str:
-    return await llm.asend_prompt("Hello", **ASKED)
+async def whole(llm: LLMInterface, provider: str) -> str:
+    return await llm.asend_prompt("Hello", provider=provider, model=MODELS[provider])
 
 
-async def streamed(llm: LLMInterface) -> str:
-    async with llm.astream_prompt("Hello there, all of you", **ASKED) as stream:
+async def streamed(llm: LLMInterface, provider: str) -> str:
+    text = "Hello there, all of you"
+    async with llm.astream_prompt(text, provider=provider, model=MODELS[provider]) as stream:
         return "".join([piece async for piece in stream])
 
 
+@pytest.mark.parametrize("provider", MODELS)
 @pytest.mark.parametrize("ask", [whole, streamed])
 async def test_a_call_cancelled_at_any_step_leaves_nothing_behind(
-    simulator, tmp_path, ask: Callable[[LLMInterface], Coroutine[Any, Any, str]]
+    simulator, tmp_path, ask: Callable[[LLMInterface, str], Coroutine[Any, Any, str]], provider: str
 ):
-    first = simulator.add_key("openai", ONE)
-    simulator.add_key("openai", TWO)
+    first = simulator.add_key(provider, ONE)
+    simulator.add_key(provider, TWO)
     config = tmp_path / "jobapp.yaml"
     config.write_text("retry: {retry_delay: 0.001, jitter: none}")
     cancelled = 0
     async with LLMInterface(config, rng=random.Random(0)) as llm:
-        await ask(llm)
+        await ask(llm, provider)
         for turns in range(MOST_TURNS):
             first.heal()
             first.fail(Fault.OVERLOADED, times=1)
-            task = asyncio.ensure_future(ask(llm))
+            task = asyncio.ensure_future(ask(llm, provider))
             for _ in range(turns):
                 await asyncio.sleep(0)
             if task.done():
@@ -71,7 +74,7 @@ async def test_a_call_cancelled_at_any_step_leaves_nothing_behind(
             assert not any(line.state != "free" for line in llm.key_status())
             assert unfinished(llm) == []
         first.heal()
-        assert (await ask(llm)).startswith("echo")
+        assert (await ask(llm, provider)).startswith("echo")
     simulator.wait_for(lambda: simulator.active_requests == 0)
     assert cancelled > 10
 
