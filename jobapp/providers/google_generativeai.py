@@ -12,8 +12,8 @@ import io
 import json
 import warnings
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import cache
 from itertools import islice
@@ -43,11 +43,39 @@ class Pool:
 
         self.connections = HTTPAdapter(pool_maxsize=100)
         self.connections.poolmanager.pool_classes_by_scheme = _limited_pools()
-        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jobapp-google")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jobapp-google")
+        self._closed = False
+
+    def runner(self) -> Callable[..., Future[Any]]:
+        """Return what does its work in a thread, with the context variables of now."""
+        context = contextvars.copy_context()
+
+        def run(*work: Any) -> Any:
+            if self._closed:
+                raise CancelledError  # nobody waits for it any more
+            try:
+                return context.run(*work)
+            finally:
+                self.tidy()
+
+        return lambda *work: self._threads.submit(run, *work)
+
+    def tidy(self) -> None:
+        """Close what a request opened that was under way when the pool was closed."""
+        if self._closed:
+            self._close_connections()
 
     def close(self) -> None:
         """Close the connections; a request that is under way keeps its own to the end."""
-        self.threads.shutdown(wait=False)
+        self._closed = True
+        self._threads.shutdown(wait=False)
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        """Close them now: requests leaves that to the end of the last object that refers to them."""
+        for manager in (self.connections.poolmanager, *self.connections.proxy_manager.values()):
+            for host in manager.pools.keys():  # noqa: SIM118 - it is no mapping that can be iterated over
+                manager.pools[host].close()
         self.connections.close()
 
 
@@ -63,27 +91,27 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
 
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer, in a thread."""
-        return await asyncio.wrap_future(self._in_thread()(self.send, request, key, timeout))
+        await self._import_beside_loop(key)
+        run = self._clients.pool().runner()
+        return await asyncio.wrap_future(run(self.send, request, key, timeout))
 
     async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, each piece read in a thread, then the whole reply."""
-        pieces, run = self.stream(request, key, timeout), self._in_thread()
+        await self._import_beside_loop(key)
+        pool, pieces = self._clients.pool(), self.stream(request, key, timeout)
+        run = pool.runner()
         step: Future[str | Reply | None] = run(next, pieces, None)
         try:
             while (piece := await asyncio.wrap_future(step)) is not None:
                 yield piece
                 step = run(next, pieces, None)
         finally:
-            step.add_done_callback(lambda _: pieces.close())  # at once, unless a thread is reading
+            step.add_done_callback(lambda _: _close(pieces, pool))  # at once, unless a thread is reading
 
     def _unreadable_errors(self) -> tuple[type[Exception], ...]:
         from google.protobuf.json_format import ParseError
 
         return (*super()._unreadable_errors(), ParseError)
-
-    def _in_thread(self) -> Callable[..., Future[Any]]:
-        threads, context = self._clients.pool().threads, contextvars.copy_context()
-        return lambda *call: threads.submit(context.run, *call)
 
     def _open_pool(self) -> Any:
         return Pool()
@@ -133,6 +161,11 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
     def raw(self, answer: Any) -> Any:
         """Return *answer* as callers of the SDK know it."""
         return _sdk().types.GenerateContentResponse.from_response(answer)
+
+
+def _close(pieces: Generator[Any], pool: Pool) -> None:
+    pieces.close()
+    pool.tidy()
 
 
 @cache
