@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import random
 import re
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -180,11 +181,16 @@ def world_of(
         patch.chdir(folder)
         patch.setenv("JOBAPP_CACHE_DIR", str(folder / "cache"))
         patch.setenv("JOBAPP_CONFIG_DIR", str(folder / "config"))
-        patch.setenv("SSL_CERT_DIR", str(folder))  # nobody is trusted, which takes no time
+        patch.setattr(ssl, "create_default_context", _trusting_nobody)
         if chosen.adapter:
             spec = dataclasses.replace(providers.PROVIDERS[chosen.name], adapters=(chosen.adapter,))
             patch.setitem(providers.PROVIDERS, chosen.name, spec)
         yield World(opened, clock, chosen, way, folder)
+
+
+def _trusting_nobody(*_: Any, **__: Any) -> ssl.SSLContext:
+    """Return a context without certificates: loading them takes longer than a scenario, which has no TLS."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def unfinished(llm: LLMInterface) -> list[tuple[int, int]]:
