@@ -117,12 +117,12 @@ class AnthropicAdapter(SDKAdapter):
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
         from anthropic import Anthropic, Stream
 
-        return _calls(Anthropic(http_client=pool, **self._client_arguments(key)), Stream)
+        return _calls(Anthropic(http_client=pool, **self._client_arguments(key)), Stream, self._base_url)
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
         from anthropic import AsyncAnthropic, AsyncStream
 
-        return _calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)), AsyncStream)
+        return _calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)), AsyncStream, self._base_url)
 
     def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
         return {
@@ -195,7 +195,7 @@ class AnthropicAdapter(SDKAdapter):
         return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
 
 
-def _calls(client: Any, stream_class: Any) -> Calls:
+def _calls(client: Any, stream_class: Any, base_url: str) -> Calls:
     from anthropic.types import Message as Answer
     from anthropic.types import RawMessageStreamEvent
 
@@ -203,7 +203,7 @@ def _calls(client: Any, stream_class: Any) -> Calls:
     client._custom_headers = {}  # noqa: SLF001 (ANTHROPIC_CUSTOM_HEADERS has no public switch)
     create = client.messages.create
     stream_events = stream_class[RawMessageStreamEvent]
-    post = partial(client.post, "/v1/messages", cast_to=Answer, stream_cls=stream_events)
+    post = partial(client.post, f"{base_url}/v1/messages", cast_to=Answer, stream_cls=stream_events)
     return Calls(shortened(create, post), shortened(create, post, stream=True), client)
 
 

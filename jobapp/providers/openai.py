@@ -114,7 +114,7 @@ class OpenAIAdapter(SDKAdapter):
         create = client.chat.completions.create
         post = partial(
             client.post,
-            "/chat/completions",
+            f"{self._base_url}/chat/completions",
             cast_to=ChatCompletion,
             stream_cls=stream_class[ChatCompletionChunk],
         )

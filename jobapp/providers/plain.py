@@ -2,8 +2,9 @@
 
 ``create`` walks all its parameters to bring what a caller may have written into the form of the wire, a tenth
 to a quarter of a call's time. A request of plain text is in that form already, and ``post``, which ``create``
-itself ends in and the SDKs' READMEs offer for other addresses, sends it as it is. All else is the same:
-the headers, the time-out, the exceptions, and the class of the answer.
+itself ends in and the SDKs' READMEs offer for other addresses, sends it as it is; given the whole address, it
+joins no parts of it either. All else is the same: the headers, the time-out, the exceptions, and the class of
+the answer.
 """
 
 from __future__ import annotations
