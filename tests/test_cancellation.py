@@ -224,7 +224,7 @@ async def test_what_a_cancelled_call_had_learnt_is_written_even_if_its_write_had
 
 async def test_a_wait_that_is_cancelled_gives_its_booking_back(tmp_path, monkeypatch):
     with world_of("openai", "asend", tmp_path, monkeypatch) as world:
-        world.add(ONE, Trouble(Fault.BUSY_MINUTE, wait=30.0))
+        world.add(ONE, limit=1, window=30.0)
         waiting = asyncio.Event()
 
         async def asleep(_):
@@ -233,6 +233,7 @@ async def test_a_wait_that_is_cancelled_gives_its_booking_back(tmp_path, monkeyp
 
         world.clock.asleep = asleep  # type: ignore[method-assign]  # it sleeps until it is cancelled
         async with world.interface() as llm:
+            await whole(world, llm)
             task = asyncio.ensure_future(whole(world, llm))
             await waiting.wait()
             assert unfinished(llm) == [(0, 1)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATIENT_STRIKES = 5
+PATIENT_STRIKES = 12
 """Refusals in a row that are still taken for one busy minute."""
 
 LONGEST_COOLDOWN = 3600.0

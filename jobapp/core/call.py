@@ -138,7 +138,7 @@ class Call:
         )
         if isinstance(found, Ticket):
             self._ticket = found
-            return Taken(found.key, found.wait, left, found.booked)
+            return Taken(found.key, found.wait, left, found.shared)
         return NoneFree(found, left)
 
     def begin(self, key: ApiKey) -> float:

@@ -49,13 +49,13 @@ class Take(NamedTuple):
 class Taken(NamedTuple):
     """This key is the caller's: at once, or when it is taken again after ``wait`` seconds.
 
-    ``booked`` tells that there will be room for this caller then; else others wait for the same instant.
+    ``shared`` tells that others may wait for the same instant.
     """
 
     key: ApiKey
     wait: float = 0.0
     left: float | None = None
-    booked: bool = False
+    shared: bool = False
 
 
 class NoneFree(NamedTuple):
@@ -238,7 +238,7 @@ def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
 
 def _apart(found: Taken, rules: RetrySettings, rng: random.Random) -> float:
     """Return the wait for a key, a little longer at random: others wait for it too."""
-    if rules.jitter is Jitter.NONE or found.booked:
+    if rules.jitter is Jitter.NONE or not found.shared:
         return found.wait
     wait = found.wait + rng.uniform(0.0, min(1.0, found.wait * SPREAD))
     return found.wait if found.left is not None and wait > found.left else wait

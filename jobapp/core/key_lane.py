@@ -73,6 +73,10 @@ class Slot:
         """Return when the key may be asked and is expected to answer."""
         return max(self.allowed_at(now), self.meter.ready_at(now))
 
+    def foresees(self, now: float) -> bool:
+        """Tell whether it is known how much room there will be when the key is free."""
+        return self.meter.limit is not None or self.open_at(now) <= now
+
     def book(self, now: float) -> None:
         """Count a request, for now or for when the key is free."""
         self.booked += 1
@@ -174,9 +178,10 @@ class Lane:
             heappush(self.cooling, entry)
         return min(nearly, key=lambda found: found[0].turn, default=None)
 
-    def use(self, slot: Slot, now: float) -> None:
-        """Book a request with *slot*; with ``spread`` it goes behind the keys that have more room."""
-        slot.book(now)
+    def use(self, slot: Slot, now: float, *, counted: bool) -> None:
+        """Let a request have its turn with *slot*; with ``spread`` it goes behind the keys with more room."""
+        if counted:
+            slot.book(now)
         self.turn += 1
         slot.turn = self.turn
         if not self.sticky and self.ready and self.ready[0][2] == slot.index:

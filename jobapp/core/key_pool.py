@@ -36,7 +36,8 @@ class Ticket:
         sent_at: When it was handed over for asking, in seconds since the epoch.
         opened_at: When the stream began that it was sent for; ``None`` where there is none.
         number: Its place among the requests of the key to the model.
-        booked: Whether the wait is for room that is this caller's own.
+        booked: Whether the request is counted already, for room that is known to come.
+        shared: Whether others may wait for the same instant.
     """
 
     key: ApiKey
@@ -46,6 +47,7 @@ class Ticket:
     sent_at: float
     number: int = 0
     booked: bool = False
+    shared: bool = False
     opened_at: float | None = None
 
 
@@ -101,7 +103,7 @@ class KeyPool:
         """
         lane = self._lane(model)
         if ticket is not None:
-            if ticket.slot.open_at(now) <= now:
+            if ticket.booked and ticket.slot.open_at(now) <= now:
                 return self._hand_over(ticket, now)
             self.give_back(ticket)
         if stay is not None:
@@ -116,12 +118,13 @@ class KeyPool:
         if cooling is not None and cooling[1] - now <= patience:
             return self._ticket(lane, cooling[0], model, now)
         if cooling is not None and cooling[0].allowed_at(now) <= now:
-            return self._hand_over(self._ticket(lane, cooling[0], model, now), now)
+            return self._ticket(lane, cooling[0], model, now, at_once=True)
         return self._first_free(lane, now)
 
     def give_back(self, ticket: Ticket) -> None:
         """Take back a ticket whose request is not sent."""
-        ticket.slot.give_back()
+        if ticket.booked:
+            ticket.slot.give_back()
 
     def finish(
         self,
@@ -168,7 +171,8 @@ class KeyPool:
 
     def _end_row(self, ticket: Ticket) -> None:
         """Note that a key which was refused has answered since."""
-        ticket.slot.on_trial, ticket.slot.blocked_at = False, 0.0
+        slot = ticket.slot
+        slot.on_trial, slot.blocked_at, slot.backoff_until = False, 0.0, 0.0
         for pool in pools_of(ticket.model):
             self._struck.discard((self.provider, ticket.key.fingerprint, pool))
 
@@ -244,14 +248,14 @@ class KeyPool:
         else:
             slot.blocked_until = max(slot.blocked_until, until)
 
-    def _ticket(self, lane: Lane, slot: Slot, model: str, now: float) -> Ticket:
-        """Count a request with *slot*, at once or booked for when the key is free."""
+    def _ticket(self, lane: Lane, slot: Slot, model: str, now: float, *, at_once: bool = False) -> Ticket:
+        """Give a request its turn with *slot*: now, in room that is booked, or with another look later."""
         wait = round(max(0.0, slot.free_at(now) - now), 6)
-        lane.use(slot, now)
-        if wait <= 0:
-            return Ticket(self.keys[slot.index], slot, model, 0.0, now, slot.begin())
-        booked = slot.allowed_at(now) <= now
-        return Ticket(self.keys[slot.index], slot, model, wait, now, booked=booked)
+        ticket = Ticket(self.keys[slot.index], slot, model, wait, now)
+        ticket.shared = slot.allowed_at(now) > now
+        ticket.booked = slot.foresees(now)
+        lane.use(slot, now, counted=ticket.booked)
+        return self._hand_over(ticket, now) if wait <= 0 or at_once else ticket
 
     def _hand_over(self, ticket: Ticket, now: float) -> Ticket:
         ticket.wait, ticket.sent_at, ticket.number = 0.0, now, ticket.slot.begin()

@@ -117,12 +117,12 @@ class AnthropicAdapter(SDKAdapter):
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
         from anthropic import Anthropic, Stream
 
-        return _calls(Anthropic(http_client=pool, **self._client_arguments(key)), Stream, self._base_url)
+        return self._calls(Anthropic(http_client=pool, **self._client_arguments(key)), Stream)
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
         from anthropic import AsyncAnthropic, AsyncStream
 
-        return _calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)), AsyncStream, self._base_url)
+        return self._calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)), AsyncStream)
 
     def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
         return {
@@ -131,6 +131,21 @@ class AnthropicAdapter(SDKAdapter):
             "max_retries": 0,
             "timeout": self._settings.timeout,
         }
+
+    def _calls(self, client: Any, stream_class: Any) -> Calls:
+        from anthropic.types import Message as Answer
+        from anthropic.types import RawMessageStreamEvent
+
+        client.auth_token = None  # older SDKs send ANTHROPIC_AUTH_TOKEN beside a key
+        client._custom_headers = {}  # noqa: SLF001 (ANTHROPIC_CUSTOM_HEADERS has no public switch)
+        create = client.messages.create
+        post = partial(
+            client.post,
+            f"{self._base_url}/v1/messages",
+            cast_to=Answer,
+            stream_cls=stream_class[RawMessageStreamEvent],
+        )
+        return Calls(shortened(create, post), shortened(create, post, stream=True), client)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         arguments = {
@@ -193,18 +208,6 @@ class AnthropicAdapter(SDKAdapter):
             body = {"stop_reason": "refusal"}
             raise reply_error(self.provider, model, response, blocked("refusal"), body)
         return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
-
-
-def _calls(client: Any, stream_class: Any, base_url: str) -> Calls:
-    from anthropic.types import Message as Answer
-    from anthropic.types import RawMessageStreamEvent
-
-    client.auth_token = None  # older SDKs send ANTHROPIC_AUTH_TOKEN beside a key
-    client._custom_headers = {}  # noqa: SLF001 (ANTHROPIC_CUSTOM_HEADERS has no public switch)
-    create = client.messages.create
-    stream_events = stream_class[RawMessageStreamEvent]
-    post = partial(client.post, f"{base_url}/v1/messages", cast_to=Answer, stream_cls=stream_events)
-    return Calls(shortened(create, post), shortened(create, post, stream=True), client)
 
 
 def _usage_of(usage: Any) -> Usage:

@@ -192,8 +192,9 @@ class SharedLength:
     @property
     def seconds(self) -> float:
         """The length to go by: the first usual one that can be it, else the longest that was seen."""
-        fitting = (length for length in USUAL_LENGTHS if self.more_than < length <= self.at_most)
-        return min(next(fitting, self.at_most) * (1 + MARGIN), self.at_most)
+        more, most = 1 + MARGIN, self.at_most * (1 + MARGIN)
+        fitting = (length for length in USUAL_LENGTHS if self.more_than < length * more and length <= most)
+        return next(fitting, self.at_most) * more
 
     def over(self, seconds: float) -> None:
         """Learn that a window was over after *seconds*."""
@@ -203,6 +204,7 @@ class SharedLength:
 
     def not_over(self, seconds: float) -> None:
         """Learn that a window was not over after *seconds*."""
+        self.confirmed = 0.0
         if seconds < self.at_most:
             self.more_than = max(self.more_than, seconds)
             return
@@ -328,14 +330,19 @@ class RateMeter:
     told: Told = field(default_factory=Told)
     held_until: float = 0.0
 
+    @property
+    def limit(self) -> Window | Bucket | None:
+        """The limit to go by, where one is known."""
+        return self.told.limit or self.learnt.in_force()
+
     def ready_at(self, now: float) -> float:
         """Return when the next request may be sent, by all that is known."""
-        limit = self.told.limit or self.learnt.in_force()
+        limit = self.limit
         return self.held_until if limit is None else max(self.held_until, limit.ready_at(now))
 
     def room(self, now: float) -> float:
         """Return how many requests may be sent now; infinite where no limit is known."""
-        limit = self.told.limit or self.learnt.in_force()
+        limit = self.limit
         return math.inf if limit is None else limit.room(now)
 
     def use(self, now: float) -> None:
@@ -347,7 +354,7 @@ class RateMeter:
 
     def give_back(self) -> None:
         """Take back a request that was booked and is not sent."""
-        if limit := self.told.limit or self.learnt.in_force():
+        if limit := self.limit:
             limit.give_back()
 
     def answered(self, now: float, sent_at: float, said: Allowance | None, sent_after: int) -> None:

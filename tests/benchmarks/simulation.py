@@ -251,7 +251,7 @@ class Simulation:
         )
         if isinstance(found, Ticket):
             worker.ticket = found
-            return Taken(found.key, found.wait, booked=found.booked)
+            return Taken(found.key, found.wait, shared=found.shared)
         return NoneFree(found)
 
     def _send(self, worker: _Worker) -> None:
