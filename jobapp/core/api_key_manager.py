@@ -113,13 +113,16 @@ class APIKeyManager:
         stay: str | None = None,
         skip: Iterable[str] = (),
         patience: float = 0.0,
+        apart: float = 0.0,
         ticket: Ticket | None = None,
     ) -> Ticket | float | None:
         """Find a key that may be asked for *model*; see :meth:`KeyPool.take`."""
         now = self.clock.now().timestamp()
         with self._lock:
             self._look()
-            return self._pool.take(model, now, stay=stay, skip=skip, patience=patience, ticket=ticket)
+            return self._pool.take(
+                model, now, stay=stay, skip=skip, patience=patience, apart=apart, ticket=ticket
+            )
 
     def answered(self, ticket: Ticket, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
         """Note that a request was answered, what the headers say of its key's limits, and what it cost."""

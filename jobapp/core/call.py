@@ -134,11 +134,12 @@ class Call:
             stay=action.stay,
             skip=action.skip,
             patience=action.patience if left is None else min(action.patience, left),
+            apart=action.apart,
             ticket=ticket,
         )
         if isinstance(found, Ticket):
             self._ticket = found
-            return Taken(found.key, found.wait, left, found.shared)
+            return Taken(found.key, found.wait, left)
         return NoneFree(found, left)
 
     def begin(self, key: ApiKey) -> float:

@@ -22,8 +22,14 @@ from jobapp.core.types import ApiKey, Kind, Verdict
 POLL = 1.0
 """Seconds between two looks while a call waits for any key: another process may free one early."""
 
-SPREAD = 0.05
-"""The share of a wait that is added at random, so that callers who waited together come back apart."""
+LOOK = 0.05
+"""Seconds between two looks at least."""
+
+LOOKS = 0.05
+"""The share of a wait after which a call looks whether its key, or another, is free earlier than foreseen."""
+
+APART = 0.05
+"""The most of a wait that is added at random, so that callers who waited together come back apart."""
 
 
 class Enter(NamedTuple):
@@ -39,23 +45,21 @@ class Take(NamedTuple):
         stay: The fingerprint of the key to go on with, if it is free within ``patience``.
         skip: Fingerprints of keys that this call has given up.
         patience: The longest wait that is worth booking.
+        apart: The share of a wait for an instant that others wait for too, by which to come later.
     """
 
     stay: str | None = None
     skip: frozenset[str] = frozenset()
     patience: float = 0.0
+    apart: float = 0.0
 
 
 class Taken(NamedTuple):
-    """This key is the caller's: at once, or when it is taken again after ``wait`` seconds.
-
-    ``shared`` tells that others may wait for the same instant.
-    """
+    """This key is the caller's: at once, or when it is taken again after ``wait`` seconds."""
 
     key: ApiKey
     wait: float = 0.0
     left: float | None = None
-    shared: bool = False
 
 
 class NoneFree(NamedTuple):
@@ -222,26 +226,25 @@ def _ask_model(tries: _Tries) -> Flow:
 
 def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     """Find a key, waiting for it where that is worth it."""
-    rules = tries.rules
-    slice_ = POLL if rules.on_exhausted is OnExhausted.WAIT else math.inf
+    skip = frozenset(tries.given_up)
+    apart = 0.0 if tries.rules.jitter is Jitter.NONE else tries.rng.uniform(0.0, APART)
     while True:
-        found: Taken | NoneFree = yield Take(tries.stay, frozenset(tries.given_up), tries.patience)
+        found: Taken | NoneFree = yield Take(tries.stay, skip, tries.patience, apart)
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:
             tries.waiting = False
             return found.key
-        wait = _apart(found, rules, tries.rng)
-        yield Wait(min(wait, slice_), found.key, news=not tries.waiting, whole=wait)
+        yield Wait(_nap(tries, found.wait), found.key, news=not tries.waiting, whole=found.wait)
         tries.waiting = True
 
 
-def _apart(found: Taken, rules: RetrySettings, rng: random.Random) -> float:
-    """Return the wait for a key, a little longer at random: others wait for it too."""
-    if rules.jitter is Jitter.NONE or not found.shared:
-        return found.wait
-    wait = found.wait + rng.uniform(0.0, min(1.0, found.wait * SPREAD))
-    return found.wait if found.left is not None and wait > found.left else wait
+def _nap(tries: _Tries, wait: float) -> float:
+    """Return the seconds until the next look: the key, or another, may be free sooner than foreseen."""
+    longest = POLL if tries.rules.on_exhausted is OnExhausted.WAIT else math.inf
+    if tries.stay is None:
+        longest = min(longest, max(LOOK, wait * LOOKS))
+    return min(wait, longest)
 
 
 def _nothing_free(tries: _Tries, found: NoneFree) -> GaveUp:

@@ -13,7 +13,8 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from jobapp.core.settings import Strategy
 from jobapp.rates.budgets import Allowed
-from jobapp.rates.meter import Learnt, RateMeter, SharedLength
+from jobapp.rates.length import SharedLength
+from jobapp.rates.meter import RateMeter
 
 Rank = tuple[float, int, int]
 """What puts the ready keys of a lane in order: less room, later turn, later place."""
@@ -45,7 +46,7 @@ class Slot:
     booked: int = 0
     """Requests that wait for their turn."""
     sent: int = 0
-    """Requests that were ever sent."""
+    """Requests that were ever sent, and not refused because of a full window."""
     turn: int = 0
     """When it was last taken, counted in turns of the lane."""
 
@@ -58,7 +59,7 @@ class Slot:
         if self.backoff_until > now:
             reopens_at = self.meter.reopens_at(now)
             until = max(until, self.backoff_until if reopens_at is None else reopens_at)
-        if self.asked and (self.on_trial or self.meter.learnt.unsure()):
+        if self.asked and (self.on_trial or self.meter.unsure()):
             until = max(until, now + PROBE_POLL)
         for gate in self.allowed.gates:
             until = max(until, gate.ready_at(now))
@@ -77,6 +78,10 @@ class Slot:
         """Tell whether it is known how much room there will be when the key is free."""
         return self.meter.limit is not None or self.open_at(now) <= now
 
+    def admits(self, now: float) -> bool:
+        """Tell whether a request that was booked may be sent now."""
+        return self.open_at(now) <= now and self.meter.admits(now)
+
     def book(self, now: float) -> None:
         """Count a request, for now or for when the key is free."""
         self.booked += 1
@@ -91,11 +96,12 @@ class Slot:
         for limit in self.allowed.limits:
             limit.give_back()
 
-    def begin(self) -> int:
+    def begin(self, now: float) -> int:
         """Note that a request that was booked is sent; return its number."""
         self.booked -= 1
         self.asked += 1
         self.sent += 1
+        self.meter.begin(now)
         for gate in self.allowed.gates:
             gate.under_way += 1
         return self.sent
@@ -135,7 +141,7 @@ class Lane:
         """Return what is known of the key of that index."""
         slot = self.slots.get(index)
         if slot is None:
-            slot = self.slots[index] = Slot(index, RateMeter(Learnt(self.length)), self._allowed(index))
+            slot = self.slots[index] = Slot(index, RateMeter(self.length), self._allowed(index))
         return slot
 
     def first_ready(self, now: float, skip: frozenset[int]) -> Slot | None:

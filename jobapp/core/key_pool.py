@@ -7,13 +7,12 @@ every method.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from jobapp.core.key_lane import Lane, Slot
 from jobapp.core.settings import BudgetSettings, Strategy
 from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind, Verdict
 from jobapp.rates.budgets import Budgets
-from jobapp.rates.meter import Allowance
+from jobapp.rates.told import Allowance
 
 
 def pools_of(model: str) -> tuple[str | None, ...]:
@@ -23,32 +22,41 @@ def pools_of(model: str) -> tuple[str | None, ...]:
 
 NO_KEYS: frozenset[int] = frozenset()
 
+MOST_APART = 1.0
+"""Seconds by which callers who wait for the same instant come apart at most."""
 
-@dataclass(slots=True)
+
 class Ticket:
-    """A key that was found for a caller, and counted: it must be finished or given back.
+    """A key that was found for a caller: it must be finished or given back. Instants are since the epoch.
 
-    Attributes:
+    Args:
         key: The key.
         slot: Where its requests are counted.
         model: The model it was found for.
-        wait: Seconds until it may be asked.
-        sent_at: When it was handed over for asking, in seconds since the epoch.
-        opened_at: When the stream began that it was sent for; ``None`` where there is none.
-        number: Its place among the requests of the key to the model.
+        free_at: When the key is free, as far as can be foreseen.
+        due: When the caller may ask: a little later where others wait for the same instant.
         booked: Whether the request is counted already, for room that is known to come.
-        shared: Whether others may wait for the same instant.
     """
 
-    key: ApiKey
-    slot: Slot
-    model: str
-    wait: float
-    sent_at: float
-    number: int = 0
-    booked: bool = False
-    shared: bool = False
-    opened_at: float | None = None
+    __slots__ = ("booked", "due", "free_at", "key", "model", "number", "opened_at", "sent_at", "slot", "wait")
+
+    def __init__(
+        self, key: ApiKey, slot: Slot, model: str, free_at: float, due: float, *, booked: bool
+    ) -> None:
+        self.key = key
+        self.slot = slot
+        self.model = model
+        self.free_at = free_at
+        self.due = due
+        self.booked = booked
+        self.wait = 0.0
+        """Seconds until it may be asked."""
+        self.number = 0
+        """Its place among the requests of the key to the model."""
+        self.sent_at = 0.0
+        """When it was handed over for asking."""
+        self.opened_at: float | None = None
+        """When the stream began that it was sent for."""
 
 
 class KeyPool:
@@ -85,6 +93,7 @@ class KeyPool:
         stay: str | None = None,
         skip: Iterable[str] = (),
         patience: float = 0.0,
+        apart: float = 0.0,
         ticket: Ticket | None = None,
     ) -> Ticket | float | None:
         """Find a key for *model*.
@@ -95,31 +104,68 @@ class KeyPool:
             stay: The fingerprint of the key to prefer, even if it must be waited for.
             skip: Fingerprints of keys that are not wanted.
             patience: The longest wait in seconds that the caller accepts.
-            ticket: An earlier ticket whose wait is over; its key comes first.
+            apart: The share of a wait by which to come later where others wait for the same instant.
+            ticket: An earlier ticket, with which the caller waits; its key comes first.
 
         Returns:
             A ticket, whose ``wait`` is 0 when the key may be asked now; else the seconds until the first
             key is free, or ``None`` where there is no key.
         """
         lane = self._lane(model)
+        skipped = frozenset(self._index[f] for f in skip) if skip else NO_KEYS
         if ticket is not None:
-            if ticket.booked and ticket.slot.open_at(now) <= now:
+            if ticket.booked and ticket.slot.admits(now):
                 return self._hand_over(ticket, now)
+            if self._is_best(lane, ticket, now, skipped, staying=stay is not None):
+                return ticket
             self.give_back(ticket)
+        slot = self._choose(lane, now, stay, skipped, patience)
+        if slot is None:
+            return self._first_free(lane, now)
+        found = self._ticket(slot, model, now, patience, apart)
+        lane.use(slot, now, counted=found.booked)
+        return self._hand_over(found, now) if found.wait <= 0 else found
+
+    def _choose(
+        self, lane: Lane, now: float, stay: str | None, skip: frozenset[int], patience: float
+    ) -> Slot | None:
+        """Return the key to take: that to stay with, one that is ready, or the first that will be."""
         if stay is not None:
             slot = lane.slot(self._index[stay])
             if slot.free_at(now) - now <= patience:
-                return self._ticket(lane, slot, model, now)
-        skipped = frozenset(self._index[f] for f in skip) if skip else NO_KEYS
-        ready = lane.first_ready(now, skipped)
-        if ready is not None:
-            return self._ticket(lane, ready, model, now)
-        cooling = lane.first_cooling(now, skipped)
-        if cooling is not None and cooling[1] - now <= patience:
-            return self._ticket(lane, cooling[0], model, now)
-        if cooling is not None and cooling[0].allowed_at(now) <= now:
-            return self._ticket(lane, cooling[0], model, now, at_once=True)
-        return self._first_free(lane, now)
+                return slot
+        if ready := lane.first_ready(now, skip):
+            return ready
+        if cooling := lane.first_cooling(now, skip):
+            slot, free_at = cooling
+            # a wait that nobody but we foresee is not refused, but tried
+            if free_at - now <= patience or slot.allowed_at(now) <= now:
+                return slot
+        return None
+
+    def _ticket(self, slot: Slot, model: str, now: float, patience: float, apart: float) -> Ticket:
+        """Return a ticket for when the key is free; where that is beyond all patience, for now."""
+        free_at = max(now, slot.free_at(now))
+        wait = free_at - now
+        if wait > patience:
+            free_at, wait = now, 0.0
+        shared = slot.allowed_at(now) > now
+        later = min(wait * apart, MOST_APART, patience - wait) if shared else 0.0
+        found = Ticket(
+            self.keys[slot.index], slot, model, free_at, free_at + later, booked=slot.foresees(now)
+        )
+        found.wait = round(wait + later, 6)
+        return found
+
+    def _is_best(
+        self, lane: Lane, ticket: Ticket, now: float, skip: frozenset[int], *, staying: bool
+    ) -> bool:
+        """Tell whether a caller does best to wait on for the key of its ticket."""
+        ticket.wait = round(ticket.due - now, 6)
+        freed = now < ticket.free_at and ticket.slot.free_at(now) <= now
+        if ticket.wait <= 0 or freed:
+            return False
+        return staying or lane.first_ready(now, skip | {ticket.slot.index}) is None
 
     def give_back(self, ticket: Ticket) -> None:
         """Take back a ticket whose request is not sent."""
@@ -148,6 +194,7 @@ class KeyPool:
         if verdict is None:
             self._answered(ticket, now, said)
         elif verdict.kind is Kind.RATE_LIMIT:
+            slot.sent -= 1
             slot.meter.refused(now, ticket.sent_at, verdict.retry_after, slot.asked)
 
     def opened(self, ticket: Ticket, now: float) -> None:
@@ -158,9 +205,8 @@ class KeyPool:
     def _answered(self, ticket: Ticket, now: float, said: Allowance | None) -> None:
         slot = ticket.slot
         if said is not None or ticket.opened_at is None:
-            slot.meter.answered(
-                now, ticket.sent_at, said, max(slot.sent - ticket.number, slot.asked) + slot.booked
-            )
+            under_way = max(slot.sent - ticket.number, slot.asked)
+            slot.meter.answered(now, ticket.sent_at, said, under_way, slot.booked)
         if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
             self._end_row(ticket)
 
@@ -248,17 +294,8 @@ class KeyPool:
         else:
             slot.blocked_until = max(slot.blocked_until, until)
 
-    def _ticket(self, lane: Lane, slot: Slot, model: str, now: float, *, at_once: bool = False) -> Ticket:
-        """Give a request its turn with *slot*: now, in room that is booked, or with another look later."""
-        wait = round(max(0.0, slot.free_at(now) - now), 6)
-        ticket = Ticket(self.keys[slot.index], slot, model, wait, now)
-        ticket.shared = slot.allowed_at(now) > now
-        ticket.booked = slot.foresees(now)
-        lane.use(slot, now, counted=ticket.booked)
-        return self._hand_over(ticket, now) if wait <= 0 or at_once else ticket
-
     def _hand_over(self, ticket: Ticket, now: float) -> Ticket:
-        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, ticket.slot.begin()
+        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, ticket.slot.begin(now)
         return ticket
 
     def _first_free(self, lane: Lane, now: float) -> float | None:

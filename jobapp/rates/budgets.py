@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from jobapp.core.settings import BudgetSettings
 from jobapp.core.types import ApiKey
-from jobapp.rates.meter import MINUTE, Window
+from jobapp.rates.window import MINUTE, Window
 
 DAY = 86_400.0
 

@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from jobapp.core.key_pool import KeyPool, Ticket
 from jobapp.core.settings import Strategy
 from jobapp.core.types import ApiKey, Block, Kind
-from jobapp.rates.meter import Allowance
+from jobapp.rates.told import Allowance
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 TAKES = 1_000

@@ -247,11 +247,16 @@ class Simulation:
     def _take(self, worker: _Worker, action: Take) -> Taken | NoneFree:
         ticket, worker.ticket = worker.ticket, None
         found = self._manager.take(
-            MODEL, stay=action.stay, skip=action.skip, patience=action.patience, ticket=ticket
+            MODEL,
+            stay=action.stay,
+            skip=action.skip,
+            patience=action.patience,
+            apart=action.apart,
+            ticket=ticket,
         )
         if isinstance(found, Ticket):
             worker.ticket = found
-            return Taken(found.key, found.wait, shared=found.shared)
+            return Taken(found.key, found.wait)
         return NoneFree(found)
 
     def _send(self, worker: _Worker) -> None:
