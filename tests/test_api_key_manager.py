@@ -10,7 +10,7 @@ from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_setup import provider_of
-from jobapp.core.types import Kind
+from jobapp.core.types import Kind, Verdict
 from jobapp.testing import FakeClock
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -167,3 +167,15 @@ def test_no_key_is_in_what_is_shown_or_kept(manager_of, tmp_path, caplog):
     texts = [repr(manager.keys), repr(manager.statuses()), caplog.text]
     texts += [path.read_text() for path in tmp_path.rglob("*.json")]
     assert not any("canary" in text for text in texts)
+
+
+def test_of_refusals_that_are_not_written_yet_the_longest_holds_whatever_others_write(manager_of, clock):
+    manager = manager_of()
+    key = manager.keys[0]
+    for seconds in (50.0, 20.0):
+        manager.learn(key, "m", Verdict(Kind.RATE_LIMIT), seconds)
+    manager_of().mark_key_failed("OPENAI_API_KEY_BACKUP_1")
+    manager.store.refresh()
+    manager.take("m")
+    (line,) = [line for line in manager.statuses() if line.key == key.name]
+    assert line.until == clock.now() + timedelta(seconds=50)

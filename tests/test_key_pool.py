@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.key_lane import PROBE_POLL
+from jobapp.core.key_lane import CROWD, PROBE_POLL
 from jobapp.core.key_pool import KeyPool, Ticket
 from jobapp.core.settings import Strategy
 from jobapp.core.types import FREE_MODELS, ApiKey, Block, Kind
+from jobapp.rates.told import Allowance
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = START.timestamp()
@@ -111,6 +112,101 @@ def test_a_busy_minute_needs_no_trial():
     pool = pool_of("A")
     pool.block(block("A", 10, kind=Kind.RATE_LIMIT))
     assert [took(pool.take("m", NOW + 10)) for _ in range(3)] == ["A"] * 3
+
+
+def test_a_key_that_answers_its_trial_is_free_at_once_whatever_is_left_of_its_backoff():
+    pool = pool_of("A")
+    trial = pool.take("m", NOW - 1)
+    pool.block(block("A", 60, kind=Kind.RATE_LIMIT), trial=True)
+    pool.finish(trial, NOW + 1)
+    assert pool.take("m", NOW + 1) == pytest.approx(59)
+    pool.finish(sent_since(pool, NOW + 2), NOW + 3)
+    assert [took(pool.take("m", NOW + 3)) for _ in range(3)] == ["A"] * 3
+
+
+def sent_since(pool, now):
+    """Return a ticket for a request that was sent at *now*, although the key was still set aside."""
+    (lane,) = pool._lanes.values()
+    slot = lane.slot(0)
+    ticket = Ticket(pool.keys[0], slot, "m", now, now, booked=True)
+    slot.book(now)
+    ticket.number, ticket.sent_at = slot.begin(now), now
+    return ticket
+
+
+def test_those_who_wait_for_a_key_of_unknown_limits_are_let_through_one_at_a_time():
+    pool = pool_of("A")
+    pool.block(block("A", 10, kind=Kind.RATE_LIMIT), trial=True)
+    waiting = [pool.take("m", NOW, patience=60) for _ in range(5)]
+    assert [ticket.wait for ticket in waiting] == [10.0] * 5
+    back = [pool.take("m", NOW + 10, patience=60, ticket=ticket) for ticket in waiting]
+    assert [ticket.wait for ticket in back] == [0.0, *[pytest.approx(PROBE_POLL)] * 4]
+
+
+def test_those_who_wait_for_room_that_is_known_to_come_are_counted_and_let_through_together():
+    pool = pool_of("A")
+    pool.finish(pool.take("m", NOW), NOW, said=Allowance(2, 0, 60.0))
+    waiting = [pool.take("m", NOW, patience=200) for _ in range(4)]
+    assert [ticket.wait for ticket in waiting] == [60.0, 60.0, 120.0, 120.0]
+    back = [pool.take("m", NOW + 60, patience=200, ticket=ticket) for ticket in waiting]
+    assert [ticket.wait for ticket in back] == [0.0, 0.0, 60.0, 60.0]
+
+
+def test_a_booking_is_looked_for_anew_where_the_window_holds_less_than_was_foreseen():
+    pool = pool_of("A")
+    first = pool.take("m", NOW)
+    pool.finish(pool.take("m", NOW), NOW, said=Allowance(4, 1, 60.0))
+    pool.take("m", NOW)
+    waiting = [pool.take("m", NOW, patience=200) for _ in range(3)]
+    assert [ticket.wait for ticket in waiting] == [60.0] * 3
+    pool.finish(first, NOW + 1, said=Allowance(2, 0, 59.0))
+    back = [pool.take("m", NOW + 60, patience=200, ticket=ticket) for ticket in waiting]
+    assert [ticket.wait for ticket in back[:2]] == [0.0, 0.0]
+    assert back[2].wait >= 60.0
+
+
+def test_a_caller_who_waits_goes_on_with_another_key_that_comes_free():
+    pool = pool_of("AB")
+    for name, seconds in (("A", 50), ("B", 100)):
+        pool.replace_blocks({**blocks_of(pool), block(name, seconds).id: block(name, seconds)})
+    ticket = pool.take("m", NOW, patience=60)
+    assert (took(ticket), ticket.wait) == ("A", 50)
+    waiting = pool.take("m", NOW + 5, patience=60, ticket=ticket)
+    assert (waiting, waiting.wait) == (ticket, 45)
+    pool.replace_blocks({block("A", 50).id: block("A", 50)})
+    gone_on = pool.take("m", NOW + 5, patience=60, ticket=ticket)
+    assert (took(gone_on), gone_on.wait) == ("B", 0)
+
+
+def blocks_of(pool):
+    return {known.id: known for known in pool.blocks()}
+
+
+def test_callers_who_wait_for_the_same_instant_come_apart_by_the_share_they_say():
+    pool = pool_of("A")
+    pool.block(block("A", 10, kind=Kind.RATE_LIMIT))
+    waits = [pool.take("m", NOW, patience=60, apart=share).wait for share in (0.0, 0.02, 0.05)]
+    assert waits == [10.0, 10.2, 10.5]
+
+
+def test_nobody_comes_later_than_patience_allows_or_a_second():
+    pool = pool_of("A")
+    pool.block(block("A", 50, kind=Kind.RATE_LIMIT))
+    assert pool.take("m", NOW, patience=50.3, apart=0.05).wait == pytest.approx(50.3)
+    assert pool.take("m", NOW, patience=100, apart=0.05).wait == 51.0
+
+
+def test_a_sticky_crowd_goes_to_the_next_key_until_the_first_has_answered():
+    pool = pool_of("AB")
+    crowd = [pool.take("m", NOW) for _ in range(CROWD + 1)]
+    assert [took(ticket) for ticket in crowd] == ["A"] * CROWD + ["B"]
+    pool.finish(crowd[0], NOW)
+    assert took(pool.take("m", NOW)) == "A"
+
+
+def test_a_crowd_stays_together_where_no_other_key_is_free():
+    pool = pool_of("A")
+    assert [took(pool.take("m", NOW)) for _ in range(3 * CROWD)] == ["A"] * 3 * CROWD
 
 
 def test_an_answer_ends_a_row_of_refusals():

@@ -202,6 +202,20 @@ def test_a_refused_trial_keeps_the_limit_and_waits_for_an_answer():
     assert limit_of(caller) == (10, 60.0 * (1 + MARGIN))
 
 
+def test_trials_that_are_refused_together_leave_the_limit_as_it_was():
+    caller = Caller(Provider(10, 60.0))
+    caller.ask_until_refused()
+    learnt, sent_at = caller.learnt, caller.now + 30
+    for _ in range(8):
+        learnt.begin(sent_at)
+    for under_way in reversed(range(8)):
+        learnt.refused(sent_at + 0.1, sent_at, None, under_way)
+    caller.now += 61
+    assert caller.ask()
+    assert learnt.window is not None
+    assert learnt.window.limit == 10
+
+
 def test_the_first_request_of_a_guessed_window_is_sent_alone_until_a_guess_was_right():
     caller = Caller(Provider(3, 60.0))
     caller.ask_until_refused()

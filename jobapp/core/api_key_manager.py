@@ -100,7 +100,7 @@ class APIKeyManager:
         self._pool = KeyPool(self.provider_name, self.keys, strategy or settings.retry.strategy, budgets)
         self._lock = threading.Lock()
         self._seen: object = None
-        self._unwritten: dict[BlockId, Block] = {}
+        self._unwritten: set[Block] = set()
         self._sweep_once()
         logger.info(
             "%s: %d keys: %s", self.provider_name, len(self.keys), ", ".join(k.name for k in self.keys)
@@ -189,16 +189,14 @@ class APIKeyManager:
             blocks = tuple(block for block in blocks if not self._is_old_news(block))
             for block in blocks:
                 self._pool.block(block, trial=verdict.retry_after is None)
-                self._unwritten[block.id] = block
+                self._unwritten.add(block)
         return blocks
 
     def remember(self, blocks: Sequence[Block]) -> None:
         """Write *blocks* to the store. May wait for a disk or a server: not for an event loop's thread."""
         self.store.add(blocks)
         with self._lock:
-            for block in blocks:
-                if self._unwritten.get(block.id) is block:
-                    del self._unwritten[block.id]
+            self._unwritten.difference_update(blocks)
 
     @property
     def error_rules(self) -> tuple[Rule, ...]:
@@ -299,7 +297,7 @@ class APIKeyManager:
         """Take over what other processes have learnt, if anything changed."""
         state = self.store.view()
         if state is not self._seen:
-            self._pool.replace_blocks({**state.blocks, **self._unwritten})
+            self._pool.replace_blocks(state.with_blocks(self._unwritten).blocks)
             self._seen = state
 
     def _sweep_once(self) -> None:

@@ -25,6 +25,10 @@ NEARLY = 0.02
 NEARLY_FIRST = 8
 """How many keys are looked at for that."""
 
+CROWD = 4
+"""Requests under way without an answer between them, from which on another free key comes first: if this
+one turns out to be spent, each of them is refused."""
+
 PROBE_POLL = 0.05
 """Seconds between two looks at a key that one call is trying again after a long block."""
 
@@ -47,6 +51,8 @@ class Slot:
     """Requests that wait for their turn."""
     sent: int = 0
     """Requests that were ever sent, and not refused because of a full window."""
+    unanswered: int = 0
+    """Requests that were sent since its last answer."""
     turn: int = 0
     """When it was last taken, counted in turns of the lane."""
 
@@ -101,10 +107,15 @@ class Slot:
         self.booked -= 1
         self.asked += 1
         self.sent += 1
+        self.unanswered += 1
         self.meter.begin(now)
         for gate in self.allowed.gates:
             gate.under_way += 1
         return self.sent
+
+    def is_crowded(self) -> bool:
+        """Tell whether many ask the key already, and nobody knows whether it answers."""
+        return min(self.asked, self.unanswered) >= CROWD
 
     def end(self, tokens: int = 0) -> None:
         """Note that a request is over, which cost *tokens*."""
@@ -145,10 +156,10 @@ class Lane:
         return slot
 
     def first_ready(self, now: float, skip: frozenset[int]) -> Slot | None:
-        """Return the preferred key that is free now."""
+        """Return the preferred key that is free now; with ``sticky`` rather one that is not crowded."""
         self._move_due(now)
         passed: list[Rank] = []
-        found = None
+        found = crowded = None
         while self.ready and found is None:
             index = self.ready[0][2]
             slot = self.slot(index)
@@ -158,11 +169,14 @@ class Lane:
                 heappush(self.cooling, (free_at, index))
             elif index in skip:
                 passed.append(heappop(self.ready))
+            elif self.sticky and slot.is_crowded():
+                crowded = crowded or slot
+                passed.append(heappop(self.ready))
             else:
                 found = slot
         for entry in passed:
             heappush(self.ready, entry)
-        return found
+        return found or crowded
 
     def first_cooling(self, now: float, skip: frozenset[int]) -> tuple[Slot, float] | None:
         """Return the key that is free first, with the instant; of some that are nearly first, the idlest."""

@@ -22,6 +22,9 @@ def pools_of(model: str) -> tuple[str | None, ...]:
 
 NO_KEYS: frozenset[int] = frozenset()
 
+SOON = 0.1
+"""Seconds; booked room that comes so soon is not left for room that is there: all would go there at once."""
+
 MOST_APART = 1.0
 """Seconds by which callers who wait for the same instant come apart at most."""
 
@@ -84,6 +87,7 @@ class KeyPool:
         self._lanes: dict[str, Lane] = {}
         self._blocks: dict[BlockId, Block] = {}
         self._struck: set[BlockId] = set()
+        self._on_trial: set[BlockId] = set()
 
     def take(
         self,
@@ -165,7 +169,9 @@ class KeyPool:
         freed = now < ticket.free_at and ticket.slot.free_at(now) <= now
         if ticket.wait <= 0 or freed:
             return False
-        return staying or lane.first_ready(now, skip | {ticket.slot.index}) is None
+        if staying or (ticket.booked and ticket.wait <= SOON):
+            return True
+        return lane.first_ready(now, skip | {ticket.slot.index}) is None
 
     def give_back(self, ticket: Ticket) -> None:
         """Take back a ticket whose request is not sent."""
@@ -204,6 +210,7 @@ class KeyPool:
 
     def _answered(self, ticket: Ticket, now: float, said: Allowance | None) -> None:
         slot = ticket.slot
+        slot.unanswered = 0
         if said is not None or ticket.opened_at is None:
             under_way = max(slot.sent - ticket.number, slot.asked)
             slot.meter.answered(now, ticket.sent_at, said, under_way, slot.booked)
@@ -240,8 +247,12 @@ class KeyPool:
         if known is not None and known.until > block.until:
             return
         self._blocks[block.id] = block
+        if trial or block.kind is not Kind.RATE_LIMIT:
+            self._on_trial.add(block.id)
+        else:
+            self._on_trial.discard(block.id)
         for model, lane in self._lanes.items():
-            self._apply(model, lane, block, trial=trial or block.kind is not Kind.RATE_LIMIT)
+            self._apply(model, lane, block)
 
     def blocks(self) -> Collection[Block]:
         """Return all blocks that are known, expired ones included."""
@@ -266,7 +277,7 @@ class KeyPool:
         for model, lane in self._lanes.items():
             lane.free(self._index[fingerprint])
             for block in left:
-                self._apply(model, lane, block, trial=block.kind is not Kind.RATE_LIMIT)
+                self._apply(model, lane, block)
 
     def _concerns(self, block: Block) -> bool:
         return block.provider == self.provider and block.fingerprint in self._index
@@ -278,12 +289,13 @@ class KeyPool:
                 len(self.keys), self._strategy, lambda index: self._budgets.of(self.keys[index], model)
             )
             for block in self._blocks.values():
-                self._apply(model, lane, block, trial=block.kind is not Kind.RATE_LIMIT)
+                self._apply(model, lane, block)
         return lane
 
-    def _apply(self, model: str, lane: Lane, block: Block, *, trial: bool) -> None:
+    def _apply(self, model: str, lane: Lane, block: Block) -> None:
         if block.model not in pools_of(model):
             return
+        trial = block.id in self._on_trial
         slot = lane.slot(self._index[block.fingerprint])
         until = block.until.timestamp()
         slot.blocked_at = max(slot.blocked_at, block.since.timestamp())

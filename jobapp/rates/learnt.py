@@ -25,13 +25,14 @@ class Learnt:
 
     __slots__ = (
         "_alive",
-        "_closed_at",
+        "_closed_since",
         "_full",
         "_length",
         "_opened",
         "_patience",
         "_previous",
         "_refused",
+        "_refused_at",
         "_sent",
         "_step",
         "_usual",
@@ -45,14 +46,15 @@ class Learnt:
         self._previous = LONG_AGO  # the same of the window before
         self._sent = self._refused = 0  # requests of this window
         self._alive = False  # whether one of them was answered
-        self._closed_at: float | None = None  # when a refusal left it open when there is room again
+        self._closed_since: float | None = None  # since when only an answer tells that there is room again
+        self._refused_at = LONG_AGO  # when that was last tried in vain
         self._usual = 0  # the limit before this window
         self._full, self._patience, self._step = 0, 2, 1
 
     @property
     def window(self) -> Window | None:
         """The limit, where both its sizes are known and no refusal puts it in doubt."""
-        return self._window if self._closed_at is None and self._length.known else None
+        return self._window if self._closed_since is None and self._length.known else None
 
     def unsure(self) -> bool:
         """Tell whether the window that is open now was opened on a guess, and nothing was answered yet."""
@@ -64,11 +66,11 @@ class Learnt:
         if self._opened is None or not self._length.known:
             return None
         at = self._opened + self._length.seconds
-        return at if self._closed_at is None or at > self._closed_at else None
+        return at if self._closed_since is None or at > self._refused_at else None
 
     def begin(self, now: float) -> None:
         """Note that a request is sent."""
-        if self._closed_at is not None:
+        if self._closed_since is not None:
             return
         if self._window is not None:
             self._window.roll(now)
@@ -82,8 +84,8 @@ class Learnt:
 
     def answered(self, sent_at: float, under_way: int, booked: int) -> None:
         """Learn from an answer to a request of *sent_at*, while others are *under_way* and *booked*."""
-        if self._closed_at is not None:
-            if sent_at >= self._closed_at:
+        if self._closed_since is not None:
+            if sent_at >= self._closed_since:
                 self._reopen(sent_at, 1 + under_way, booked)
         elif self._opened is not None and sent_at >= self._opened and not self._alive:
             self._alive = True
@@ -98,8 +100,8 @@ class Learnt:
         opened = sent_at if self._opened is None else self._opened
         if retry_after and opened > LONG_AGO:
             self._length.exactly(now - opened + retry_after)
-        if self._closed_at is not None and sent_at >= self._closed_at:
-            self._wait(now, sent_at, guess=bool(retry_after or under_way))
+        if self._closed_since is not None and sent_at >= self._closed_since:
+            self._go_on(now, sent_at, guess=bool(retry_after or under_way))
         elif sent_at >= opened:
             self._refused += 1
             served = self._sent - self._refused
@@ -110,38 +112,41 @@ class Learnt:
 
     def _fill(self, served: int, opened: float, now: float) -> None:
         """Take the window for full; its limit is what was *served*, or is still on its way to be."""
+        if not self._length.known or opened == LONG_AGO:
+            self._close(now)
         if opened == LONG_AGO:
-            self._closed_at = now
             return
         if self._window is None:
             self._window = Window(served, self._length.seconds, opened, served, served)
         else:
             self._window.give_back()
-            if served < self._window.limit:
+            self._window.limit = min(self._window.limit, served)
+            if self._refused == 1:
                 self._patience, self._step = self._patience * 2, 1
-                self._window.limit = served
-        if not self._length.known:
-            self._closed_at = now
 
     def _stay(self, now: float, sent_at: float, *, guess: bool) -> None:
         """Go back to the window before, which is not over: nothing of this one was served."""
         if self._window is not None:
             self._window.limit = self._usual or self._window.limit
-        if self._closed_at is None:
+        if self._closed_since is None:
             self._opened = self._previous
-        self._wait(now, sent_at, guess=guess)
+        self._go_on(now, sent_at, guess=guess)
 
-    def _wait(self, now: float, sent_at: float, *, guess: bool) -> None:
-        """Wait for an answer, which will tell that the window is over."""
+    def _go_on(self, now: float, sent_at: float, *, guess: bool) -> None:
+        """Go on with a window that was not over when a request was sent."""
         if not guess and self._opened is not None and self._opened > LONG_AGO:
             self._length.not_over(sent_at - self._opened)
-        self._closed_at = now
+        self._close(now)
+
+    def _close(self, now: float) -> None:
+        """Wait for an answer, which will tell that the window is over."""
+        self._closed_since, self._refused_at = self._closed_since or now, now
 
     def _reopen(self, now: float, sent: int, booked: int) -> None:
         """Begin a window: the one before is over, since a request was answered again."""
         if self._opened is not None and self._opened > LONG_AGO:
             self._length.over(now - self._opened)
-        self._closed_at = None
+        self._closed_since = None
         if self._window is not None:
             self._window = Window(self._window.limit, self._length.seconds, now, sent + booked, sent)
         self._begin_counting(now, sent)
