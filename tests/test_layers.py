@@ -14,7 +14,14 @@ PACKAGE = Path(__file__).parents[1] / "jobapp"
 FLOORS = (
     ("core.types", "core.clock", "core.events", "core.settings", "core.exceptions"),
     ("rates", "refusals", "core.quota_reset", "core.classification", "core.messages"),
-    ("core.call_policy", "core.key_lane", "core.key_pool", "core.failures", "core.event_log"),
+    (
+        "core.call_policy",
+        "core.key_lane",
+        "core.key_pool",
+        "core.failures",
+        "core.event_log",
+        "core.announcer",
+    ),
     ("providers", "stores"),
     ("config",),
     ("core.config_manager",),

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from jobapp.core.clock import Clock, SystemClock
@@ -30,6 +29,8 @@ from jobapp.core.types import (
 from jobapp.rates.headers import read_allowance, read_hold
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jobapp.core.config_manager import ConfigManager
     from jobapp.refusals.rules import Rule
     from jobapp.stores.base import QuotaStore

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobapp.core import events
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.call_policy import (
     Answered,
@@ -38,6 +38,10 @@ from jobapp.core.types import (
     Verdict,
 )
 from jobapp.providers.base import Adapter
+
+if TYPE_CHECKING:
+    from jobapp.core.announcer import Announcer
+    from jobapp.core.events import Event
 
 _ids = itertools.count(1)
 
@@ -75,7 +79,7 @@ class Call:
         options: Native arguments of the provider.
         rules: The rules of this call.
         clock: The time.
-        emit: Takes every event.
+        listener: Takes every event.
         details: Whether to tell of what goes well, too: the start of each attempt and the end.
     """
 
@@ -85,7 +89,7 @@ class Call:
         options: Mapping[str, Any],
         rules: RetrySettings,
         clock: Clock,
-        emit: Callable[[events.Event], None],
+        listener: Callable[[Event], None] | None,
         *,
         details: bool = True,
     ) -> None:
@@ -96,7 +100,7 @@ class Call:
         self.clock = clock
         self.attempts: list[Attempt] = []
         self.cause: Exception | None = None
-        self._emit = emit
+        self._listener = listener
         self._details = details
         self._entered: dict[int, Target] = {}
         self._asked: Target | None = None
@@ -106,6 +110,12 @@ class Call:
         self._ended = False
         self._waited = 0.0
         self._ends_at = None if rules.deadline is None else clock.monotonic() + rules.deadline
+
+    @cached_property
+    def _announcer(self) -> Announcer:
+        from jobapp.core.announcer import Announcer
+
+        return Announcer(self.id, self._listener)
 
     @property
     def left(self) -> float | None:
@@ -147,18 +157,16 @@ class Call:
         self._sent = True
         self._tell_changes(key)
         if self._details:
-            asked, number = self.target.settings, len(self.attempts) + 1
-            self._emit(events.AttemptStarted(self.id, asked.provider, asked.model, key.name, number))
+            self._announcer.started(self.target.settings, key.name, len(self.attempts) + 1)
         left = self.left
         return self.target.timeout if left is None else max(0.001, min(self.target.timeout, left))
 
     def _tell_changes(self, key: ApiKey) -> None:
         new, previous = self.target.settings, self._key
         if self._asked is not self.target and self._asked is not None:
-            old = self._asked.settings
-            self._emit(events.FellBack(self.id, new.provider, new.model, old.provider, old.model))
+            self._announcer.fell_back(new, self._asked.settings)
         elif previous is not None and previous is not key:
-            self._emit(events.KeyRotated(self.id, new.provider, new.model, key.name, previous.name))
+            self._announcer.rotated(new, key.name, previous.name)
         self._asked, self._key = self.target, key
 
     def answered(self, key: ApiKey, reply: Reply | Opened) -> Answered:
@@ -189,18 +197,7 @@ class Call:
         verdict = target.manager.judge(facts)
         row = target.manager.refused(self._finished(), verdict)
         attempt = self._note(key, verdict, facts.status, facts.headers)
-        self._emit(
-            events.AttemptFailed(
-                self.id,
-                attempt.provider,
-                attempt.model,
-                attempt.key,
-                len(self.attempts),
-                verdict,
-                attempt.status,
-                attempt.request_id,
-            )
-        )
+        self._announcer.failed(attempt, len(self.attempts))
         return Refused(verdict, self.left, row)
 
     def _finished(self) -> Ticket:
@@ -236,15 +233,14 @@ class Call:
     def blocked(self, blocks: Sequence[Block]) -> None:
         """Tell that *blocks* are remembered."""
         for block in blocks:
-            self._emit(events.KeyBlocked(self.id, block))
+            self._announcer.blocked(block)
 
     def wait(self, action: Wait) -> float:
         """Note a wait; return its seconds."""
         if action.news:
-            settings = self.target.settings
             name = action.key.name if action.key else None
             seconds = action.seconds if action.whole is None else action.whole
-            self._emit(events.Waiting(self.id, settings.provider, settings.model, name, seconds))
+            self._announcer.waiting(self.target.settings, name, seconds)
         self._waited += action.seconds
         return action.seconds
 
@@ -289,23 +285,8 @@ class Call:
         if self._ended:
             return
         self._ended = True
-        if not self._details:
-            return
-        settings = self.target.settings
-        name = None if error is None else type(error).__name__
-        available_at = getattr(error, "available_at", None)
-        self._emit(
-            events.CallDone(
-                self.id,
-                settings.provider,
-                settings.model,
-                key,
-                tuple(self.attempts),
-                usage,
-                name,
-                available_at,
-            )
-        )
+        if self._details:
+            self._announcer.done(self.target.settings, key, self.attempts, usage, error)
 
     def _key_lines(self) -> Sequence[KeyStatus]:
         entered = self._entered.values()

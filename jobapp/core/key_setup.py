@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobapp.core.clock import Clock
@@ -12,6 +11,8 @@ from jobapp.core.types import ApiKey, fingerprint_of
 from jobapp.providers import PROVIDERS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jobapp.core.config_manager import ConfigManager
     from jobapp.refusals.rules import Rule
     from jobapp.stores.base import QuotaStore

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -20,8 +19,6 @@ from jobapp.core.call import Call, Target
 from jobapp.core.call_policy import Flow, GaveUp, Served, call_policy
 from jobapp.core.clock import Clock, SystemClock
 from jobapp.core.drive import aask_whole, adrive, ask_whole, drive
-from jobapp.core.event_log import log_event
-from jobapp.core.events import Event
 from jobapp.core.exceptions import ConfigError, MissingKeyError
 from jobapp.core.key_setup import open_state
 from jobapp.core.messages import read_prompt
@@ -32,7 +29,10 @@ from jobapp.providers import PROVIDERS, open_adapter
 from jobapp.providers.base import Adapter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jobapp.core.config_manager import ConfigManager
+    from jobapp.core.events import Event
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class LLMInterface:
             on_exhausted=on_exhausted,
         )
         targets = self._targets(task_name, provider, model, fallback and retry)
-        call = Call(messages, options, rules, self._clock, self._emit, details=self._wants_details())
+        call = Call(messages, options, rules, self._clock, self._on_event, details=self._wants_details())
         return call, call_policy(targets, rules, self._rng)
 
     @_asks(_start)
@@ -270,11 +270,6 @@ class LLMInterface:
     def _wants_details(self) -> bool:
         """Tell whether anybody hears of what goes well."""
         return self._on_event is not None or logger.isEnabledFor(logging.DEBUG)
-
-    def _emit(self, event: Event) -> None:
-        log_event(event)
-        if self._on_event is not None:
-            self._on_event(event)
 
     def _targets(
         self, task_name: str | None, provider: str | None, model: str | None, fallback: bool

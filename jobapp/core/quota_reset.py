@@ -7,8 +7,7 @@ rate limits) or at 00:00 UTC (reports of 2026-10). OpenRouter's free day ends at
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from jobapp.core.types import Kind, Scope, Verdict
 
@@ -73,15 +72,21 @@ def _at_most(seconds: float, longest: timedelta) -> timedelta:
     return timedelta(seconds=min(seconds, longest.total_seconds()))
 
 
+def _zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
+
+
 def next_midnight(now: datetime, zone: str) -> datetime:
     """Return the next 00:00 in *zone* after *now* (aware), as aware UTC; days of 23 and 25 hours included."""
-    there = ZoneInfo(zone)
+    there = _zone(zone)
     tomorrow = now.astimezone(there).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time(), there).astimezone(UTC)
 
 
 def first_of_next_month(now: datetime, zone: str = "UTC") -> datetime:
     """Return 00:00 in *zone* on the first of the month after *now* (aware), as aware UTC."""
-    there = ZoneInfo(zone)
+    there = _zone(zone)
     in_next_month = now.astimezone(there).date().replace(day=1) + timedelta(days=32)
     return datetime.combine(in_next_month.replace(day=1), time(), there).astimezone(UTC)

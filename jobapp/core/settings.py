@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobapp.core.types import EMPTY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Jitter(StrEnum):
@@ -151,5 +153,5 @@ class Settings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     providers: Mapping[str, ProviderSettings] = EMPTY
     state_url: str | None = field(default=None, repr=False)  # it may hold a password
-    cache_path: Path = field(default_factory=Path)
+    cache_path: Path = field(kw_only=True)
     rules: tuple[Mapping[str, Any], ...] = ()
