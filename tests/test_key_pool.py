@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jobapp.core.key_lane import CROWD, PROBE_POLL
 from jobapp.core.key_pool import KeyPool, Ticket
 from jobapp.core.settings import Strategy
-from jobapp.core.types import FREE_MODELS, ApiKey, Block, Kind
+from jobapp.core.types import FREE_MODELS, ApiKey, Block, Kind, Verdict
 from jobapp.rates.told import Allowance
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,6 +194,57 @@ def test_nobody_comes_later_than_patience_allows_or_a_second():
     pool.block(block("A", 50, kind=Kind.RATE_LIMIT))
     assert pool.take("m", NOW, patience=50.3, apart=0.05).wait == pytest.approx(50.3)
     assert pool.take("m", NOW, patience=100, apart=0.05).wait == 51.0
+
+
+def test_nobody_else_asks_a_key_while_it_is_judged_what_its_refusal_means():
+    pool = pool_of("AB")
+    refused = pool.take("m", NOW)
+    pool.question(refused)
+    assert took(pool.take("m", NOW)) == "B"
+    pool.finish(refused, NOW, Verdict(Kind.UNAVAILABLE))
+    assert took(pool.take("m", NOW)) == "A"
+
+
+def test_a_refusal_whose_caller_goes_away_puts_no_key_in_question_any_more():
+    pool = pool_of("A")
+    refused = pool.take("m", NOW)
+    pool.question(refused)
+    pool.drop(refused)
+    assert took(pool.take("m", NOW)) == "A"
+
+
+@pytest.mark.parametrize("kind", [Kind.QUOTA, Kind.AUTH])
+def test_a_spent_or_bad_key_is_left_alone_before_its_block_is_there(kind):
+    pool = pool_of("AB")
+    pool.finish(pool.take("m", NOW), NOW, Verdict(kind))
+    assert took(pool.take("m", NOW)) == "B"
+
+
+def spend_the_first_after(pool, requests):
+    for _ in range(requests):
+        pool.finish(pool.take("m", NOW), NOW)
+    pool.finish(pool.take("m", NOW), NOW, Verdict(Kind.QUOTA))
+    pool.block(block("A", 1000))
+
+
+def test_a_key_that_was_asked_as_often_as_one_that_is_spent_is_tried_alone():
+    pool = pool_of("AB")
+    spend_the_first_after(pool, 3)
+    crowd = [pool.take("m", NOW) for _ in range(3)]
+    assert [took(ticket) for ticket in crowd] == ["B"] * 3
+    assert pool.take("m", NOW) == pytest.approx(PROBE_POLL)
+    for ticket in crowd:
+        pool.finish(ticket, NOW)
+    assert took(pool.take("m", NOW)) == "B"
+    assert pool.take("m", NOW) == pytest.approx(PROBE_POLL)
+
+
+def test_an_answer_beyond_where_another_key_was_spent_shows_that_this_one_is_not_like_it():
+    pool = pool_of("AB")
+    spend_the_first_after(pool, 3)
+    for _ in range(4):
+        pool.finish(pool.take("m", NOW), NOW)
+    assert [took(pool.take("m", NOW)) for _ in range(3)] == ["B"] * 3
 
 
 def test_a_sticky_crowd_goes_to_the_next_key_until_the_first_has_answered():

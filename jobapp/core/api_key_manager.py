@@ -143,6 +143,11 @@ class APIKeyManager:
         with self._lock:
             self._pool.opened(ticket, self.clock.now().timestamp())
 
+    def question(self, ticket: Ticket) -> None:
+        """Note that a request was refused; :meth:`refused` must follow, or :meth:`drop`."""
+        with self._lock:
+            self._pool.question(ticket)
+
     def refused(self, ticket: Ticket, verdict: Verdict) -> int:
         """Note that a request was refused.
 

@@ -188,6 +188,8 @@ class Call:
             JobAppError: What the adapter says itself.
         """
         target = self.target
+        if self._ticket is not None:
+            target.manager.question(self._ticket)
         facts = target.adapter.error_facts(error, self.request.model, key)
         if facts is None and isinstance(error, JobAppError):
             raise error

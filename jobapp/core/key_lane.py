@@ -30,7 +30,18 @@ CROWD = 4
 one turns out to be spent, each of them is refused."""
 
 PROBE_POLL = 0.05
-"""Seconds between two looks at a key that one call is trying again after a long block."""
+"""Seconds between two looks at a key that one call is trying alone, for it may be spent or full."""
+
+
+class Peers:
+    """What the keys of one model have in common: the length of their windows, and perhaps their quota."""
+
+    __slots__ = ("length", "spent_after")
+
+    def __init__(self) -> None:
+        self.length = SharedLength()
+        self.spent_after = math.inf
+        """So many requests one of them was answered before its quota was spent."""
 
 
 @dataclass(slots=True)
@@ -40,6 +51,7 @@ class Slot:
     index: int
     meter: RateMeter
     allowed: Allowed
+    peers: Peers
     blocked_at: float = 0.0
     """When it was last blocked; 0 once it has answered since."""
     blocked_until: float = 0.0
@@ -49,8 +61,10 @@ class Slot:
     """Requests that are under way."""
     booked: int = 0
     """Requests that wait for their turn."""
+    in_question: int = 0
+    """Requests that were refused, while nobody knows yet what that means."""
     sent: int = 0
-    """Requests that were ever sent, and not refused because of a full window."""
+    """Requests that were ever sent, and not refused because of a limit."""
     unanswered: int = 0
     """Requests that were sent since its last answer."""
     turn: int = 0
@@ -65,7 +79,9 @@ class Slot:
         if self.backoff_until > now:
             reopens_at = self.meter.reopens_at(now)
             until = max(until, self.backoff_until if reopens_at is None else reopens_at)
-        if self.asked and (self.on_trial or self.meter.unsure()):
+        if self.in_question:
+            until = max(until, now + PROBE_POLL)
+        if self.asked and (self.on_trial or self.sent >= self.peers.spent_after or self.meter.unsure()):
             until = max(until, now + PROBE_POLL)
         for gate in self.allowed.gates:
             until = max(until, gate.ready_at(now))
@@ -141,8 +157,8 @@ class Lane:
     def __init__(self, size: int, strategy: Strategy, allowed: Callable[[int], Allowed]) -> None:
         self._allowed = allowed
         self.slots: dict[int, Slot] = {}
-        self.length = SharedLength()
-        self._seen = self.length.seconds
+        self._peers = Peers()
+        self._seen = self._peers.length.seconds
         self.ready: list[Rank] = [(-math.inf, 0, i) for i in range(size)]
         self.cooling: list[tuple[float, int]] = []
         self.sticky = strategy is Strategy.STICKY
@@ -152,7 +168,8 @@ class Lane:
         """Return what is known of the key of that index."""
         slot = self.slots.get(index)
         if slot is None:
-            slot = self.slots[index] = Slot(index, RateMeter(self.length), self._allowed(index))
+            meter = RateMeter(self._peers.length)
+            slot = self.slots[index] = Slot(index, meter, self._allowed(index), self._peers)
         return slot
 
     def first_ready(self, now: float, skip: frozenset[int]) -> Slot | None:
@@ -218,8 +235,8 @@ class Lane:
         self._seen = math.nan
 
     def _move_due(self, now: float) -> None:
-        if self._seen != self.length.seconds:
-            self._seen = self.length.seconds
+        if self._seen != self._peers.length.seconds:
+            self._seen = self._peers.length.seconds
             self.cooling = [(self.slot(index).free_at(now), index) for _, index in self.cooling]
             heapify(self.cooling)
         while self.cooling and self.cooling[0][0] <= now:

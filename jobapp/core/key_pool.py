@@ -6,6 +6,7 @@ every method.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from jobapp.core.key_lane import Lane, Slot
@@ -25,6 +26,9 @@ NO_KEYS: frozenset[int] = frozenset()
 SOON = 0.1
 """Seconds; booked room that comes so soon is not left for room that is there: all would go there at once."""
 
+UNTIL_LEARNT = 1.0
+"""Seconds for which a spent or bad key is left alone while the caller makes a block of what it was told."""
+
 MOST_APART = 1.0
 """Seconds by which callers who wait for the same instant come apart at most."""
 
@@ -41,7 +45,19 @@ class Ticket:
         booked: Whether the request is counted already, for room that is known to come.
     """
 
-    __slots__ = ("booked", "due", "free_at", "key", "model", "number", "opened_at", "sent_at", "slot", "wait")
+    __slots__ = (
+        "booked",
+        "due",
+        "free_at",
+        "in_question",
+        "key",
+        "model",
+        "number",
+        "opened_at",
+        "sent_at",
+        "slot",
+        "wait",
+    )
 
     def __init__(
         self, key: ApiKey, slot: Slot, model: str, free_at: float, due: float, *, booked: bool
@@ -52,6 +68,8 @@ class Ticket:
         self.free_at = free_at
         self.due = due
         self.booked = booked
+        self.in_question = False
+        """Whether it was refused, and nobody knows yet what that means."""
         self.wait = 0.0
         """Seconds until it may be asked."""
         self.number = 0
@@ -178,6 +196,11 @@ class KeyPool:
         if ticket.booked:
             ticket.slot.give_back()
 
+    def question(self, ticket: Ticket) -> None:
+        """Let nobody else ask a key while it is judged what its refusal means."""
+        ticket.in_question = True
+        ticket.slot.in_question += 1
+
     def finish(
         self,
         ticket: Ticket,
@@ -196,12 +219,17 @@ class KeyPool:
             tokens: What it cost.
         """
         slot = ticket.slot
-        slot.end(tokens)
+        self._end(ticket, tokens)
         if verdict is None:
             self._answered(ticket, now, said)
         elif verdict.kind is Kind.RATE_LIMIT:
             slot.sent -= 1
             slot.meter.refused(now, ticket.sent_at, verdict.retry_after, slot.asked)
+        elif verdict.kind in (Kind.QUOTA, Kind.AUTH):
+            slot.blocked_until = max(slot.blocked_until, now + UNTIL_LEARNT)
+            if verdict.kind is Kind.QUOTA:
+                slot.sent -= 1
+                slot.peers.spent_after = slot.sent or math.inf
 
     def opened(self, ticket: Ticket, now: float) -> None:
         """Note that a stream has begun: its key answers, although the request is not over."""
@@ -211,6 +239,8 @@ class KeyPool:
     def _answered(self, ticket: Ticket, now: float, said: Allowance | None) -> None:
         slot = ticket.slot
         slot.unanswered = 0
+        if ticket.number > slot.peers.spent_after:
+            slot.peers.spent_after = math.inf
         if said is not None or ticket.opened_at is None:
             under_way = max(slot.sent - ticket.number, slot.asked)
             slot.meter.answered(now, ticket.sent_at, said, under_way, slot.booked)
@@ -231,7 +261,13 @@ class KeyPool:
 
     def drop(self, ticket: Ticket) -> None:
         """Note that a request was given up by its caller: it tells nothing of the key."""
-        ticket.slot.end()
+        self._end(ticket)
+
+    def _end(self, ticket: Ticket, tokens: int = 0) -> None:
+        ticket.slot.end(tokens)
+        if ticket.in_question:
+            ticket.in_question = False
+            ticket.slot.in_question -= 1
 
     def known(self, block_id: BlockId, kind: Kind) -> Block | None:
         """Return the last block of that id and kind, expired or not, unless the key has answered since."""
