@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobapp.core.key_lane import CROWD, PROBE_POLL
-from jobapp.core.key_pool import KeyPool, Ticket
+from jobapp.core.key_pool import KeyPool
 from jobapp.core.settings import Strategy
+from jobapp.core.ticket import Ticket
 from jobapp.core.types import FREE_MODELS, ApiKey, Block, Kind, Verdict
 from jobapp.rates.told import Allowance
 
@@ -179,7 +180,7 @@ def test_a_caller_who_waits_goes_on_with_another_key_that_comes_free():
 
 
 def blocks_of(pool):
-    return {known.id: known for known in pool.blocks()}
+    return {known.id: known for known in pool.blocks.all()}
 
 
 def test_callers_who_wait_for_the_same_instant_come_apart_by_the_share_they_say():
@@ -199,7 +200,7 @@ def test_nobody_comes_later_than_patience_allows_or_a_second():
 def test_nobody_else_asks_a_key_while_it_is_judged_what_its_refusal_means():
     pool = pool_of("AB")
     refused = pool.take("m", NOW)
-    pool.question(refused)
+    refused.question()
     assert took(pool.take("m", NOW)) == "B"
     pool.finish(refused, NOW, Verdict(Kind.UNAVAILABLE))
     assert took(pool.take("m", NOW + PROBE_POLL)) == "A"
@@ -208,8 +209,8 @@ def test_nobody_else_asks_a_key_while_it_is_judged_what_its_refusal_means():
 def test_a_refusal_whose_caller_goes_away_puts_no_key_in_question_any_more():
     pool = pool_of("A")
     refused = pool.take("m", NOW)
-    pool.question(refused)
-    pool.drop(refused)
+    refused.question()
+    refused.end()
     assert took(pool.take("m", NOW)) == "A"
 
 
@@ -264,10 +265,10 @@ def test_an_answer_ends_a_row_of_refusals():
     pool = pool_of("A")
     spent = block("A", 10, model="m", strikes=2)
     pool.block(spent)
-    assert pool.known(spent.id, Kind.QUOTA) == spent
-    assert pool.known(spent.id, Kind.AUTH) is None
+    assert pool.blocks.last(spent.id, Kind.QUOTA) == spent
+    assert pool.blocks.last(spent.id, Kind.AUTH) is None
     pool.finish(pool.take("m", NOW + 10), NOW + 11)
-    assert pool.known(spent.id, Kind.QUOTA) is None
+    assert pool.blocks.last(spent.id, Kind.QUOTA) is None
 
 
 def test_a_shorter_block_does_not_shorten_a_longer_one():

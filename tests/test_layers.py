@@ -18,6 +18,8 @@ FLOORS = (
         "core.call_policy",
         "core.key_lane",
         "core.key_pool",
+        "core.known_blocks",
+        "core.ticket",
         "core.failures",
         "core.event_log",
         "core.announcer",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobapp.core.key_pool import KeyPool, Ticket
+from jobapp.core.key_pool import KeyPool
 from jobapp.core.settings import BudgetSettings
+from jobapp.core.ticket import Ticket
 from jobapp.core.types import ApiKey
 from jobapp.rates.budgets import TURN
 
@@ -77,7 +78,7 @@ def test_requests_at_the_same_time_are_not_exceeded():
     assert found[4] == pytest.approx(TURN)
     keys.finish(found[0], NOW)
     assert names([take(keys)]) == ["A"]
-    keys.drop(found[1])
+    found[1].end()
     assert names([take(keys)]) == ["A"]
 
 
@@ -88,5 +89,5 @@ def test_a_request_that_is_given_back_leaves_its_room():
     assert isinstance(booked, Ticket)
     assert booked.wait == pytest.approx(60)
     assert take(keys, patience=60) == pytest.approx(120)
-    keys.give_back(booked)
+    booked.give_back()
     assert take(keys, patience=60).wait == pytest.approx(60)

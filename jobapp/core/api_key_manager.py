@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from jobapp.core.clock import Clock, SystemClock
 from jobapp.core.exceptions import ConfigError
-from jobapp.core.key_pool import KeyPool, Ticket, pools_of
+from jobapp.core.key_pool import KeyPool
 from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, reset_zone, rules_of
+from jobapp.core.known_blocks import pools_of
 from jobapp.core.quota_reset import block_end
 from jobapp.core.settings import Strategy
+from jobapp.core.ticket import Ticket
 from jobapp.core.types import (
     EMPTY,
     FREE_MODELS,
@@ -146,7 +148,7 @@ class APIKeyManager:
     def question(self, ticket: Ticket) -> None:
         """Note that a request was refused; :meth:`refused` must follow, or :meth:`drop`."""
         with self._lock:
-            self._pool.question(ticket)
+            ticket.question()
 
     def refused(self, ticket: Ticket, verdict: Verdict) -> int:
         """Note that a request was refused.
@@ -163,9 +165,9 @@ class APIKeyManager:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
         with self._lock:
             if sent:
-                self._pool.drop(ticket)
+                ticket.end()
             else:
-                self._pool.give_back(ticket)
+                ticket.give_back()
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a refusal means, by this manager's rules."""
@@ -220,7 +222,7 @@ class APIKeyManager:
         now = self.clock.now()
         with self._lock:
             self._look()
-            blocks = [b for b in self._pool.blocks() if b.until > now]
+            blocks = [b for b in self._pool.blocks.all() if b.until > now]
         if model is not None:
             blocks = [b for b in blocks if b.model in pools_of(model)]
         return [line for key in self.keys for line in self._lines(key, blocks)]
@@ -344,14 +346,14 @@ class APIKeyManager:
 
         A refusal while a block is in force is of a request that was already on its way: it is the same one.
         """
-        known = self._pool.known(block_id, verdict.kind)
+        known = self._pool.blocks.last(block_id, verdict.kind)
         if known is None:
             return 0
         return known.strikes - 1 if known.until > now else known.strikes
 
     def _is_old_news(self, block: Block) -> bool:
         """Tell whether a refusal that was on its way says what a block in force says already."""
-        known = self._pool.known(block.id, block.kind)
+        known = self._pool.blocks.last(block.id, block.kind)
         in_force = known is not None and known.until > block.since and block.kind is not Kind.RATE_LIMIT
         return in_force and known is not None and block.until - known.until < NEWS
 

@@ -21,8 +21,8 @@ from jobapp.core.call_policy import (
 )
 from jobapp.core.clock import Clock
 from jobapp.core.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
-from jobapp.core.key_pool import Ticket
 from jobapp.core.settings import ModelSettings, RetrySettings
+from jobapp.core.ticket import Ticket
 from jobapp.core.types import (
     EMPTY,
     ApiKey,

@@ -7,19 +7,15 @@ every method.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from jobapp.core.key_lane import Lane, Slot
+from jobapp.core.known_blocks import KnownBlocks, pools_of
 from jobapp.core.settings import BudgetSettings, Strategy
-from jobapp.core.types import FREE_MODELS, ApiKey, Block, BlockId, Kind, Verdict
+from jobapp.core.ticket import Ticket
+from jobapp.core.types import ApiKey, Block, BlockId, Kind, Verdict
 from jobapp.rates.budgets import Budgets
 from jobapp.rates.told import Allowance
-
-
-def pools_of(model: str) -> tuple[str | None, ...]:
-    """Return what a block may name that keeps *model* from being asked."""
-    return (None, model, FREE_MODELS) if model.endswith(":free") else (None, model)
-
 
 NO_KEYS: frozenset[int] = frozenset()
 
@@ -31,53 +27,6 @@ UNTIL_LEARNT = 1.0
 
 MOST_APART = 1.0
 """Seconds by which callers who wait for the same instant come apart at most."""
-
-
-class Ticket:
-    """A key that was found for a caller: it must be finished or given back. Instants are since the epoch.
-
-    Args:
-        key: The key.
-        slot: Where its requests are counted.
-        model: The model it was found for.
-        free_at: When the key is free, as far as can be foreseen.
-        due: When the caller may ask: a little later where others wait for the same instant.
-        booked: Whether the request is counted already, for room that is known to come.
-    """
-
-    __slots__ = (
-        "booked",
-        "due",
-        "free_at",
-        "in_question",
-        "key",
-        "model",
-        "number",
-        "opened_at",
-        "sent_at",
-        "slot",
-        "wait",
-    )
-
-    def __init__(
-        self, key: ApiKey, slot: Slot, model: str, free_at: float, due: float, *, booked: bool
-    ) -> None:
-        self.key = key
-        self.slot = slot
-        self.model = model
-        self.free_at = free_at
-        self.due = due
-        self.booked = booked
-        self.in_question = False
-        """Whether it was refused, and nobody knows yet what that means."""
-        self.wait = 0.0
-        """Seconds until it may be asked."""
-        self.number = 0
-        """Its place among the requests of the key to the model."""
-        self.sent_at = 0.0
-        """When it was handed over for asking."""
-        self.opened_at: float | None = None
-        """When the stream began that it was sent for."""
 
 
 class KeyPool:
@@ -103,9 +52,7 @@ class KeyPool:
         self._budgets = Budgets(budgets)
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
         self._lanes: dict[str, Lane] = {}
-        self._blocks: dict[BlockId, Block] = {}
-        self._struck: set[BlockId] = set()
-        self._on_trial: set[BlockId] = set()
+        self.blocks = KnownBlocks(provider, self._index)
 
     def take(
         self,
@@ -137,16 +84,19 @@ class KeyPool:
         skipped = frozenset(self._index[f] for f in skip) if skip else NO_KEYS
         if ticket is not None:
             if ticket.booked and ticket.slot.admits(now):
-                return self._hand_over(ticket, now)
+                ticket.begin(now)
+                return ticket
             if self._is_best(lane, ticket, now, skipped, staying=stay is not None):
                 return ticket
-            self.give_back(ticket)
+            ticket.give_back()
         slot = self._choose(lane, now, stay, skipped, patience)
         if slot is None:
             return self._first_free(lane, now)
         found = self._ticket(slot, model, now, patience, apart)
         lane.use(slot, now, counted=found.booked)
-        return self._hand_over(found, now) if found.wait <= 0 else found
+        if found.wait <= 0:
+            found.begin(now)
+        return found
 
     def _choose(
         self, lane: Lane, now: float, stay: str | None, skip: frozenset[int], patience: float
@@ -191,16 +141,6 @@ class KeyPool:
             return True
         return lane.first_ready(now, skip | {ticket.slot.index}) is None
 
-    def give_back(self, ticket: Ticket) -> None:
-        """Take back a ticket whose request is not sent."""
-        if ticket.booked:
-            ticket.slot.give_back()
-
-    def question(self, ticket: Ticket) -> None:
-        """Let nobody else ask a key while it is judged what its refusal means."""
-        ticket.in_question = True
-        ticket.slot.in_question += 1
-
     def finish(
         self,
         ticket: Ticket,
@@ -219,7 +159,7 @@ class KeyPool:
             tokens: What it cost.
         """
         slot = ticket.slot
-        self._end(ticket, tokens)
+        ticket.end(tokens)
         if verdict is None:
             self._answered(ticket, now, said)
         elif verdict.kind is Kind.RATE_LIMIT:
@@ -256,67 +196,26 @@ class KeyPool:
         """Note that a key which was refused has answered since."""
         slot = ticket.slot
         slot.on_trial, slot.blocked_at, slot.backoff_until = False, 0.0, 0.0
-        for pool in pools_of(ticket.model):
-            self._struck.discard((self.provider, ticket.key.fingerprint, pool))
-
-    def drop(self, ticket: Ticket) -> None:
-        """Note that a request was given up by its caller: it tells nothing of the key."""
-        self._end(ticket)
-
-    def _end(self, ticket: Ticket, tokens: int = 0) -> None:
-        ticket.slot.end(tokens)
-        if ticket.in_question:
-            ticket.in_question = False
-            ticket.slot.in_question -= 1
-
-    def known(self, block_id: BlockId, kind: Kind) -> Block | None:
-        """Return the last block of that id and kind, expired or not, unless the key has answered since."""
-        block = self._blocks.get(block_id)
-        return block if block is not None and block.kind is kind and block_id in self._struck else None
+        self.blocks.end_row(ticket.key.fingerprint, ticket.model)
 
     def block(self, block: Block, *, trial: bool = False) -> None:
         """Set a key aside; after a long block, or if *trial* says so, one call tries it before the others."""
-        if not self._concerns(block):
-            return
-        known = self._blocks.get(block.id)
-        self._struck.add(block.id)
-        if known is not None and known.until > block.until:
-            return
-        self._blocks[block.id] = block
-        if trial or block.kind is not Kind.RATE_LIMIT:
-            self._on_trial.add(block.id)
-        else:
-            self._on_trial.discard(block.id)
-        for model, lane in self._lanes.items():
-            self._apply(model, lane, block)
-
-    def blocks(self) -> Collection[Block]:
-        """Return all blocks that are known, expired ones included."""
-        return self._blocks.values()
+        if self.blocks.add(block, trial=trial):
+            self._apply_everywhere((block,))
 
     def replace_blocks(self, blocks: Mapping[BlockId, Block]) -> None:
         """Take over the shared state: what is new is applied, and what was ended frees its keys."""
-        mine = {id_: block for id_, block in blocks.items() if self._concerns(block)}
-        ended = [b for id_, b in self._blocks.items() if id_ not in mine or mine[id_].until < b.until]
-        for block in ended:
-            del self._blocks[block.id]
-            self._struck.discard(block.id)
-        for id_, block in mine.items():
-            if self._blocks.get(id_) != block:
-                self.block(block)
-        for fingerprint in {block.fingerprint for block in ended}:
-            self._free(fingerprint)
+        new, freed = self.blocks.replace(blocks)
+        self._apply_everywhere(new)
+        for fingerprint in freed:
+            for lane in self._lanes.values():
+                lane.free(self._index[fingerprint])
+            self._apply_everywhere(self.blocks.of(fingerprint))
 
-    def _free(self, fingerprint: str) -> None:
-        """Let a key obey the blocks that are left of it, and no other."""
-        left = [block for block in self._blocks.values() if block.fingerprint == fingerprint]
-        for model, lane in self._lanes.items():
-            lane.free(self._index[fingerprint])
-            for block in left:
+    def _apply_everywhere(self, blocks: Iterable[Block]) -> None:
+        for block in blocks:
+            for model, lane in self._lanes.items():
                 self._apply(model, lane, block)
-
-    def _concerns(self, block: Block) -> bool:
-        return block.provider == self.provider and block.fingerprint in self._index
 
     def _lane(self, model: str) -> Lane:
         lane = self._lanes.get(model)
@@ -324,14 +223,14 @@ class KeyPool:
             lane = self._lanes[model] = Lane(
                 len(self.keys), self._strategy, lambda index: self._budgets.of(self.keys[index], model)
             )
-            for block in self._blocks.values():
+            for block in self.blocks.all():
                 self._apply(model, lane, block)
         return lane
 
     def _apply(self, model: str, lane: Lane, block: Block) -> None:
         if block.model not in pools_of(model):
             return
-        trial = block.id in self._on_trial
+        trial = self.blocks.ends_with_trial(block)
         slot = lane.slot(self._index[block.fingerprint])
         until = block.until.timestamp()
         slot.blocked_at = max(slot.blocked_at, block.since.timestamp())
@@ -341,10 +240,6 @@ class KeyPool:
             slot.backoff_until = max(slot.backoff_until, until)
         else:
             slot.blocked_until = max(slot.blocked_until, until)
-
-    def _hand_over(self, ticket: Ticket, now: float) -> Ticket:
-        ticket.wait, ticket.sent_at, ticket.number = 0.0, now, ticket.slot.begin(now)
-        return ticket
 
     def _first_free(self, lane: Lane, now: float) -> float | None:
         """Return the seconds until any key is free, the skipped ones included."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 
-from jobapp.core.key_pool import KeyPool, Ticket
+from jobapp.core.key_pool import KeyPool
 from jobapp.core.settings import Strategy
+from jobapp.core.ticket import Ticket
 from jobapp.core.types import ApiKey, Block, Kind
 from jobapp.rates.told import Allowance
 

@@ -27,8 +27,8 @@ from jobapp.core.call_policy import (
     call_policy,
 )
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.key_pool import Ticket
 from jobapp.core.settings import RetrySettings
+from jobapp.core.ticket import Ticket
 from jobapp.core.types import ApiKey, Block, Kind, Scope, Verdict
 from jobapp.stores.state import QuotaState, Reset
 from tests.benchmarks.mixes import DAY, KeyLimits, Mix, optimum
