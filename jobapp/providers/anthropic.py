@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 from jobapp.core.types import (
-    ApiKey,
     ChatRequest,
     ImagePart,
     Message,
@@ -18,11 +16,9 @@ from jobapp.core.types import (
     Usage,
 )
 from jobapp.providers.images import base64_of, inline, media_type_of
-from jobapp.providers.plain import shortened
 from jobapp.providers.replies import blocked, headers_of, reply_error
-from jobapp.providers.sdk import Calls, SDKAdapter
+from jobapp.providers.stainless import Endpoint, StainlessAdapter
 from jobapp.providers.stream_reader import StreamReader
-from jobapp.providers.transport import open_async_client, open_client
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 ROLES = frozenset({"user", "assistant"})
@@ -93,59 +89,21 @@ def _add(delta: Any, block: Any, inputs: dict[int, str], index: int) -> None:
             block.citations = [*(block.citations or ()), delta.citation]
 
 
-class AnthropicAdapter(SDKAdapter):
-    """Anthropic's messages.
-
-    Its SDK reads a bearer token and headers from the environment; they would go out with every key, so they
-    are taken out of each client. What a caller wants to send so goes into ``extra_headers``.
-    """
+class AnthropicAdapter(StainlessAdapter):
+    """Anthropic's messages."""
 
     sdk = "anthropic"
+    client = "Anthropic"
     distribution = "anthropic"
     reader = EventReader
 
-    def _open_pool(self) -> Any:
-        from anthropic import DefaultHttpxClient
-
-        return open_client(DefaultHttpxClient)
-
-    def _open_async_pool(self) -> Any:
-        from anthropic import DefaultAsyncHttpxClient
-
-        return open_async_client(DefaultAsyncHttpxClient)
-
-    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
-        from anthropic import Anthropic, Stream
-
-        return self._calls(Anthropic(http_client=pool, **self._client_arguments(key)), Stream)
-
-    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
-        from anthropic import AsyncAnthropic, AsyncStream
-
-        return self._calls(AsyncAnthropic(http_client=pool, **self._client_arguments(key)), AsyncStream)
-
-    def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
-        return {
-            "api_key": key.secret,
-            "base_url": self._base_url,
-            "max_retries": 0,
-            "timeout": self._settings.timeout,
-        }
-
-    def _calls(self, client: Any, stream_class: Any) -> Calls:
+    def _endpoint(self, client: Any) -> Endpoint:
         from anthropic.types import Message as Answer
         from anthropic.types import RawMessageStreamEvent
 
         client.auth_token = None  # older SDKs send ANTHROPIC_AUTH_TOKEN beside a key
         client._custom_headers = {}  # noqa: SLF001 (ANTHROPIC_CUSTOM_HEADERS has no public switch)
-        create = client.messages.create
-        post = partial(
-            client.post,
-            f"{self._base_url}/v1/messages",
-            cast_to=Answer,
-            stream_cls=stream_class[RawMessageStreamEvent],
-        )
-        return Calls(shortened(create, post), shortened(create, post, stream=True), client)
+        return Endpoint(client.messages.create, "/v1/messages", Answer, RawMessageStreamEvent)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         arguments = {

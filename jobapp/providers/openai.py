@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 from jobapp.core.types import (
     EMPTY,
-    ApiKey,
     ChatRequest,
     ImagePart,
     Message,
@@ -20,11 +18,9 @@ from jobapp.core.types import (
 )
 from jobapp.providers import PROVIDERS
 from jobapp.providers.images import url_of
-from jobapp.providers.plain import shortened
 from jobapp.providers.replies import blocked, headers_of, reply_error
-from jobapp.providers.sdk import Calls, SDKAdapter
+from jobapp.providers.stainless import Endpoint, StainlessAdapter
 from jobapp.providers.stream_reader import StreamReader
-from jobapp.providers.transport import open_async_client, open_client
 
 
 class ChunkReader(StreamReader):
@@ -61,14 +57,11 @@ class ChunkReader(StreamReader):
         return Reply(text, _usage_of(self.usage), self.last, headers_of(self.response), model)
 
 
-class OpenAIAdapter(SDKAdapter):
-    """Chat completions of OpenAI, or of a server that is compatible with it.
-
-    Its SDK reads an organisation, a project and headers from the environment; they would go out with every
-    key, so they are taken out of each client. What a caller wants to send so goes into ``extra_headers``.
-    """
+class OpenAIAdapter(StainlessAdapter):
+    """Chat completions of OpenAI, or of a server that is compatible with it."""
 
     sdk = "openai"
+    client = "OpenAI"
     distribution = "openai"
     reader = ChunkReader
     headers: ClassVar[Mapping[str, str]] = EMPTY
@@ -78,47 +71,13 @@ class OpenAIAdapter(SDKAdapter):
         """Tell whether *choice* holds an error instead of an answer."""
         return bool(choice.finish_reason == "error")
 
-    def _open_pool(self) -> Any:
-        from openai import DefaultHttpxClient
-
-        return open_client(DefaultHttpxClient)
-
-    def _open_async_pool(self) -> Any:
-        from openai import DefaultAsyncHttpxClient
-
-        return open_async_client(DefaultAsyncHttpxClient)
-
-    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
-        from openai import OpenAI, Stream
-
-        return self._calls(OpenAI(http_client=pool, **self._client_arguments(key)), Stream)
-
-    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
-        from openai import AsyncOpenAI, AsyncStream
-
-        return self._calls(AsyncOpenAI(http_client=pool, **self._client_arguments(key)), AsyncStream)
-
-    def _client_arguments(self, key: ApiKey) -> dict[str, Any]:
-        return {
-            "api_key": key.secret,
-            "base_url": self._base_url,
-            "max_retries": 0,
-            "timeout": self._settings.timeout,
-        }
-
-    def _calls(self, client: Any, stream_class: Any) -> Calls:
+    def _endpoint(self, client: Any) -> Endpoint:
         from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
         client.organization = client.project = None
         client._custom_headers = dict(self.headers)  # noqa: SLF001 (OPENAI_CUSTOM_HEADERS has no public switch)
         create = client.chat.completions.create
-        post = partial(
-            client.post,
-            f"{self._base_url}/chat/completions",
-            cast_to=ChatCompletion,
-            stream_cls=stream_class[ChatCompletionChunk],
-        )
-        return Calls(shortened(create, post), shortened(create, post, stream=True), client)
+        return Endpoint(create, "/chat/completions", ChatCompletion, ChatCompletionChunk)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         messages = [_message(message) for message in request.messages]

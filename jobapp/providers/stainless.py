@@ -1,0 +1,115 @@
+"""What the SDKs that Stainless generates have in common: how clients are made, and a short way through them.
+
+``create`` walks all its parameters to bring what a caller may have written into the form of the wire, a tenth
+to a quarter of a call's time. A request of plain text is in that form already, and ``post``, which ``create``
+itself ends in and the SDKs' READMEs offer for other addresses, sends it as it is; given the whole address, it
+joins no parts of it either. All else is the same: the headers, the time-out, the exceptions, and the class of
+the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any, ClassVar, NamedTuple
+
+from jobapp.core.types import ApiKey
+from jobapp.providers.sdk import Calls, SDKAdapter
+from jobapp.providers.transport import open_async_client, open_client
+
+PLAIN = frozenset({"model", "messages", "timeout", "max_tokens", "system", "stream_options"})
+"""Arguments that adapters set themselves, in the form of the wire."""
+
+
+class Endpoint(NamedTuple):
+    """What an adapter asks of a client.
+
+    Attributes:
+        create: The SDK's method.
+        path: The address that it posts to, beneath the base address.
+        answer: The class of a whole answer.
+        event: The class of a stream's events.
+    """
+
+    create: Callable[..., Any]
+    path: str
+    answer: type[Any]
+    event: Any
+
+
+class StainlessAdapter(SDKAdapter):
+    """An adapter on an SDK whose clients are made and used as Stainless has it.
+
+    These SDKs read headers and more from the environment; they would go out with every key, so a subclass
+    takes them out of each client. What a caller wants to send so goes into ``extra_headers``.
+    """
+
+    client: ClassVar[str]
+    """The class of its clients; that of event loops has ``Async`` before its name."""
+
+    def _open_pool(self) -> Any:
+        return open_client(self._part("DefaultHttpxClient"))
+
+    def _open_async_pool(self) -> Any:
+        return open_async_client(self._part("DefaultAsyncHttpxClient"))
+
+    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        return self._calls(pool, key, "")
+
+    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
+        return self._calls(pool, key, "Async")
+
+    def _calls(self, pool: Any, key: ApiKey, kind: str) -> Calls:
+        client = self._part(f"{kind}{self.client}")(
+            api_key=key.secret,
+            base_url=self._base_url,
+            http_client=pool,
+            max_retries=0,
+            timeout=self._settings.timeout,
+        )
+        endpoint = self._endpoint(client)
+        post = partial(
+            client.post,
+            f"{self._base_url}{endpoint.path}",
+            cast_to=endpoint.answer,
+            stream_cls=self._part(f"{kind}Stream")[endpoint.event],
+        )
+        create = endpoint.create
+        return Calls(shortened(create, post), shortened(create, post, stream=True), client)
+
+    def _endpoint(self, client: Any) -> Endpoint:
+        """Take out of *client* what the environment put in, and return what is asked of it."""
+        raise NotImplementedError
+
+    def _part(self, name: str) -> Any:
+        try:
+            return getattr(import_module(self.sdk), name)
+        except AttributeError as error:
+            raise ImportError(f"{self.sdk} has no {name}") from error
+
+
+def shortened(create: Callable[..., Any], post: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:
+    """Return what takes the arguments of *create* and sends plain text by *post*.
+
+    Args:
+        create: The SDK's method, for everything else.
+        post: Takes ``body`` and ``options``, and knows address and classes.
+        **fixed: Arguments that both are given: ``stream``.
+    """
+
+    def ask(**arguments: Any) -> Any:
+        if not _is_plain(arguments):
+            return create(**arguments, **fixed)
+        timeout = arguments.pop("timeout")
+        return post(body={**arguments, **fixed}, options={"timeout": timeout}, **fixed)
+
+    return ask
+
+
+def _is_plain(arguments: Mapping[str, Any]) -> bool:
+    return (
+        arguments.keys() <= PLAIN
+        and isinstance(arguments.get("system", ""), str)
+        and all(len(turn) == 2 and isinstance(turn["content"], str) for turn in arguments["messages"])  # noqa: PLR2004 - role and content
+    )
