@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobapp.core.call_policy import (
+    MOMENT,
     POLL,
     Answered,
     Enter,
@@ -382,3 +383,18 @@ def test_a_servers_hint_is_never_undercut(hints, jitter, seed):
     world.run(rules(jitter=jitter, max_retries=5), seed=seed)
     assert len(world.waits) == len(hints)
     assert all(waited >= hint - 1e-9 for waited, hint in zip(world.waits, hints, strict=True))
+
+
+def test_even_without_retry_a_moment_is_waited_while_another_call_tries_the_key():
+    world = World({"A": []})
+    world.blocked["A"] = MOMENT / 2
+    assert isinstance(world.run(rules(retry=False)), Served)
+    assert sum(world.waits) == pytest.approx(MOMENT / 2)
+
+
+def test_without_retry_more_than_a_moment_is_not_waited():
+    world = World({"A": []})
+    world.blocked["A"] = 2 * MOMENT
+    outcome = world.run(rules(retry=False))
+    assert isinstance(outcome, GaveUp)
+    assert (outcome.why, world.waits) == (Why.NO_KEY, [])

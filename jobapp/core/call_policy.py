@@ -22,6 +22,9 @@ from jobapp.core.types import ApiKey, Kind, Verdict
 POLL = 1.0
 """Seconds between two looks while a call waits for any key: another process may free one early."""
 
+MOMENT = 0.1
+"""Seconds that are no wait: so soon another call's trial of a key is over, or looked at again."""
+
 LOOK = 0.05
 """Seconds between two looks at least."""
 
@@ -202,8 +205,8 @@ class _Tries:
 
     @property
     def patience(self) -> float:
-        """The longest wait for a key that these rules allow."""
-        return self.rules.max_wait if self.rules.retry else 0.0
+        """The longest wait for a key that these rules allow; a moment always, for others may be trying it."""
+        return max(MOMENT, self.rules.max_wait if self.rules.retry else 0.0)
 
     def cooldown(self, verdict: Verdict, retry: int) -> float:
         """The seconds before retry number *retry*: the backoff, or the server's hint where that is longer."""
