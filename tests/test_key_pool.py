@@ -144,6 +144,14 @@ def test_those_who_wait_for_a_key_of_unknown_limits_are_let_through_one_at_a_tim
     assert [ticket.wait for ticket in back] == [0.0, *[pytest.approx(PROBE_POLL)] * 4]
 
 
+def test_a_key_that_is_free_within_the_width_of_a_float_is_taken_and_counted_once():
+    pool = pool_of("A")
+    pool.block(block("A", 10, kind=Kind.RATE_LIMIT), trial=True)
+    ticket = pool.take("m", NOW + 10 - 4e-7, patience=60)
+    assert ticket.wait == 0
+    assert (ticket.slot.asked, ticket.slot.booked) == (1, 0)
+
+
 def test_those_who_wait_for_room_that_is_known_to_come_are_counted_and_let_through_together():
     pool = pool_of("A")
     pool.finish(pool.take("m", NOW), NOW, said=Allowance(2, 0, 60.0))

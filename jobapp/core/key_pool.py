@@ -116,16 +116,14 @@ class KeyPool:
         return None
 
     def _ticket(self, slot: Slot, model: str, now: float, patience: float, apart: float) -> Ticket:
-        """Return a ticket for when the key is free; where that is beyond all patience, for now."""
-        free_at = max(now, slot.free_at(now))
+        """Return a ticket for when the key is free; for now where it is, or where that is beyond patience."""
+        key, free_at = self.keys[slot.index], slot.free_at(now)
         wait = free_at - now
-        if wait > patience:
-            free_at, wait = now, 0.0
+        if wait > patience or round(wait, 6) <= 0:
+            return Ticket(key, slot, model, now, now, booked=True)
         shared = slot.allowed_at(now) > now
         later = min(wait * apart, MOST_APART, patience - wait) if shared else 0.0
-        found = Ticket(
-            self.keys[slot.index], slot, model, free_at, free_at + later, booked=slot.foresees(now)
-        )
+        found = Ticket(key, slot, model, free_at, free_at + later, booked=slot.foresees(now))
         found.wait = round(wait + later, 6)
         return found
 

@@ -66,6 +66,7 @@ class KnownBlocks:
         for block in ended:
             del self._blocks[block.id]
             self._struck.discard(block.id)
+            self._on_trial.discard(block.id)
         new = [block for id_, block in mine.items() if self._blocks.get(id_) != block and self.add(block)]
         return new, {block.fingerprint for block in ended}
 
