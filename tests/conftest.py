@@ -1,7 +1,21 @@
 """What holds for all tests."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # no test's outcome depends on how fast the machine is
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture
+def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Let jobapp find and keep nothing but in a folder of this test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBAPP_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("JOBAPP_CONFIG_DIR", str(tmp_path))
+    return tmp_path

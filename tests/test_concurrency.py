@@ -17,10 +17,7 @@ SPENT, CUT, GOOD = "sk-canary-spent", "sk-canary-cut", ["sk-canary-a", "sk-canar
 
 
 @pytest.fixture
-def simulator(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JOBAPP_CACHE_DIR", str(tmp_path))
-    monkeypatch.setenv("JOBAPP_CONFIG_DIR", str(tmp_path))
+def simulator(own_folders, monkeypatch):
     with Simulator(export=monkeypatch.setenv) as simulator:
         yield simulator
 

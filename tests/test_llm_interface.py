@@ -15,10 +15,7 @@ WAYS = ("send_prompt", "complete", "stream_prompt", "asend_prompt", "acomplete",
 
 
 @pytest.fixture
-def llm(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JOBAPP_CACHE_DIR", str(tmp_path))
-    monkeypatch.setenv("JOBAPP_CONFIG_DIR", str(tmp_path))
+def llm(own_folders, monkeypatch):
     with Simulator(export=monkeypatch.setenv) as simulator:
         simulator.add_key("openai", "sk-canary-one")
         with LLMInterface() as llm:
