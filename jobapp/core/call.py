@@ -30,6 +30,7 @@ from jobapp.core.types import (
     Block,
     ChatRequest,
     Completion,
+    ErrorFacts,
     KeyStatus,
     Kind,
     Message,
@@ -188,9 +189,7 @@ class Call:
             JobAppError: What the adapter says itself.
         """
         target = self.target
-        if self._ticket is not None:
-            target.manager.question(self._ticket)
-        facts = target.adapter.error_facts(error, self.request.model, key)
+        facts = self._question(key, error)
         if facts is None and isinstance(error, JobAppError):
             raise error
         if facts is None:
@@ -202,6 +201,12 @@ class Call:
         self._announcer.failed(attempt, len(self.attempts))
         return Refused(verdict, self.left, row)
 
+    def _question(self, key: ApiKey, error: Exception) -> ErrorFacts | None:
+        """Return what *error* tells, and let nobody else ask *key* until that is judged."""
+        if self._ticket is not None:
+            self.target.manager.question(self._ticket)
+        return self.target.adapter.error_facts(error, self.request.model, key)
+
     def _finished(self) -> Ticket:
         ticket, self._ticket, self._sent = self._ticket, None, False
         assert ticket is not None  # noqa: S101 - the policy sends only with a key that was taken
@@ -211,7 +216,7 @@ class Call:
         """Note that the stream of *key* broke after its first piece; return what it tells of the key."""
         target = self.target
         self.cause = error
-        facts = target.adapter.error_facts(error, self.request.model, key)
+        facts = self._question(key, error)
         verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
         target.manager.refused(self._finished(), verdict)
         self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
