@@ -9,39 +9,43 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from jobapp.calls.streams import AsyncTextStream as AsyncTextStream
+    from jobapp.calls.streams import TextStream as TextStream
+    from jobapp.classification.classify import classify as classify
     from jobapp.core.api_key_manager import APIKeyManager as APIKeyManager
     from jobapp.core.config_manager import ConfigManager as ConfigManager
-    from jobapp.core.exceptions import AllAttemptsFailedError as AllAttemptsFailedError
-    from jobapp.core.exceptions import AuthenticationError as AuthenticationError
-    from jobapp.core.exceptions import ConfigError as ConfigError
-    from jobapp.core.exceptions import DeadlineExceededError as DeadlineExceededError
-    from jobapp.core.exceptions import InvalidRequestError as InvalidRequestError
-    from jobapp.core.exceptions import JobAppError as JobAppError
-    from jobapp.core.exceptions import MissingKeyError as MissingKeyError
-    from jobapp.core.exceptions import NoAPIKeysAvailableError as NoAPIKeysAvailableError
-    from jobapp.core.exceptions import ProviderError as ProviderError
-    from jobapp.core.exceptions import ProviderUnavailableError as ProviderUnavailableError
-    from jobapp.core.exceptions import QuotaExhaustedError as QuotaExhaustedError
-    from jobapp.core.exceptions import RateLimitError as RateLimitError
-    from jobapp.core.exceptions import StateStoreError as StateStoreError
-    from jobapp.core.exceptions import StreamInterruptedError as StreamInterruptedError
     from jobapp.core.llm_interface import LLMInterface as LLMInterface
-    from jobapp.core.streams import AsyncTextStream as AsyncTextStream
-    from jobapp.core.streams import TextStream as TextStream
-    from jobapp.core.types import Attempt as Attempt
-    from jobapp.core.types import Block as Block
-    from jobapp.core.types import Completion as Completion
-    from jobapp.core.types import ErrorFacts as ErrorFacts
-    from jobapp.core.types import KeyStatus as KeyStatus
-    from jobapp.core.types import Kind as Kind
-    from jobapp.core.types import Scope as Scope
-    from jobapp.core.types import Usage as Usage
-    from jobapp.core.types import Verdict as Verdict
+    from jobapp.domain.exceptions import AllAttemptsFailedError as AllAttemptsFailedError
+    from jobapp.domain.exceptions import AuthenticationError as AuthenticationError
+    from jobapp.domain.exceptions import ConfigError as ConfigError
+    from jobapp.domain.exceptions import DeadlineExceededError as DeadlineExceededError
+    from jobapp.domain.exceptions import InvalidRequestError as InvalidRequestError
+    from jobapp.domain.exceptions import JobAppError as JobAppError
+    from jobapp.domain.exceptions import MissingKeyError as MissingKeyError
+    from jobapp.domain.exceptions import NoAPIKeysAvailableError as NoAPIKeysAvailableError
+    from jobapp.domain.exceptions import ProviderError as ProviderError
+    from jobapp.domain.exceptions import ProviderUnavailableError as ProviderUnavailableError
+    from jobapp.domain.exceptions import QuotaExhaustedError as QuotaExhaustedError
+    from jobapp.domain.exceptions import RateLimitError as RateLimitError
+    from jobapp.domain.exceptions import StateStoreError as StateStoreError
+    from jobapp.domain.exceptions import StreamInterruptedError as StreamInterruptedError
+    from jobapp.domain.types import Attempt as Attempt
+    from jobapp.domain.types import Block as Block
+    from jobapp.domain.types import Completion as Completion
+    from jobapp.domain.types import ErrorFacts as ErrorFacts
+    from jobapp.domain.types import KeyStatus as KeyStatus
+    from jobapp.domain.types import Kind as Kind
+    from jobapp.domain.types import Scope as Scope
+    from jobapp.domain.types import Usage as Usage
+    from jobapp.domain.types import Verdict as Verdict
 
 _NAMES_BY_MODULE = {
-    "api_key_manager": ("APIKeyManager",),
-    "config_manager": ("ConfigManager",),
-    "exceptions": (
+    "calls.streams": ("AsyncTextStream", "TextStream"),
+    "classification.classify": ("classify",),
+    "core.api_key_manager": ("APIKeyManager",),
+    "core.config_manager": ("ConfigManager",),
+    "core.llm_interface": ("LLMInterface",),
+    "domain.exceptions": (
         "AllAttemptsFailedError",
         "AuthenticationError",
         "ConfigError",
@@ -57,9 +61,7 @@ _NAMES_BY_MODULE = {
         "StateStoreError",
         "StreamInterruptedError",
     ),
-    "llm_interface": ("LLMInterface",),
-    "streams": ("AsyncTextStream", "TextStream"),
-    "types": (
+    "domain.types": (
         "Attempt",
         "Block",
         "Completion",
@@ -71,7 +73,7 @@ _NAMES_BY_MODULE = {
         "Verdict",
     ),
 }
-_HOMES = {name: f"jobapp.core.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
+_HOMES = {name: f"jobapp.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = list(_HOMES)
 

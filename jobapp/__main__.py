@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import jobapp
+from jobapp.calls import event_log
 from jobapp.commands import ask, check, demo, explain, reset, status
 from jobapp.commands.exit_codes import ERROR, INTERRUPTED, PIPE_CLOSED, USAGE, UsageError, exit_code
 from jobapp.commands.output import note
-from jobapp.core import event_log
-from jobapp.core.clock import Clock, SystemClock
-from jobapp.core.exceptions import JobAppError
+from jobapp.domain.clock import Clock, SystemClock
+from jobapp.domain.exceptions import JobAppError
 
 COMMANDS = (ask, status, reset, check, explain, demo)
 EXIT_CODES = """\

@@ -1,4 +1,4 @@
-"""Spans and metrics of every call for OpenTelemetry, made of the events of :mod:`jobapp.core.events`.
+"""Spans and metrics of every call for OpenTelemetry, made of the events of :mod:`jobapp.domain.events`.
 
 ::
 
@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobapp import __version__
-from jobapp.core.clock import Clock, SystemClock
-from jobapp.core.events import (
+from jobapp.domain.clock import Clock, SystemClock
+from jobapp.domain.events import (
     AttemptFailed,
     AttemptStarted,
     CallDone,
@@ -30,7 +30,7 @@ from jobapp.core.events import (
     KeyRotated,
     Waiting,
 )
-from jobapp.core.types import Attempt, Usage
+from jobapp.domain.types import Attempt, Usage
 
 try:
     from opentelemetry import context, metrics, trace

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from jobapp.core.settings import ProviderSettings
-from jobapp.core.types import ApiKey, ChatRequest, ErrorFacts, Message, Reply
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts, Message, Reply
 from jobapp.providers.anthropic import AnthropicAdapter
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.google_generativeai import GoogleGenerativeAIAdapter
 from jobapp.providers.openai import OpenAIAdapter
 from jobapp.providers.openrouter import OpenRouterAdapter
-from jobapp.providers.sdk import SDKAdapter
+from jobapp.providers.sdk_adapter import SDKAdapter
 from jobapp.testing import Simulator
 
 ADAPTERS: dict[str, tuple[str, type[SDKAdapter]]] = {

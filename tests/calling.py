@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from jobapp import providers
-from jobapp.core.clock import Clock
-from jobapp.core.events import AttemptFailed, CallDone, Event
-from jobapp.core.exceptions import JobAppError
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.core.types import Attempt, Completion, KeyStatus, Kind, Verdict
+from jobapp.domain.clock import Clock
+from jobapp.domain.events import AttemptFailed, CallDone, Event
+from jobapp.domain.exceptions import JobAppError
+from jobapp.domain.types import Attempt, Completion, KeyStatus, Kind, Verdict
 from jobapp.testing import FakeClock, SimulatedKey, Simulator
 
 Ask = Callable[..., Completion]

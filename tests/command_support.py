@@ -6,7 +6,9 @@ import time
 import pytest
 
 from jobapp.__main__ import main
-from jobapp.commands.demo import MODELS
+from jobapp.providers import PROVIDERS
+
+MODELS = {name: spec.default_model for name, spec in PROVIDERS.items()}
 
 
 class CommandLine:

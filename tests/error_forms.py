@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from jobapp.core.types import ErrorFacts, Kind, Scope
+from jobapp.domain.types import ErrorFacts, Kind, Scope
 
 RATE_LIMIT, QUOTA, AUTH, UNAVAILABLE, REQUEST = Kind
 KEY, MODEL, FREE = Scope.KEY, Scope.MODEL, Scope.FREE_MODELS

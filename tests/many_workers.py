@@ -12,8 +12,8 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from jobapp.core.exceptions import JobAppError
 from jobapp.core.llm_interface import LLMInterface
+from jobapp.domain.exceptions import JobAppError
 
 
 def main(threads: int, calls: int) -> None:

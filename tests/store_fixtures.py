@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from jobapp.stores.base import QuotaStore
 from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.redis import RedisStore
+from jobapp.stores.store import QuotaStore
 from tests.store_support import Clock, RedisServer, needs_server
 
 

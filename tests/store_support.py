@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from jobapp.core.types import Block, Kind
-from jobapp.stores.base import QuotaStore
+from jobapp.domain.types import Block, Kind
 from jobapp.stores.state import QuotaState
+from jobapp.stores.store import QuotaStore
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

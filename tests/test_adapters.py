@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from jobapp.core.exceptions import InvalidRequestError
-from jobapp.core.types import ChatRequest, ImagePart, Message, NativePart, TextPart, Usage
-from jobapp.providers.sdk import SDKAdapter
+from jobapp.domain.exceptions import InvalidRequestError
+from jobapp.domain.types import ChatRequest, ImagePart, Message, NativePart, TextPart, Usage
+from jobapp.providers.sdk_adapter import SDKAdapter
 from jobapp.testing import FakeClock, Response, Simulator
 from tests.adapter_support import (
     ADAPTERS,
@@ -285,7 +285,7 @@ class TestOptions:
     def test_usage_in_streams_is_asked_of_known_providers_only(
         self, simulator: Simulator, opened: Open
     ) -> None:
-        from jobapp.core.settings import ProviderSettings
+        from jobapp.domain.settings import ProviderSettings
         from jobapp.providers.openai import OpenAIAdapter
 
         ask(opened("openai"), "stream")

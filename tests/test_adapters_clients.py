@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 
-from jobapp.core.exceptions import ConfigError
-from jobapp.core.settings import ProviderSettings
-from jobapp.core.types import ApiKey, ChatRequest, Message, Reply
-from jobapp.providers import PROVIDERS, exchange, open_adapter, transport
-from jobapp.providers.clients import ClientCache
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import ApiKey, ChatRequest, Message, Reply
+from jobapp.providers import PROVIDERS, open_adapter
+from jobapp.providers import http_client as transport
+from jobapp.providers import request_context as exchange
+from jobapp.providers.client_cache import ClientCache
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.google_generativeai import GoogleGenerativeAIAdapter
 from jobapp.providers.openai import OpenAIAdapter
-from jobapp.providers.sdk import SDKAdapter
+from jobapp.providers.sdk_adapter import SDKAdapter
 from jobapp.testing import FakeClock, Simulator
 from tests.adapter_support import (
     ADAPTERS,
@@ -360,8 +362,8 @@ class TestOpening:
     def test_an_sdk_is_imported_beside_the_event_loop(self, simulator: Simulator, provider: str) -> None:
         program = (
             "import asyncio, sys, threading\n"
-            "from jobapp.core.settings import ProviderSettings\n"
-            "from jobapp.core.types import ApiKey, ChatRequest, Message\n"
+            "from jobapp.domain.settings import ProviderSettings\n"
+            "from jobapp.domain.types import ApiKey, ChatRequest, Message\n"
             "from jobapp.providers import open_adapter\n"
             "class Watch:\n"
             "    threads = set()\n"
@@ -386,7 +388,7 @@ class TestOpening:
     def test_no_sdk_is_imported_before_the_first_request(self, provider: str) -> None:
         program = (
             "import sys\n"
-            "from jobapp.core.settings import ProviderSettings\n"
+            "from jobapp.domain.settings import ProviderSettings\n"
             "from jobapp.providers import open_adapter\n"
             f"open_adapter(ProviderSettings({provider!r}))\n"
             "sdks = {'openai', 'anthropic', 'google.genai', 'google.generativeai', 'httpx', 'httpx2', 'requests'}\n"
@@ -398,8 +400,8 @@ class TestOpening:
     def test_the_old_google_sdk_warns_nobody_and_keeps_the_users_filters(self, simulator: Simulator) -> None:
         program = (
             "import warnings\n"
-            "from jobapp.core.settings import ProviderSettings\n"
-            "from jobapp.core.types import ApiKey, ChatRequest, Message\n"
+            "from jobapp.domain.settings import ProviderSettings\n"
+            "from jobapp.domain.types import ApiKey, ChatRequest, Message\n"
             "from jobapp.providers.google_generativeai import GoogleGenerativeAIAdapter\n"
             "before = list(warnings.filters)\n"
             f"adapter = GoogleGenerativeAIAdapter(ProviderSettings('google', base_url={simulator.base_url('google')!r}))\n"

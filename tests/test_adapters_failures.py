@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from jobapp.core.classification import classify
-from jobapp.core.exceptions import ConfigError
-from jobapp.core.types import ErrorFacts, Kind
-from jobapp.providers.base import ErrorInReplyError
-from jobapp.providers.sdk import SDKAdapter
+from jobapp.classification.classify import classify
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.types import ErrorFacts, Kind
+from jobapp.providers.adapter import ErrorInReplyError
+from jobapp.providers.sdk_adapter import SDKAdapter
 from jobapp.testing import FakeClock, Fault, Response, Simulator, Trouble
 from tests.adapter_support import (
     ADAPTERS,
@@ -312,7 +312,7 @@ def test_a_call_that_the_model_garbled_may_be_tried_again(
 def test_a_request_is_given_up_when_its_time_is_over_however_quick_each_read_is(
     opened: Open, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    from jobapp.providers import exchange
+    from jobapp.providers import request_context as exchange
 
     class JumpingTime:
         now = 0.0
@@ -331,7 +331,7 @@ def test_a_request_is_given_up_when_its_time_is_over_however_quick_each_read_is(
 def test_a_stream_that_has_begun_may_go_on_beyond_its_timeout(
     simulator: Simulator, opened: Open, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    from jobapp.providers import exchange
+    from jobapp.providers import request_context as exchange
 
     class Late:
         later = 0.0

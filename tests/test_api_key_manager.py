@@ -8,9 +8,9 @@ import pytest
 
 from jobapp.core.api_key_manager import PATIENT_STRIKES, APIKeyManager
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.exceptions import ConfigError
 from jobapp.core.key_setup import provider_of
-from jobapp.core.types import Kind, Verdict
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.types import Kind, Verdict
 from jobapp.testing import FakeClock
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobapp.core.settings import Strategy
+from jobapp.domain.settings import Strategy
 from tests.benchmarks import virtual_time
 from tests.benchmarks.mixes import (
     A_DAY_OF_PROMPTS,

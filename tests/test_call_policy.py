@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.call_policy import (
+from jobapp.calls.call_policy import (
     MOMENT,
     POLL,
     Answered,
@@ -28,8 +28,8 @@ from jobapp.core.call_policy import (
     backoff,
     call_policy,
 )
-from jobapp.core.settings import Jitter, OnExhausted, RetrySettings, Strategy
-from jobapp.core.types import ApiKey, Kind, Verdict
+from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
+from jobapp.domain.types import ApiKey, Kind, Verdict
 
 OK = "answer"
 RPM = Verdict(Kind.RATE_LIMIT, retry_after=2.0)

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from jobapp.core.events import AttemptFailed, KeyBlocked
 from jobapp.core.llm_interface import LLMInterface
+from jobapp.domain.events import AttemptFailed, KeyBlocked
 from jobapp.testing import Fault, Hold, Trouble
 from tests.calling import ONE, PROVIDERS, TWO, WAYS, World, done_of, unfinished, world_of
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobapp.core.classification import RULES, Place, Reset, classify, parse_rules
-from jobapp.core.exceptions import ConfigError
-from jobapp.core.types import ErrorFacts, Kind, Scope
-from jobapp.refusals.body import read_evidence
-from jobapp.refusals.table import UNKNOWN
+from jobapp.classification.classify import RULES, Place, Reset, classify, parse_rules
+from jobapp.classification.evidence import read_evidence
+from jobapp.classification.rules import UNKNOWN
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.types import ErrorFacts, Kind, Scope
 from tests.error_forms import DAY, FORMS, anthropic, gemini, openai, openrouter, retry_info, violations
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

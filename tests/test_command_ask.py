@@ -4,9 +4,8 @@ import io
 
 import pytest
 
-from jobapp.commands.demo import MODELS
 from jobapp.testing import Fault, Trouble
-from tests.command_support import cli
+from tests.command_support import MODELS, cli
 
 __all__ = ["cli"]
 

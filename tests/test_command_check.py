@@ -4,12 +4,11 @@ import json
 
 import pytest
 
-from jobapp.commands.check_key import request_of
-from jobapp.commands.demo import MODELS
-from jobapp.core.settings import ProviderSettings
-from jobapp.core.types import ApiKey
+from jobapp.core.key_check import request_of
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import ApiKey
 from jobapp.testing import Fault
-from tests.command_support import cli
+from tests.command_support import MODELS, cli
 
 __all__ = ["cli"]
 

@@ -8,10 +8,9 @@ import sys
 import pytest
 
 from jobapp.commands import demo_simulated
-from jobapp.commands.demo import MODELS
 from jobapp.providers import PROVIDERS
 from jobapp.testing import Fault
-from tests.command_support import cli
+from tests.command_support import MODELS, cli
 
 __all__ = ["cli"]
 

@@ -10,9 +10,8 @@ import pytest
 
 import jobapp
 from jobapp.__main__ import COMMANDS, run
-from jobapp.commands.demo import MODELS
 from jobapp.testing import Fault
-from tests.command_support import cli
+from tests.command_support import MODELS, cli
 
 __all__ = ["cli"]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from jobapp.classification.user_rules import parse_rules
 from jobapp.config import schema as settings_schema
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.settings import ModelSettings, ProviderSettings, RetrySettings
+from jobapp.domain.settings import ModelSettings, ProviderSettings, RetrySettings
 from jobapp.providers import PROVIDERS
-from jobapp.refusals.user_rules import parse_rules
 from tests.config_support import home
 
 __all__ = ["home"]

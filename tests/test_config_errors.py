@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from jobapp.config.schema import RETRY, override, read_tree
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.exceptions import ConfigError
-from jobapp.core.settings import Jitter, RetrySettings
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.settings import Jitter, RetrySettings
 from tests.config_support import home
 
 __all__ = ["home"]

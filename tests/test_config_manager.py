@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.exceptions import ConfigError, MissingKeyError
-from jobapp.core.settings import ModelSettings
-from jobapp.core.types import ApiKey
+from jobapp.domain.exceptions import ConfigError, MissingKeyError
+from jobapp.domain.settings import ModelSettings
+from jobapp.domain.types import ApiKey
 from tests.config_support import home
 
 __all__ = ["home"]

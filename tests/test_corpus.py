@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jobapp.core.classification import classify
-from jobapp.core.types import ErrorFacts, Kind
+from jobapp.classification.classify import classify
+from jobapp.domain.types import ErrorFacts, Kind
 from tests.test_classification import shuffled
 
 CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus" / "errors.jsonl"

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from jobapp import providers
-from jobapp.core.classification import classify
-from jobapp.core.settings import ProviderSettings
-from jobapp.core.types import ErrorFacts, Kind, Reply, Verdict
+from jobapp.classification.classify import classify
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import ErrorFacts, Kind, Reply, Verdict
 from jobapp.providers import open_adapter
-from jobapp.providers.base import Adapter
+from jobapp.providers.adapter import Adapter
 from jobapp.testing import FakeClock, Response, Simulator
 from tests.adapter_support import HELLO, KEY, MODEL, SECONDS, STREAMS, WAYS
 

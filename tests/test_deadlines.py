@@ -16,9 +16,9 @@ from contextlib import contextmanager
 import pytest
 
 from jobapp import providers
-from jobapp.core.clock import SystemClock
-from jobapp.core.exceptions import AllAttemptsFailedError, DeadlineExceededError, NoAPIKeysAvailableError
-from jobapp.core.types import Kind
+from jobapp.domain.clock import SystemClock
+from jobapp.domain.exceptions import AllAttemptsFailedError, DeadlineExceededError, NoAPIKeysAvailableError
+from jobapp.domain.types import Kind
 from jobapp.testing import Fault, Trouble
 from tests import slow_servers
 from tests.calling import ONE, PROVIDERS, WAYS, unfinished, world_of

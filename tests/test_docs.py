@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
-from jobapp.core.clock import SystemClock
 from jobapp.core.config_manager import ConfigManager
+from jobapp.domain.clock import SystemClock
 from jobapp.testing import FakeClock, Fault, Simulator, Trouble
 
 ROOT = Path(__file__).parent.parent

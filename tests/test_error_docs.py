@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobapp.core.classification import RULES, Place, Reset, Rule, parse_rules
-from jobapp.core.types import Kind
-from jobapp.refusals.table import UNKNOWN
+from jobapp.classification.classify import RULES, Place, Reset, Rule, parse_rules
+from jobapp.classification.rules import UNKNOWN
+from jobapp.domain.types import Kind
 
 PAGE = Path(__file__).parent.parent / "docs" / "concepts" / "errors.md"
 

@@ -23,9 +23,9 @@ from google.genai import errors as genai_errors
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2
 
-from jobapp.core.classification import classify
-from jobapp.core.types import Kind
-from jobapp.refusals.facts import read_exception
+from jobapp.classification.classify import classify
+from jobapp.classification.exception_facts import read_exception
+from jobapp.domain.types import Kind
 from tests.error_forms import DAY, MINUTE, gemini, openrouter, violations
 from tests.error_forms import anthropic as anthropic_body
 from tests.error_forms import openai as openai_body

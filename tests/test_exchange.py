@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.providers.exchange import TAIL_LENGTH, Tail, begin_exchange, current_exchange
+from jobapp.providers.request_context import TAIL_LENGTH, Tail, begin_exchange, current_exchange
 
 
 def tail_of(*parts: Any) -> Tail:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobapp.core.call_policy import GaveUp, Why
-from jobapp.core.exceptions import (
+from jobapp.calls.call_policy import GaveUp, Why
+from jobapp.calls.failures import call_error, provider_error, status_text, stream_error
+from jobapp.domain.exceptions import (
     AllAttemptsFailedError,
     AuthenticationError,
     DeadlineExceededError,
@@ -17,8 +18,8 @@ from jobapp.core.exceptions import (
     QuotaExhaustedError,
     RateLimitError,
 )
-from jobapp.core.failures import call_error, duration, moment, provider_error, status_text, stream_error
-from jobapp.core.types import Attempt, KeyStatus, Kind, Verdict
+from jobapp.domain.types import Attempt, KeyStatus, Kind, Verdict
+from jobapp.domain.wording import duration, moment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SPENT = Verdict(Kind.QUOTA, rule="day", reason="the day is spent", message="come back tomorrow")

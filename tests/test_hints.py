@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.types import ErrorFacts
-from jobapp.refusals.body import read_evidence
-from jobapp.refusals.hints import MAX_DELAY, instant_in, instant_of, read_hints, seconds_in, seconds_of
+from jobapp.classification.evidence import read_evidence
+from jobapp.classification.retry_hints import (
+    MAX_DELAY,
+    instant_in,
+    instant_of,
+    read_hints,
+    seconds_in,
+    seconds_of,
+)
+from jobapp.domain.types import ErrorFacts
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

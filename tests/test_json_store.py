@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.types import Kind
-from jobapp.stores import files
+from jobapp.domain.types import Kind
+from jobapp.stores import atomic_file as files
 from jobapp.stores.codec import VERSION, Document, decode, encode
 from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.older_form import convert

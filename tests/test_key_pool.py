@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.key_lane import CROWD, PROBE_POLL
-from jobapp.core.key_pool import KeyPool
-from jobapp.core.settings import Strategy
-from jobapp.core.ticket import Ticket
-from jobapp.core.types import FREE_MODELS, ApiKey, Block, Kind, Verdict
-from jobapp.rates.told import Allowance
+from jobapp.domain.settings import Strategy
+from jobapp.domain.types import FREE_MODELS, ApiKey, Block, Kind, Verdict
+from jobapp.limits.reported import Allowance
+from jobapp.pool.key_pool import KeyPool
+from jobapp.pool.model_keys import CROWD, PROBE_POLL
+from jobapp.pool.reservation import Ticket
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = START.timestamp()

@@ -1,83 +1,89 @@
-"""Imports go downwards only, and the facade loads no SDK."""
+"""Imports go downwards only, folder by folder and without a circle, and the facade loads no SDK."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "jobapp"
 
-FLOORS = (
-    ("core.types", "core.clock", "core.events", "core.settings", "core.exceptions"),
-    ("rates", "refusals", "core.quota_reset", "core.classification", "core.messages"),
-    (
-        "core.call_policy",
-        "core.key_lane",
-        "core.key_pool",
-        "core.known_blocks",
-        "core.ticket",
-        "core.failures",
-        "core.event_log",
-        "core.announcer",
-    ),
-    ("providers", "stores"),
-    ("config",),
-    ("core.config_manager",),
-    ("core.key_setup",),
-    ("core.api_key_manager",),
-    ("core.call", "core.drive", "core.streams"),
-    ("core.llm_interface",),
-    ("otel", "testing"),
-    ("commands", "__main__"),
-)
-"""From the ground up; a module imports from its own floor and from those below it."""
+FLOORS = {
+    "__main__": "the command line",
+    "commands": "argv in, text out",
+    "core": "what joins: the facade, one provider's keys, the configuration",
+    "calls": "one call, whatever way it is made",
+    "testing": "the simulator",
+    "otel": "spans and metrics",
+    "config": "files and environment to settings",
+    "stores": "where blocks live",
+    "providers": "one adapter a provider",
+    "pool": "which key",
+    "limits": "how much room",
+    "classification": "what a rejection means",
+    "domain": "the words that everything speaks",
+}
+"""From the top down: a module imports from its own folder and from those below it."""
+
+HEIGHT = {folder: height for height, folder in enumerate(reversed(FLOORS))}
 
 
-def floor_of(module: str) -> int:
-    path = module.removeprefix("jobapp.")
-    found = [
-        number
-        for number, rooms in enumerate(FLOORS)
-        for room in rooms
-        if path == room or path.startswith(f"{room}.")
-    ]
-    assert len(found) == 1, f"{module} stands on no floor, or on several"
-    return found[0]
+def modules() -> dict[str, Path]:
+    """Return the file of each module; the package itself only names what it exports."""
+    paths = (path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+    return {_name_of(path): path for path in paths}
 
 
-def modules() -> list[str]:
-    paths = (path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py"))
-    names = (".".join(path.parts).removesuffix(".__init__") for path in paths)
-    return sorted(set(names) - {"jobapp", "jobapp.core"})
+def _name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
 
 
-def imported_by(module: str) -> set[str]:
-    """Return the modules of jobapp that *module* loads; what only types are taken from does not count."""
-    path = PACKAGE.parent.joinpath(*module.split("."))
-    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    tree = ast.parse(source.read_text())
+MODULES = modules()
+
+
+def folder_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def imported_by(module: str, *, types_too: bool) -> set[str]:
+    """Return the modules of jobapp that *module* loads, at its head or inside a function."""
+    tree = ast.parse(MODULES[module].read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types_too:
             node.body = []
-    known = set(modules())
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= (names & known) or ({node.module} & known)
+            names = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            found |= names or ({node.module} & MODULES.keys())
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names} & known
-    return found
+            found |= {alias.name for alias in node.names} & MODULES.keys()
+    return found - {module}
 
 
-@pytest.mark.parametrize("module", modules())
-def test_imports_go_downwards_only(module):
-    above = [other for other in imported_by(module) if floor_of(other) > floor_of(module)]
-    assert above == []
+def test_every_folder_has_its_floor():
+    assert {folder_of(module) for module in MODULES} == FLOORS.keys()
+
+
+@pytest.mark.parametrize("folder", FLOORS)
+def test_no_folder_imports_one_above_it(folder):
+    upwards = [
+        f"{module} -> {other}"
+        for module in MODULES
+        if folder_of(module) == folder
+        for other in imported_by(module, types_too=True)
+        if HEIGHT[folder_of(other)] > HEIGHT[folder]
+    ]
+    assert upwards == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    TopologicalSorter({module: imported_by(module, types_too=False) for module in MODULES}).prepare()
 
 
 @pytest.mark.parametrize("statement", ["import jobapp", "from jobapp.core.llm_interface import LLMInterface"])

@@ -6,8 +6,8 @@ import inspect
 
 import pytest
 
-from jobapp.core.exceptions import ConfigError
 from jobapp.core.llm_interface import LLMInterface
+from jobapp.domain.exceptions import ConfigError
 from jobapp.testing import Simulator
 
 ASKED = {"provider": "openai", "model": "gpt-4o-mini"}

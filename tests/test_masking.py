@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.refusals.masking import MASK, mask
+from jobapp.domain.redaction import MASK, mask
 
 KEYS = [
     "sk-abcdefgh12345678", "sk-proj-AbC_d-ef12", "sk-ant-api03-AbC_12-34", "sk-or-v1-0123456789abcdef",

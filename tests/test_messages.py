@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.exceptions import ConfigError
-from jobapp.core.messages import read_prompt
-from jobapp.core.types import ImagePart, Message, NativePart, TextPart
+from jobapp.calls.messages import read_prompt
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.types import ImagePart, Message, NativePart, TextPart
 
 PNG = b"\x89PNG"
 DATA_URL = "data:image/png;base64,iVBORw=="

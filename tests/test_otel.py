@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from jobapp import otel
-from jobapp.core.events import AttemptStarted, CallDone
-from jobapp.core.exceptions import InvalidRequestError, NoAPIKeysAvailableError, StreamInterruptedError
 from jobapp.core.llm_interface import LLMInterface
+from jobapp.domain.events import AttemptStarted, CallDone
+from jobapp.domain.exceptions import InvalidRequestError, NoAPIKeysAvailableError, StreamInterruptedError
 from jobapp.otel import OpenTelemetryListener
 from jobapp.testing import Fault, Trouble
 from tests.calling import PROVIDERS, WAYS

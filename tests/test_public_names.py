@@ -10,7 +10,7 @@ import pytest
 
 import jobapp
 from jobapp import testing
-from jobapp.core import exceptions
+from jobapp.domain import exceptions
 
 NAMES = [
     "APIKeyManager",
@@ -41,6 +41,7 @@ NAMES = [
     "TextStream",
     "Usage",
     "Verdict",
+    "classify",
 ]
 
 SDKS = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.quota_reset import LONGEST, block_end, first_of_next_month, next_midnight
-from jobapp.core.types import Kind, Scope, Verdict
+from jobapp.domain.quota_reset import LONGEST, block_end, first_of_next_month, next_midnight
+from jobapp.domain.types import Kind, Scope, Verdict
 
 PACIFIC = "America/Los_Angeles"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jobapp.core.key_pool import KeyPool
-from jobapp.core.settings import BudgetSettings
-from jobapp.core.ticket import Ticket
-from jobapp.core.types import ApiKey
-from jobapp.rates.budgets import TURN
+from jobapp.domain.settings import BudgetSettings
+from jobapp.domain.types import ApiKey
+from jobapp.limits.budgets import TURN
+from jobapp.pool.key_pool import KeyPool
+from jobapp.pool.reservation import Ticket
 
 NOW = 1_700_000_000.0
 A = ApiKey("A", "secret-a")

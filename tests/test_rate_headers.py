@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.rates.headers import duration_of, read_allowance, read_hold
-from jobapp.rates.told import Allowance, Told
-from jobapp.rates.window import Bucket, Window
+from jobapp.limits.headers import duration_of, read_allowance, read_hold
+from jobapp.limits.reported import Allowance, Told
+from jobapp.limits.window import Bucket, Window
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp()
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.rates.learnt import Learnt
-from jobapp.rates.length import DOUBTS, MARGIN, USUAL_LENGTHS, SharedLength
-from jobapp.rates.window import MINUTE
+from jobapp.limits.estimated import Learnt
+from jobapp.limits.window import MINUTE
+from jobapp.limits.window_length import DOUBTS, MARGIN, USUAL_LENGTHS, SharedLength
 
 
 class Provider:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.rates.window import Bucket, Window
+from jobapp.limits.window import Bucket, Window
 
 NOW = 1_767_571_200.0
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from jobapp.core.types import Kind
+from jobapp.domain.types import Kind
 from jobapp.stores.redis import RedisStore
-from jobapp.stores.redis_server import PAGE, take_option, without_secrets
+from jobapp.stores.redis_client import PAGE, take_option, without_secrets
 from jobapp.stores.state import STRIKE_MEMORY, Reset
 from tests.store_support import block, look, needs_server, warnings_in
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from jobapp.core.events import AttemptFailed, AttemptStarted, KeyBlocked, Waiting
-from jobapp.core.exceptions import (
+from jobapp.domain.events import AttemptFailed, AttemptStarted, KeyBlocked, Waiting
+from jobapp.domain.exceptions import (
     AllAttemptsFailedError,
     AuthenticationError,
     DeadlineExceededError,
@@ -22,7 +22,7 @@ from jobapp.core.exceptions import (
     QuotaExhaustedError,
     RateLimitError,
 )
-from jobapp.core.types import Kind
+from jobapp.domain.types import Kind
 from jobapp.testing import Fault, Trouble
 from tests.calling import ONE, PROVIDERS, THREE, TWO, WAYS, Record, World, world_of
 

@@ -8,8 +8,8 @@ import re
 import openai
 import pytest
 
-from jobapp.core.classification import classify
-from jobapp.core.types import ErrorFacts, Kind
+from jobapp.classification.classify import classify
+from jobapp.domain.types import ErrorFacts, Kind
 from jobapp.testing import FakeClock, Fault, Request, Response, Simulator, Trouble
 from jobapp.testing.replies import Replier
 from jobapp.testing.routing import WIRES

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.clock import Clock
+from jobapp.domain.clock import Clock
 from jobapp.testing import FakeClock, Fault, Response, Simulator
 from jobapp.testing.http1 import Reader, whole
 from jobapp.testing.replies import pieces_of

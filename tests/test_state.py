@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.core.types import Block, BlockId, Kind
+from jobapp.domain.types import Block, BlockId, Kind
 from jobapp.stores.state import (
     CLOCK_SKEW,
     LONGEST,

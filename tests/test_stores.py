@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from jobapp.core.types import ApiKey, Kind
+from jobapp.domain.types import ApiKey, Kind
 from jobapp.stores.state import NOTHING, Reset, believable
 from tests.store_support import NOON, block, look
 from tests.test_state import MEMORIES, learn

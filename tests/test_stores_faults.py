@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 
-from jobapp.core.types import Block, Kind
+from jobapp.domain.types import Block, Kind
 from jobapp.stores.codec import decode, encode, from_text
 from jobapp.stores.json_file import JSONFileStore
-from jobapp.stores.on_disk import MAX_BYTES
 from jobapp.stores.redis import RedisStore
+from jobapp.stores.snapshot import MAX_BYTES
 from jobapp.stores.state import NOTHING, Reset
 from tests.store_faults import as_nobody, file_size_limit, mounted, process_holding_lock
 from tests.store_support import SERVER, Clock, RedisServer, block, look, warnings_in
@@ -114,7 +114,7 @@ def _power_cut(file: File) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed: it shows what is synced when")
     program = (
-        "from jobapp.core.clock import SystemClock\n"
+        "from jobapp.domain.clock import SystemClock\n"
         "from jobapp.stores.json_file import JSONFileStore\n"
         "from tests.store_support import block\n"
         "from datetime import UTC, datetime\n"

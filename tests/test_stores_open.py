@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from jobapp.core.clock import SystemClock
-from jobapp.core.exceptions import ConfigError, StateStoreError
-from jobapp.stores.base import open_store
+from jobapp.domain.clock import SystemClock
+from jobapp.domain.exceptions import ConfigError, StateStoreError
 from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.redis import RedisStore
+from jobapp.stores.store import open_store
 from tests.store_support import Clock, block
 
 pytest_plugins = ["tests.store_fixtures"]
@@ -112,6 +112,6 @@ def test_without_the_package_redis_the_error_names_the_extra(tmp_path, monkeypat
 
 
 def test_importing_the_stores_loads_neither_redis_nor_filelock():
-    program = "import sys, jobapp.stores.base; print({'redis', 'filelock'} & set(sys.modules))"
+    program = "import sys, jobapp.stores.store; print({'redis', 'filelock'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from jobapp.core.events import KeyBlocked
-from jobapp.core.exceptions import NoAPIKeysAvailableError, StreamInterruptedError
-from jobapp.core.types import Kind
+from jobapp.domain.events import KeyBlocked
+from jobapp.domain.exceptions import NoAPIKeysAvailableError, StreamInterruptedError
+from jobapp.domain.types import Kind
 from jobapp.testing import Fault, Trouble
 from tests.calling import ONE, PROVIDERS, STREAMS, TWO, done_of, world_of
 

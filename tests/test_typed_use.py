@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, assert_type
 
 from jobapp import APIKeyManager, Block, Completion, KeyStatus, LLMInterface, Usage
-from jobapp.core.streams import AsyncTextStream, TextStream
-from jobapp.core.types import Attempt
+from jobapp.calls.streams import AsyncTextStream, TextStream
+from jobapp.domain.types import Attempt
 
 ASKED: dict[str, Any] = {"provider": "openai", "model": "gpt-4o-mini"}
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
+from jobapp.calls.call_policy import POLL
 from jobapp.core.api_key_manager import APIKeyManager
-from jobapp.core.call_policy import POLL
-from jobapp.core.events import Waiting
-from jobapp.core.exceptions import ConfigError, NoAPIKeysAvailableError, QuotaExhaustedError
+from jobapp.domain.events import Waiting
+from jobapp.domain.exceptions import ConfigError, NoAPIKeysAvailableError, QuotaExhaustedError
 from jobapp.testing import Fault, Trouble
 from tests.calling import ONE, TWO, WAYS, unfinished, world_of
 

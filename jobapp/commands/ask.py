@@ -13,10 +13,10 @@ from typing import Any
 from jobapp.commands.exit_codes import OK, UsageError
 from jobapp.commands.narration import narrator
 from jobapp.commands.output import answer, answer_json, attempt_json, seconds_left, utc
-from jobapp.core.clock import Clock
-from jobapp.core.exceptions import JobAppError
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.core.types import Completion
+from jobapp.domain.clock import Clock
+from jobapp.domain.exceptions import JobAppError
+from jobapp.domain.types import Completion
 
 HELP = "ask a model"
 DESCRIPTION = """\

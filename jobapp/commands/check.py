@@ -9,16 +9,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from jobapp.commands.check_key import Finding, State, check_key
 from jobapp.commands.exit_codes import ERROR, KEY, OK, TRY_LATER
-from jobapp.commands.output import answer_json, note, seconds_left, until_text, utc
+from jobapp.commands.output import answer_json, note, seconds_left, utc
 from jobapp.commands.status import NO_KEYS
 from jobapp.commands.table import Line, print_lines
 from jobapp.core.api_key_manager import APIKeyManager
-from jobapp.core.clock import Clock
+from jobapp.core.key_check import Finding, State, check_key
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.core.settings import ProviderSettings
-from jobapp.core.types import ApiKey
+from jobapp.domain.clock import Clock
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import ApiKey
+from jobapp.domain.wording import until_text
 
 HELP = "ask each provider whether it accepts its keys"
 DESCRIPTION = """\

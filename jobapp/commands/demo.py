@@ -9,9 +9,9 @@ from typing import Any
 from jobapp.commands.exit_codes import OK, exit_code
 from jobapp.commands.narration import narrator
 from jobapp.commands.output import answer, note
-from jobapp.core.clock import Clock
-from jobapp.core.exceptions import JobAppError
 from jobapp.core.llm_interface import LLMInterface
+from jobapp.domain.clock import Clock
+from jobapp.domain.exceptions import JobAppError
 from jobapp.providers import PROVIDERS
 
 HELP = "see what it does, without a key or with one"
@@ -22,13 +22,6 @@ key, one short question goes to each provider that has one. The simulator never
 touches your keys, settings or state.
 """
 PROMPT = "Say hello in one short sentence."
-MODELS = {
-    "openai": "gpt-4o-mini",
-    "anthropic": "claude-haiku-4-5",
-    "google": "gemini-2.5-flash",
-    "openrouter": "meta-llama/llama-3.3-70b-instruct:free",
-}
-"""What is asked where the configuration names no model of the provider: small or free ones."""
 
 
 def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -83,4 +76,6 @@ def _ask(llm: LLMInterface, provider: str, clock: Clock) -> int:
 
 def _model(llm: LLMInterface, provider: str) -> str:
     configured = llm.config.settings.models.values()
-    return next((model.model for model in configured if model.provider == provider), MODELS[provider])
+    return next(
+        (model.model for model in configured if model.provider == provider), PROVIDERS[provider].default_model
+    )

@@ -22,15 +22,15 @@ from textwrap import fill, wrap
 from typing import Self
 
 import jobapp
-from jobapp.commands.demo import MODELS
 from jobapp.commands.exit_codes import ERROR, OK
-from jobapp.commands.output import answer, local
-from jobapp.core import events
-from jobapp.core.clock import SystemClock
+from jobapp.commands.output import answer
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.exceptions import NoAPIKeysAvailableError
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.core.types import Kind
+from jobapp.domain import events
+from jobapp.domain.clock import SystemClock
+from jobapp.domain.exceptions import NoAPIKeysAvailableError
+from jobapp.domain.types import Kind
+from jobapp.domain.wording import local
 from jobapp.providers import PROVIDERS, open_adapter
 from jobapp.testing import Fault, Simulator, Trouble
 
@@ -87,7 +87,7 @@ class Stage:
 
     def __init__(self, provider: str) -> None:
         names = list(PROVIDERS)
-        self.provider, self.model = provider, MODELS[provider]
+        self.provider, self.model = provider, PROVIDERS[provider].default_model
         self.fallback = names[(names.index(provider) + 1) % len(names)]
         self._events: list[events.Event] = []
         self._folder = TemporaryDirectory(prefix="jobapp-demo-")
@@ -202,7 +202,7 @@ class Stage:
         return {
             "models": {
                 "default": {"provider": self.provider, "model": self.model},
-                "fallback": {"provider": self.fallback, "model": MODELS[self.fallback]},
+                "fallback": {"provider": self.fallback, "model": PROVIDERS[self.fallback].default_model},
             }
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobapp.core.exceptions import (
+from jobapp.domain.exceptions import (
     AllAttemptsFailedError,
     ConfigError,
     DeadlineExceededError,
@@ -12,7 +12,7 @@ from jobapp.core.exceptions import (
     ProviderError,
     StateStoreError,
 )
-from jobapp.core.types import Kind
+from jobapp.domain.types import Kind
 
 OK = 0
 ERROR = 1

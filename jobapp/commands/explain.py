@@ -12,16 +12,16 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from jobapp.classification.classify import RULES, classify
 from jobapp.commands.exit_codes import OK, UsageError
-from jobapp.commands.output import answer, answer_json, seconds_left, until_text, utc, verdict_json
-from jobapp.core.classification import RULES, classify
-from jobapp.core.clock import Clock
+from jobapp.commands.output import answer, answer_json, seconds_left, utc, verdict_json
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.failures import WORDS, duration
 from jobapp.core.key_setup import reset_zone, rules_of
-from jobapp.core.quota_reset import block_end
-from jobapp.core.settings import RetrySettings
-from jobapp.core.types import ErrorFacts, Kind, Scope, Verdict
+from jobapp.domain.clock import Clock
+from jobapp.domain.quota_reset import block_end
+from jobapp.domain.settings import RetrySettings
+from jobapp.domain.types import ErrorFacts, Kind, Scope, Verdict
+from jobapp.domain.wording import KIND_WORDS, duration, until_text
 from jobapp.providers import canonical_name
 
 HELP = "tell what an error means"
@@ -119,7 +119,7 @@ def _print(
     provider: str, verdict: Verdict, until: datetime | None, now: datetime, what: str, source: str
 ) -> None:
     lines = {
-        "kind": f"{verdict.kind}: {WORDS[verdict.kind]}",
+        "kind": f"{verdict.kind}: {KIND_WORDS[verdict.kind]}",
         "scope": SCOPES[verdict.scope] if until else "",
         "reason": verdict.reason,
         "until": until_text(until, now) if until else "",

@@ -6,11 +6,10 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from jobapp.core.failures import duration
-from jobapp.core.types import FREE_MODELS, Attempt, KeyStatus, Verdict
+from jobapp.domain.types import Attempt, KeyStatus, Verdict
 
 
 def answer(text: str, *, end: str = "\n") -> None:
@@ -38,34 +37,10 @@ def seconds_left(until: datetime | None, now: datetime) -> float | None:
     return None if until is None else round(max(0.0, (until - now).total_seconds()), 3)
 
 
-def local(instant: datetime, now: datetime) -> str:
-    """Return an aware *instant* for people, in their zone.
-
-    ``13:05:20`` within ten minutes, ``18:05`` today, else ``Wed 25 Nov 01:00``.
-    """
-    there, today = instant.astimezone(), now.astimezone().date()
-    if abs(instant - now) < timedelta(minutes=10):
-        return f"{there:%H:%M:%S}"
-    if there.date() == today:
-        return f"{there:%H:%M}"
-    year = "" if there.year == today.year else f" {there.year}"
-    return f"{there:%a} {there.day} {there:%b}{year} {there:%H:%M}"
-
-
-def until_text(until: datetime, now: datetime) -> str:
-    """Return when something ends and how long that is: ``Wed 25 Nov 01:00 (in 12 h 3 min)``."""
-    return f"{local(until, now)} (in {duration(until - now)})"
-
-
 def reason_text(reason: str) -> str:
     """Return why a key is blocked, its rule last: ``the key is not accepted [bad-key]``."""
     rule, colon, words = reason.partition(": ")
     return f"{words} [{rule}]" if colon else reason
-
-
-def name_of_models(model: str | None) -> str:
-    """Return which models a block is about, in words."""
-    return "all free models" if model == FREE_MODELS else model or "all models"
 
 
 def status_json(line: KeyStatus, now: datetime) -> dict[str, Any]:

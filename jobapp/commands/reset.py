@@ -7,19 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.commands.exit_codes import OK
-from jobapp.commands.output import (
-    answer,
-    answer_json,
-    name_of_models,
-    reason_text,
-    seconds_left,
-    until_text,
-    utc,
-)
-from jobapp.core.clock import Clock
-from jobapp.core.failures import WORDS
+from jobapp.commands.output import answer, answer_json, reason_text, seconds_left, utc
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.core.types import Block
+from jobapp.domain.clock import Clock
+from jobapp.domain.types import Block
+from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
 
 HELP = "free keys by hand"
 DESCRIPTION = """\
@@ -54,7 +46,9 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 def _in_words(block: Block, now: datetime) -> str:
     name = f"{block.provider} {block.key_name}, {name_of_models(block.model)}"
-    return f"{name}: {WORDS[block.kind]} until {until_text(block.until, now)}, {reason_text(block.reason)}"
+    return (
+        f"{name}: {KIND_WORDS[block.kind]} until {until_text(block.until, now)}, {reason_text(block.reason)}"
+    )
 
 
 def _as_json(block: Block, now: datetime) -> dict[str, Any]:

@@ -7,25 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.commands.exit_codes import KEY, OK
-from jobapp.commands.output import (
-    answer,
-    answer_json,
-    local,
-    name_of_models,
-    note,
-    reason_text,
-    status_json,
-    until_text,
-    utc,
-)
+from jobapp.commands.output import answer, answer_json, note, reason_text, status_json, utc
 from jobapp.commands.table import Line, print_lines
-from jobapp.core.clock import Clock
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.failures import WORDS
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.core.types import KeyStatus, Kind
+from jobapp.domain.clock import Clock
+from jobapp.domain.types import KeyStatus, Kind
+from jobapp.domain.wording import KIND_WORDS, local, name_of_models, until_text
 from jobapp.stores.json_file import FILE_NAME
-from jobapp.stores.redis_server import without_secrets
+from jobapp.stores.redis_client import without_secrets
 
 HELP = "show what is known of each key"
 DESCRIPTION = "Show what is known of each key: free, or what keeps it, why, since when and until when."
@@ -68,7 +58,7 @@ def _line(status: KeyStatus, now: datetime) -> Line:
     return Line(
         status.provider,
         status.key,
-        WORDS[Kind(status.state)],
+        KIND_WORDS[Kind(status.state)],
         until_text(status.until, now),
         f"{name_of_models(status.model)}: {reason_text(status.reason)}, since {local(status.since, now)}",
     )

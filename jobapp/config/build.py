@@ -1,4 +1,4 @@
-"""From the checked trees of several files to one frozen :class:`~jobapp.core.settings.Settings`. No I/O.
+"""From the checked trees of several files to one frozen :class:`~jobapp.domain.settings.Settings`. No I/O.
 
 What no single file can tell is checked here: that a model is whole, a provider known, a group's key a key.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from jobapp.config.directory import ProviderDirectory
 from jobapp.config.keys import is_usual_name, variable_of
-from jobapp.config.readers import Place
+from jobapp.config.provider_registry import ProviderDirectory
 from jobapp.config.sources import Sources, Tree
-from jobapp.core.settings import BudgetSettings, ModelSettings, ProviderSettings, RetrySettings, Settings
+from jobapp.config.validators import Place
+from jobapp.domain.settings import BudgetSettings, ModelSettings, ProviderSettings, RetrySettings, Settings
 
 DEFAULT = "default"
 FALLBACK = "fallback"

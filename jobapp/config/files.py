@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobapp.config.readers import Place
+from jobapp.config.validators import Place
 
 if TYPE_CHECKING:
     from yaml import Node

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from jobapp.config.readers import Place
-from jobapp.core.types import EMPTY, ApiKey
+from jobapp.config.validators import Place
+from jobapp.domain.types import EMPTY, ApiKey
 from jobapp.providers import PROVIDERS
 
 _INDEXED = re.compile(r"(?P<variable>.+)\[(?P<index>[1-9][0-9]*)\]")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jobapp.config.readers import (
+from jobapp.config.validators import (
     Place,
     Reader,
     boolean,
@@ -26,7 +26,7 @@ from jobapp.config.readers import (
     whole,
     zone,
 )
-from jobapp.core.settings import Jitter, OnExhausted, RetrySettings, Strategy
+from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
 
 FALLBACK: dict[str, Reader] = {
     "provider": provider_name,

@@ -9,8 +9,8 @@ from string import Template
 from typing import Any
 
 from jobapp.config.keys import Environment
-from jobapp.config.readers import Place
-from jobapp.core.types import EMPTY
+from jobapp.config.validators import Place
+from jobapp.domain.types import EMPTY
 
 Tree = Mapping[str, Any]
 

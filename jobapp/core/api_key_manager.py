@@ -8,15 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from jobapp.core.clock import Clock, SystemClock
-from jobapp.core.exceptions import ConfigError
-from jobapp.core.key_pool import KeyPool
 from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, reset_zone, rules_of
-from jobapp.core.known_blocks import pools_of
-from jobapp.core.quota_reset import block_end
-from jobapp.core.settings import Strategy
-from jobapp.core.ticket import Ticket
-from jobapp.core.types import (
+from jobapp.domain.clock import Clock, SystemClock
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.quota_reset import block_end
+from jobapp.domain.settings import Strategy
+from jobapp.domain.types import (
     EMPTY,
     FREE_MODELS,
     ApiKey,
@@ -28,14 +25,17 @@ from jobapp.core.types import (
     Scope,
     Verdict,
 )
-from jobapp.rates.headers import read_allowance, read_hold
+from jobapp.limits.headers import read_allowance, read_hold
+from jobapp.pool.blocks import pools_of
+from jobapp.pool.key_pool import KeyPool
+from jobapp.pool.reservation import Ticket
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jobapp.classification.rule import Rule
     from jobapp.core.config_manager import ConfigManager
-    from jobapp.refusals.rules import Rule
-    from jobapp.stores.base import QuotaStore
+    from jobapp.stores.store import QuotaStore
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class APIKeyManager:
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a refusal means, by this manager's rules."""
-        from jobapp.core.classification import classify
+        from jobapp.classification.classify import classify
 
         return classify(facts, self.clock.now(), self.error_rules)
 
@@ -209,7 +209,7 @@ class APIKeyManager:
     @property
     def error_rules(self) -> tuple[Rule, ...]:
         """The table by which refusals are told apart: the user's rules, then jobapp's."""
-        from jobapp.core.classification import RULES
+        from jobapp.classification.classify import RULES
 
         return (*self._own_rules, *RULES)
 
@@ -370,7 +370,7 @@ class APIKeyManager:
         return mine or [KeyStatus(self.provider_name, key.name, None, "free")]
 
     def _meaning(self, error: BaseException | str) -> Verdict:
-        from jobapp.refusals.facts import read_exception
+        from jobapp.classification.exception_facts import read_exception
 
         return self.judge(read_exception(error, self.provider_name))
 

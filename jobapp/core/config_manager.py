@@ -14,14 +14,14 @@ from typing import Any
 
 from jobapp.config import files as config_files
 from jobapp.config.build import DEFAULT, build, complete, known_models
-from jobapp.config.directory import ProviderDirectory
 from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual_names
-from jobapp.config.readers import Place, provider_name, text
+from jobapp.config.provider_registry import ProviderDirectory
 from jobapp.config.schema import is_ours, override, read_tree
 from jobapp.config.sources import Layer, Sources, merge_all
-from jobapp.core.exceptions import ConfigError, MissingKeyError
-from jobapp.core.settings import ModelSettings, ProviderSettings, RetrySettings, Settings
-from jobapp.core.types import ApiKey
+from jobapp.config.validators import Place, provider_name, text
+from jobapp.domain.exceptions import ConfigError, MissingKeyError
+from jobapp.domain.settings import ModelSettings, ProviderSettings, RetrySettings, Settings
+from jobapp.domain.types import ApiKey
 from jobapp.providers import canonical_name
 
 logger = logging.getLogger(__name__)

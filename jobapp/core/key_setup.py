@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from jobapp.core.clock import Clock
-from jobapp.core.settings import BudgetSettings
-from jobapp.core.types import ApiKey, fingerprint_of
+from jobapp.domain.clock import Clock
+from jobapp.domain.settings import BudgetSettings
+from jobapp.domain.types import ApiKey, fingerprint_of
 from jobapp.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jobapp.classification.rule import Rule
     from jobapp.core.config_manager import ConfigManager
-    from jobapp.refusals.rules import Rule
-    from jobapp.stores.base import QuotaStore
+    from jobapp.stores.store import QuotaStore
 
 
 def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | None = None) -> QuotaStore:
@@ -25,7 +25,7 @@ def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | Non
         ConfigError: It names no kind of store that there is.
         StateStoreError: What the store needs is not installed.
     """
-    from jobapp.stores.base import open_store
+    from jobapp.stores.store import open_store
 
     def owner(name: str) -> tuple[str, str] | None:
         """Tell whose key a variable holds, for the older program's state file."""
@@ -79,6 +79,6 @@ def rules_of(config: ConfigManager) -> tuple[Rule, ...]:
     rows = config.settings.rules
     if not rows:
         return ()
-    from jobapp.core.classification import parse_rules
+    from jobapp.classification.classify import parse_rules
 
     return parse_rules(rows, "rules")

@@ -14,25 +14,25 @@ from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from jobapp.calls.call import Call, Target
+from jobapp.calls.call_policy import Flow, GaveUp, Served, call_policy
+from jobapp.calls.drive import aask_whole, adrive, ask_whole, drive
+from jobapp.calls.messages import read_prompt
+from jobapp.calls.streams import AsyncTextStream, TextStream
 from jobapp.core.api_key_manager import APIKeyManager
-from jobapp.core.call import Call, Target
-from jobapp.core.call_policy import Flow, GaveUp, Served, call_policy
-from jobapp.core.clock import Clock, SystemClock
-from jobapp.core.drive import aask_whole, adrive, ask_whole, drive
-from jobapp.core.exceptions import ConfigError, MissingKeyError
 from jobapp.core.key_setup import open_state
-from jobapp.core.messages import read_prompt
-from jobapp.core.settings import ModelSettings, ProviderSettings
-from jobapp.core.streams import AsyncTextStream, TextStream
-from jobapp.core.types import ApiKey, Block, Completion, KeyStatus
+from jobapp.domain.clock import Clock, SystemClock
+from jobapp.domain.exceptions import ConfigError, MissingKeyError
+from jobapp.domain.settings import ModelSettings, ProviderSettings
+from jobapp.domain.types import ApiKey, Block, Completion, KeyStatus
 from jobapp.providers import PROVIDERS, open_adapter
-from jobapp.providers.base import Adapter
+from jobapp.providers.adapter import Adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jobapp.core.config_manager import ConfigManager
-    from jobapp.core.events import Event
+    from jobapp.domain.events import Event
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class LLMInterface:
     Args:
         config: A :class:`ConfigManager`, the path of a YAML file, or nothing for what is found.
         on_event: Is called with every event of every call, in the calling thread; see
-            :mod:`jobapp.core.events`. What it raises, the call raises.
+            :mod:`jobapp.domain.events`. What it raises, the call raises.
         clock: The time, for tests.
         rng: The random source of jitter, for tests.
 
@@ -122,7 +122,7 @@ class LLMInterface:
         """Check the arguments of a call and prepare it; nothing is sent.
 
         Args:
-            prompt: A string, or a list of ``{"role", "content"}`` messages (:mod:`jobapp.core.messages`).
+            prompt: A string, or a list of ``{"role", "content"}`` messages (:mod:`jobapp.calls.messages`).
             task_name: The task of the configuration whose model serves.
             provider: Another provider than the task's.
             model: Another model than the task's.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
-from jobapp.core.exceptions import ConfigError
-from jobapp.core.settings import ProviderSettings
-from jobapp.providers.base import Adapter
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.settings import ProviderSettings
+from jobapp.providers.adapter import Adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class ProviderSpec:
         key_prefixes: What stands before ``_API_KEY`` in its environment variables, in order of precedence.
         base_url: Its own address, in the form its SDK wants.
         base_url_env: The environment variable that overrides the address.
+        default_model: A small or free model, asked where nobody names one.
         reset_timezone: IANA zone in whose midnight its day quotas return.
     """
 
@@ -33,6 +34,7 @@ class ProviderSpec:
     key_prefixes: tuple[str, ...]
     base_url: str
     base_url_env: str
+    default_model: str
     reset_timezone: str = "UTC"
     aliases: tuple[str, ...] = ()
 
@@ -48,6 +50,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_prefixes=("OPENAI",),
             base_url="https://api.openai.com/v1",
             base_url_env="OPENAI_BASE_URL",
+            default_model="gpt-4o-mini",
         ),
         ProviderSpec(
             name="anthropic",
@@ -55,6 +58,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_prefixes=("ANTHROPIC",),
             base_url="https://api.anthropic.com",
             base_url_env="ANTHROPIC_BASE_URL",
+            default_model="claude-haiku-4-5",
         ),
         ProviderSpec(
             name="google",
@@ -66,6 +70,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_prefixes=("GOOGLE", "GEMINI"),
             base_url="https://generativelanguage.googleapis.com",
             base_url_env="GOOGLE_BASE_URL",
+            default_model="gemini-2.5-flash",
             # a day of requests returns at midnight Pacific time: ai.google.dev, rate limits, 2026-10
             reset_timezone="America/Los_Angeles",
         ),
@@ -75,6 +80,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_prefixes=("OPENROUTER",),
             base_url="https://openrouter.ai/api/v1",
             base_url_env="OPENROUTER_BASE_URL",
+            default_model="meta-llama/llama-3.3-70b-instruct:free",
         ),
     )
 }

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from ipaddress import ip_address
 from typing import Any
 
-from jobapp.providers.exchange import TimeLimit
+from jobapp.providers.request_context import TimeLimit
 
 SHORTEST = 0.001
 """Seconds that are tried even when the time is over: to a socket, 0 means not to wait for anything."""

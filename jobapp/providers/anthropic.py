@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jobapp.core.types import (
+from jobapp.domain.types import (
     ChatRequest,
     ImagePart,
     Message,
@@ -16,7 +16,7 @@ from jobapp.core.types import (
     Usage,
 )
 from jobapp.providers.images import base64_of, inline, media_type_of
-from jobapp.providers.replies import blocked, headers_of, reply_error
+from jobapp.providers.responses import blocked, headers_of, reply_error
 from jobapp.providers.stainless import Endpoint, StainlessAdapter
 from jobapp.providers.stream_reader import StreamReader
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from jobapp.core.types import ChatRequest, ImagePart, Message, NativePart, Part, TextPart, Usage
+from jobapp.domain.types import ChatRequest, ImagePart, Message, NativePart, Part, TextPart, Usage
 from jobapp.providers.images import inline, media_type_of
-from jobapp.providers.replies import blocked
+from jobapp.providers.responses import blocked
 
 Refuse = Callable[[str, str], NoReturn]
 """Says before sending, for a model, what can't be done."""

@@ -6,7 +6,7 @@ import logging
 import ssl
 from typing import Any
 
-from jobapp.core.types import ApiKey, ChatRequest, Reply
+from jobapp.domain.types import ApiKey, ChatRequest, Reply
 from jobapp.providers.gemini import (
     common_names,
     contents_of,
@@ -17,10 +17,10 @@ from jobapp.providers.gemini import (
     usage_of,
     why_silent,
 )
-from jobapp.providers.replies import headers_of, reply_error
-from jobapp.providers.sdk import Calls, SDKAdapter
+from jobapp.providers.http_client import open_async_client, open_client
+from jobapp.providers.responses import headers_of, reply_error
+from jobapp.providers.sdk_adapter import Calls, SDKAdapter
 from jobapp.providers.stream_reader import StreamReader
-from jobapp.providers.transport import open_async_client, open_client
 
 API_VERSION = "v1beta"
 """The one that has every feature and that all majors of the SDK know; by default they differ."""

@@ -19,14 +19,14 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from jobapp.core.types import ApiKey, ChatRequest, Reply
+from jobapp.domain.types import ApiKey, ChatRequest, Reply
 from jobapp.providers.addresses import each_address
-from jobapp.providers.exchange import TAIL_LENGTH, TimeLimit, current_exchange
 from jobapp.providers.gemini import common_names, contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
-from jobapp.providers.replies import reply_error
-from jobapp.providers.sdk import Calls
-from jobapp.providers.transport import CONNECT_SECONDS
+from jobapp.providers.http_client import CONNECT_SECONDS
+from jobapp.providers.request_context import TAIL_LENGTH, TimeLimit, current_exchange
+from jobapp.providers.responses import reply_error
+from jobapp.providers.sdk_adapter import Calls
 
 THREADS = 64
 """How many requests of event loops run at once."""

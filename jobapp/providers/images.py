@@ -6,7 +6,7 @@ import base64
 import mimetypes
 from urllib.parse import unquote_to_bytes
 
-from jobapp.core.types import ImagePart
+from jobapp.domain.types import ImagePart
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

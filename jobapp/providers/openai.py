@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from jobapp.core.types import (
+from jobapp.domain.types import (
     EMPTY,
     ChatRequest,
     ImagePart,
@@ -18,7 +18,7 @@ from jobapp.core.types import (
 )
 from jobapp.providers import PROVIDERS
 from jobapp.providers.images import url_of
-from jobapp.providers.replies import blocked, headers_of, reply_error
+from jobapp.providers.responses import blocked, headers_of, reply_error
 from jobapp.providers.stainless import Endpoint, StainlessAdapter
 from jobapp.providers.stream_reader import StreamReader
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from jobapp.core.types import EMPTY
+from jobapp.domain.types import EMPTY
 from jobapp.providers.openai import OpenAIAdapter
 
 

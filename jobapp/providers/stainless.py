@@ -14,9 +14,9 @@ from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
-from jobapp.core.types import ApiKey
-from jobapp.providers.sdk import Calls, SDKAdapter
-from jobapp.providers.transport import open_async_client, open_client
+from jobapp.domain.types import ApiKey
+from jobapp.providers.http_client import open_async_client, open_client
+from jobapp.providers.sdk_adapter import Calls, SDKAdapter
 
 PLAIN = frozenset({"model", "messages", "timeout", "max_tokens", "system", "stream_options"})
 """Arguments that adapters set themselves, in the form of the wire."""

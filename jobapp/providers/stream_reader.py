@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobapp.core.types import Reply
-from jobapp.providers.base import ErrorInReplyError
-from jobapp.providers.exchange import Tail, begin_exchange
-from jobapp.providers.replies import reply_error
+from jobapp.domain.types import Reply
+from jobapp.providers.adapter import ErrorInReplyError
+from jobapp.providers.request_context import Tail, begin_exchange
+from jobapp.providers.responses import reply_error
 
 
 class StreamReader:

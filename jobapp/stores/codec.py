@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from jobapp.core.types import EMPTY, Block, Kind
+from jobapp.domain.types import EMPTY, Block, Kind
 from jobapp.stores.state import LONGEST, NOTHING, QuotaState, Reset
 
 VERSION = 1

@@ -16,14 +16,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from jobapp.core.clock import Clock
-from jobapp.core.types import Block
-from jobapp.stores import files
+from jobapp.domain.clock import Clock
+from jobapp.domain.types import Block
+from jobapp.stores import atomic_file as files
 from jobapp.stores.codec import VERSION, encode
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.older_form import Legacy
-from jobapp.stores.on_disk import MAX_BYTES, OnDisk, load
 from jobapp.stores.outage import Outage
+from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
 from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
 
 FILE_NAME = "api_key_state.json"

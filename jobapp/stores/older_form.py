@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from jobapp.core.quota_reset import next_midnight
-from jobapp.core.types import Block, Kind
+from jobapp.domain.quota_reset import next_midnight
+from jobapp.domain.types import Block, Kind
 from jobapp.providers import PROVIDERS
 from jobapp.stores.state import Reset
 

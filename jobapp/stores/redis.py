@@ -12,11 +12,11 @@ import threading
 from collections.abc import Iterable
 from datetime import datetime
 
-from jobapp.core.clock import Clock
-from jobapp.core.types import Block
+from jobapp.domain.clock import Clock
+from jobapp.domain.types import Block
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.outage import Outage
-from jobapp.stores.redis_server import PAGE, Cursor, News, Server, ServerError, without_secrets
+from jobapp.stores.redis_client import PAGE, Cursor, News, Server, ServerError, without_secrets
 from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
 
 NAMESPACE = "jobapp"

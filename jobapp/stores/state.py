@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from functools import reduce
 from itertools import product
 
-from jobapp.core import quota_reset
-from jobapp.core.types import EMPTY, Block, BlockId, Kind
+from jobapp.domain import quota_reset
+from jobapp.domain.types import EMPTY, Block, BlockId, Kind
 
 STRIKE_MEMORY = timedelta(days=1)
 """How long an expired block is kept: a key refused again soon after it is blocked for longer."""

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 
-from jobapp.core.clock import Clock
+from jobapp.domain.clock import Clock
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """Where a :class:`FakeClock` starts unless told otherwise: a Monday noon."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobapp.core.types import EMPTY
+from jobapp.domain.types import EMPTY
 
 
 @dataclass(frozen=True, slots=True)

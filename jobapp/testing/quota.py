@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from jobapp.core.types import FREE_MODELS
+from jobapp.domain.types import FREE_MODELS
 from jobapp.testing.faults import Fault, Refusal
 from jobapp.testing.meters import FixedWindow, Meter, Room, SlidingWindow, new_day
 

@@ -14,14 +14,6 @@ from jobapp.testing.wire_openrouter import OpenRouterWire
 OPENAI, ANTHROPIC, GOOGLE, OPENROUTER = OpenAIWire(), AnthropicWire(), GoogleWire(), OpenRouterWire()
 WIRES: Sequence[Wire] = (OPENAI, ANTHROPIC, GOOGLE, OPENROUTER)
 
-DEFAULT_MODELS: Mapping[str, Sequence[str]] = {
-    "openai": ("gpt-4o-mini",),
-    "anthropic": ("claude-haiku-4-5",),
-    "google": ("gemini-2.5-flash",),
-    "openrouter": ("meta-llama/llama-3.3-70b-instruct:free",),
-}
-"""What the list of models shows until :meth:`Simulator.set_models`."""
-
 BASE_PATHS: Mapping[str, str] = {"openai": "/v1", "anthropic": "", "google": "", "openrouter": "/api/v1"}
 """What follows scheme, host and port in the base URL that each SDK wants."""
 

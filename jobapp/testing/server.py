@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from jobapp.core.types import EMPTY
+from jobapp.domain.types import EMPTY
 from jobapp.testing.http1 import Call, Reader
 
 HOST = "127.0.0.1"

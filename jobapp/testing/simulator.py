@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from jobapp.core.clock import Clock, SystemClock
+from jobapp.domain.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
 from jobapp.testing.clock import pass_time
 from jobapp.testing.exchange import Request, Response
@@ -22,7 +22,7 @@ from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, 
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
 from jobapp.testing.replies import FAILED, NO_SUCH_PATH, Replier, Reply
-from jobapp.testing.routing import BASE_PATHS, DEFAULT_MODELS, WIRES, wire_for
+from jobapp.testing.routing import BASE_PATHS, WIRES, wire_for
 from jobapp.testing.server import HOST, LoopbackServer, Sending
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,8 @@ class Simulator:
         self.received: deque[Request] = deque(maxlen=keep)
         self._export = export
         self._providers = {
-            wire.provider: SimulatedProvider(wire, DEFAULT_MODELS[wire.provider]) for wire in WIRES
+            wire.provider: SimulatedProvider(wire, (PROVIDERS[wire.provider].default_model,))
+            for wire in WIRES
         }
         self._holds: tuple[Hold, ...] = ()
         self._ids = itertools.count(1)

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from jobapp.core.clock import SystemClock
-from jobapp.core.types import Block, Kind
-from jobapp.stores.base import QuotaStore
+from jobapp.domain.clock import SystemClock
+from jobapp.domain.types import Block, Kind
 from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.redis import RedisStore
+from jobapp.stores.store import QuotaStore
 from tests.store_support import SERVER, RedisServer
 
 SIZES = (10, 1_000, 100_000)

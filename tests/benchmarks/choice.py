@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 
-from jobapp.core.key_pool import KeyPool
-from jobapp.core.settings import Strategy
-from jobapp.core.ticket import Ticket
-from jobapp.core.types import ApiKey, Block, Kind
-from jobapp.rates.told import Allowance
+from jobapp.domain.settings import Strategy
+from jobapp.domain.types import ApiKey, Block, Kind
+from jobapp.limits.reported import Allowance
+from jobapp.pool.key_pool import KeyPool
+from jobapp.pool.reservation import Ticket
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 TAKES = 1_000

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.exceptions import JobAppError
 from jobapp.core.llm_interface import LLMInterface
+from jobapp.domain.exceptions import JobAppError
 from tests.benchmarks.mixes import ISSUE, optimum
 from tests.benchmarks.rival import Rotating
 from tests.benchmarks.served import Keys, Served, serving

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from jobapp.core.settings import Strategy
+from jobapp.domain.settings import Strategy
 
 DAY = 86_400.0
 

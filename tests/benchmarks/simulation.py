@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from jobapp.core.api_key_manager import APIKeyManager
-from jobapp.core.call_policy import (
+from jobapp.calls.call_policy import (
     Answered,
     Flow,
     Learn,
@@ -26,10 +25,11 @@ from jobapp.core.call_policy import (
     Wait,
     call_policy,
 )
+from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.settings import RetrySettings
-from jobapp.core.ticket import Ticket
-from jobapp.core.types import ApiKey, Block, Kind, Scope, Verdict
+from jobapp.domain.settings import RetrySettings
+from jobapp.domain.types import ApiKey, Block, Kind, Scope, Verdict
+from jobapp.pool.reservation import Ticket
 from jobapp.stores.state import QuotaState, Reset
 from tests.benchmarks.mixes import DAY, KeyLimits, Mix, optimum
 

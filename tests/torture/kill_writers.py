@@ -24,12 +24,12 @@ from pathlib import Path
 import filelock  # noqa: F401 - loaded before the writers are forked, so that they live to write
 import redis  # noqa: F401 - as above
 
-from jobapp.core.clock import SystemClock
-from jobapp.core.types import Block, Kind
-from jobapp.stores.base import QuotaStore
+from jobapp.domain.clock import SystemClock
+from jobapp.domain.types import Block, Kind
 from jobapp.stores.codec import VERSION, decode
 from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.redis import RedisStore
+from jobapp.stores.store import QuotaStore
 
 WRITERS = 16
 READERS = 2

@@ -1,0 +1,329 @@
+"""One call under way: its record, and everything in it that is neither a request nor a sleep."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jobapp.calls.call_policy import (
+    Answered,
+    GaveUp,
+    Learn,
+    NoneFree,
+    Refused,
+    Take,
+    Taken,
+    Wait,
+)
+from jobapp.calls.key_manager import KeyManager
+from jobapp.domain.clock import Clock
+from jobapp.domain.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
+from jobapp.domain.settings import ModelSettings, RetrySettings
+from jobapp.domain.types import (
+    EMPTY,
+    ApiKey,
+    Attempt,
+    Block,
+    ChatRequest,
+    Completion,
+    ErrorFacts,
+    KeyStatus,
+    Kind,
+    Message,
+    Reply,
+    Usage,
+    Verdict,
+)
+from jobapp.pool.reservation import Ticket
+from jobapp.providers.adapter import Adapter
+
+if TYPE_CHECKING:
+    from jobapp.calls.announcer import Announcer
+    from jobapp.domain.events import Event
+
+_ids = itertools.count(1)
+
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
+
+
+class Target(NamedTuple):
+    """One model with everything that serves it.
+
+    Attributes:
+        settings: The model as it was configured.
+        manager: Its keys.
+        adapter: Its provider's SDK.
+        timeout: Seconds one request may take.
+    """
+
+    settings: ModelSettings
+    manager: KeyManager
+    adapter: Adapter
+    timeout: float
+
+
+class Opened(NamedTuple):
+    """A stream whose first piece (or whose whole reply, if it had no text) has come."""
+
+    first: str | Reply
+    rest: Generator[str | Reply] | AsyncGenerator[str | Reply]
+
+
+class Call:
+    """The record of one call; :mod:`jobapp.calls.drive` performs its requests and sleeps.
+
+    Args:
+        messages: What is asked.
+        options: Native arguments of the provider.
+        rules: The rules of this call.
+        clock: The time.
+        listener: Takes every event.
+        details: Whether to tell of what goes well, too: the start of each attempt and the end.
+    """
+
+    def __init__(
+        self,
+        messages: tuple[Message, ...],
+        options: Mapping[str, Any],
+        rules: RetrySettings,
+        clock: Clock,
+        listener: Callable[[Event], None] | None,
+        *,
+        details: bool = True,
+    ) -> None:
+        self.id = next(_ids)
+        self.messages = messages
+        self.options = options
+        self.rules = rules
+        self.clock = clock
+        self.attempts: list[Attempt] = []
+        self.cause: Exception | None = None
+        self._listener = listener
+        self._details = details
+        self._entered: dict[int, Target] = {}
+        self._asked: Target | None = None
+        self._key: ApiKey | None = None
+        self._ticket: Ticket | None = None
+        self._sent = False
+        self._ended = False
+        self._waited = 0.0
+        self._ends_at = None if rules.deadline is None else clock.monotonic() + rules.deadline
+
+    @cached_property
+    def _announcer(self) -> Announcer:
+        from jobapp.calls.announcer import Announcer
+
+        return Announcer(self.id, self._listener)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the deadline."""
+        return None if self._ends_at is None else self._ends_at - self.clock.monotonic()
+
+    def enter(self, target: Target) -> None:
+        """Go on with *target*."""
+        options = target.settings.options
+        options = {**options, **self.options} if options else self.options
+        self.request = ChatRequest(target.settings.model, self.messages, options)
+        self.target = target
+        self.store = target.manager.store
+        self._entered[id(target)] = target
+        self._asked = self._asked or target
+
+    def take(self, action: Take) -> Taken | NoneFree:
+        """Look for a key; the one that was taken before and not used is shown again."""
+        left = self.left
+        if left is not None and left <= 0:
+            self._give_back()
+            return NoneFree(None, left)
+        ticket, self._ticket = self._ticket, None
+        found = self.target.manager.take(
+            self.request.model,
+            stay=action.stay,
+            skip=action.skip,
+            patience=action.patience if left is None else min(action.patience, left),
+            apart=action.apart,
+            ticket=ticket,
+        )
+        if isinstance(found, Ticket):
+            self._ticket = found
+            return Taken(found.key, found.wait, left)
+        return NoneFree(found, left)
+
+    def begin(self, key: ApiKey) -> float:
+        """Note that a request with *key* starts; return the seconds it may take."""
+        self._sent = True
+        self._tell_changes(key)
+        if self._details:
+            self._announcer.started(self.target.settings, key.name, len(self.attempts) + 1)
+        left = self.left
+        return self.target.timeout if left is None else max(0.001, min(self.target.timeout, left))
+
+    def _tell_changes(self, key: ApiKey) -> None:
+        new, previous = self.target.settings, self._key
+        if self._asked is not self.target and self._asked is not None:
+            self._announcer.fell_back(new, self._asked.settings)
+        elif previous is not None and previous is not key:
+            self._announcer.rotated(new, key.name, previous.name)
+        self._asked, self._key = self.target, key
+
+    def answered(self, key: ApiKey, reply: Reply | Opened) -> Answered:
+        """Note that *key* was answered; a stream keeps its key until it is over."""
+        headers: Mapping[str, str] = EMPTY
+        if isinstance(reply, Reply):
+            headers = reply.headers
+            self.target.manager.answered(self._finished(), headers, reply.usage.total_tokens)
+        elif self._ticket is not None:
+            self.target.manager.opened(self._ticket)
+        self._note(key, None, 200, headers)
+        return Answered(reply)
+
+    def refused(self, key: ApiKey, error: Exception) -> Refused:
+        """Note that *key* was refused, and judge what that means.
+
+        Raises:
+            InvalidRequestError: The SDK would not even send the request.
+            JobAppError: What the adapter says itself.
+        """
+        target = self.target
+        facts = self._question(key, error)
+        if facts is None and isinstance(error, JobAppError):
+            raise error
+        if facts is None:
+            raise _not_sent(error, target, key) from error
+        self.cause = error
+        verdict = target.manager.judge(facts)
+        row = target.manager.refused(self._finished(), verdict)
+        attempt = self._note(key, verdict, facts.status, facts.headers)
+        self._announcer.failed(attempt, len(self.attempts))
+        return Refused(verdict, self.left, row)
+
+    def _question(self, key: ApiKey, error: Exception) -> ErrorFacts | None:
+        """Return what *error* tells, and let nobody else ask *key* until that is judged."""
+        if self._ticket is not None:
+            self.target.manager.question(self._ticket)
+        return self.target.adapter.error_facts(error, self.request.model, key)
+
+    def _finished(self) -> Ticket:
+        ticket, self._ticket, self._sent = self._ticket, None, False
+        assert ticket is not None  # noqa: S101 - the policy sends only with a key that was taken
+        return ticket
+
+    def broken(self, key: ApiKey, error: Exception) -> tuple[Block, ...]:
+        """Note that the stream of *key* broke after its first piece; return what it tells of the key."""
+        target = self.target
+        self.cause = error
+        facts = self._question(key, error)
+        verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
+        target.manager.refused(self._finished(), verdict)
+        self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
+        if verdict.kind not in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
+            return ()
+        return self.learn(Learn(key, verdict))
+
+    def interrupted(self, blocks: Sequence[Block], partial: str) -> StreamInterruptedError:
+        """End the call with the exception of a stream that broke, when its *blocks* are remembered."""
+        from jobapp.calls.failures import stream_error
+
+        self.blocked(blocks)
+        error = stream_error(self.attempts[-1], partial)
+        self._end(None, error=error)
+        return error
+
+    def learn(self, action: Learn) -> tuple[Block, ...]:
+        """Set a key aside in this process; the blocks are still to be remembered for the others."""
+        return self.target.manager.learn(action.key, self.request.model, action.verdict, action.cooldown)
+
+    def blocked(self, blocks: Sequence[Block]) -> None:
+        """Tell that *blocks* are remembered."""
+        for block in blocks:
+            self._announcer.blocked(block)
+
+    def wait(self, action: Wait) -> float:
+        """Note a wait; return its seconds."""
+        if action.news:
+            name = action.key.name if action.key else None
+            seconds = action.seconds if action.whole is None else action.whole
+            self._announcer.waiting(self.target.settings, name, seconds)
+        self._waited += action.seconds
+        return action.seconds
+
+    def answer(self, key: ApiKey, reply: Reply) -> Completion:
+        """End the call with its result."""
+        if self._ticket is not None:
+            self.target.manager.answered(self._finished(), reply.headers, reply.usage.total_tokens)
+            self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
+        settings, attempts = self.target.settings, tuple(self.attempts)
+        self._end(key.name, usage=reply.usage)
+        return Completion(
+            reply.text, settings.provider, settings.model, key.name, reply.usage, attempts, reply.raw
+        )
+
+    def give_up(self, end: GaveUp) -> JobAppError:
+        """End the call with the exception that tells why, its causes chained to it."""
+        from jobapp.calls.failures import call_error, provider_error
+
+        now, single = self.clock.now(), not self.rules.retry
+        error = call_error(end, self.attempts, self._key_lines(), now, single=single)
+        if isinstance(error, ProviderError):
+            error.__cause__ = self.cause
+        elif self.attempts:
+            error.__cause__ = provider_error(self.attempts[-1])
+            error.__cause__.__cause__ = self.cause
+        self._end(None, error=error)
+        return error
+
+    def abandon(self, error: BaseException) -> None:
+        """End the call because of *error*, its caller's doing perhaps: a key that is taken is given back."""
+        self._give_back()
+        self._end(None, error=error)
+
+    def _give_back(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            self.target.manager.drop(ticket, sent=self._sent)
+
+    def _end(
+        self, key: str | None, *, usage: Usage | None = None, error: BaseException | None = None
+    ) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._details:
+            self._announcer.done(self.target.settings, key, self.attempts, usage, error)
+
+    def _key_lines(self) -> Sequence[KeyStatus]:
+        entered = self._entered.values()
+        return [line for t in entered for line in t.manager.statuses(t.settings.model)]
+
+    def _note(
+        self, key: ApiKey, verdict: Verdict | None, status: int | None, headers: Mapping[str, str]
+    ) -> Attempt:
+        settings = self.target.settings
+        waited, request_id = round(self._waited, 3), _request_id(headers)
+        attempt = Attempt(settings.provider, settings.model, key.name, verdict, waited, status, request_id)
+        self.attempts.append(attempt)
+        self._waited = 0.0
+        return attempt
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    for name in _REQUEST_ID_HEADERS:
+        if name in headers:
+            return headers[name]
+    return None
+
+
+def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:
+    from jobapp.domain.redaction import mask
+
+    settings = target.settings
+    return InvalidRequestError(
+        f"{settings.provider} {settings.model}: the request could not be made: {mask(str(error))}",
+        provider=settings.provider,
+        model=settings.model,
+        key=key.name,
+    )

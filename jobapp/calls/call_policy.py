@@ -1,0 +1,326 @@
+"""The rules of a call, as a generator that decides every step and performs none.
+
+It yields an action and is sent the answer: ``Enter`` (None), ``Take`` (``Taken`` or ``NoneFree``), ``Send``
+(``Answered`` or ``Refused``), ``Learn`` and ``Wait`` (None). It returns ``Served`` or ``GaveUp``. Sync,
+async and streamed calls drive this one generator; a test can drive it without a network or a clock.
+
+Every time is in seconds from now, so the policy needs no clock.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
+from jobapp.domain.types import ApiKey, Kind, Verdict
+
+POLL = 1.0
+"""Seconds between two looks while a call waits for any key: another process may free one early."""
+
+MOMENT = 0.1
+"""Seconds that are no wait: so soon another call's trial of a key is over, or looked at again."""
+
+LOOK = 0.05
+"""Seconds between two looks at least."""
+
+LOOKS = 0.05
+"""The share of a wait after which a call looks whether its key, or another, is free earlier than foreseen."""
+
+APART = 0.05
+"""The most of a wait that is added at random, so that callers who waited together come back apart."""
+
+
+class Enter(NamedTuple):
+    """Go on with this model: one of the targets that the policy was given, whatever they are."""
+
+    target: Any
+
+
+class Take(NamedTuple):
+    """Find a key.
+
+    Attributes:
+        stay: The fingerprint of the key to go on with, if it is free within ``patience``.
+        skip: Fingerprints of keys that this call has given up.
+        patience: The longest wait that is worth booking.
+        apart: The share of a wait for an instant that others wait for too, by which to come later.
+    """
+
+    stay: str | None = None
+    skip: frozenset[str] = frozenset()
+    patience: float = 0.0
+    apart: float = 0.0
+
+
+class Taken(NamedTuple):
+    """This key is the caller's: at once, or when it is taken again after ``wait`` seconds."""
+
+    key: ApiKey
+    wait: float = 0.0
+    left: float | None = None
+
+
+class NoneFree(NamedTuple):
+    """No key is free within the patience; the first one is in ``wait`` seconds (``None``: none ever)."""
+
+    wait: float | None = None
+    left: float | None = None
+
+
+class Send(NamedTuple):
+    """Ask with this key."""
+
+    key: ApiKey
+
+
+class Answered(NamedTuple):
+    """The provider answered; for a stream, its first piece is here."""
+
+    reply: Any
+
+
+class Refused(NamedTuple):
+    """The provider said no.
+
+    Attributes:
+        verdict: What that means.
+        left: What remains of the deadline.
+        row: How many times in a row the key was refused before, whoever asked.
+    """
+
+    verdict: Verdict
+    left: float | None = None
+    row: int = 0
+
+
+class Learn(NamedTuple):
+    """Set this key aside as the verdict says; ``cooldown`` is how long when the verdict is a busy minute."""
+
+    key: ApiKey
+    verdict: Verdict
+    cooldown: float | None = None
+
+
+class Wait(NamedTuple):
+    """Sleep.
+
+    Attributes:
+        seconds: How long, until the next look where a long wait is cut into slices.
+        key: The key that is waited for.
+        news: False for each slice but the first.
+        whole: How long all slices are together; ``None`` where there is only this one.
+    """
+
+    seconds: float
+    key: ApiKey | None = None
+    news: bool = True
+    whole: float | None = None
+
+
+class Served(NamedTuple):
+    """The call is answered."""
+
+    key: ApiKey
+    reply: Any
+
+
+class Why(Enum):
+    """Why a model was given up."""
+
+    REQUEST = auto()
+    """The request is at fault."""
+    NO_KEY = auto()
+    """No key may be asked now."""
+    TRIES = auto()
+    """Every try that the rules allow was refused."""
+    DEADLINE = auto()
+    """The next step would pass the deadline."""
+
+
+class GaveUp(NamedTuple):
+    """A model was given up; ``wait`` is the seconds until its first key is free, where that is known."""
+
+    why: Why
+    verdict: Verdict | None = None
+    wait: float | None = None
+
+
+Action = Enter | Take | Send | Learn | Wait
+Flow = Generator[Action, Any, Served | GaveUp]
+
+
+def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random) -> Flow:
+    """Decide a call: the first of *targets* with all its keys, then the others, then wait or give up."""
+    waiting = False
+    while True:
+        ends: list[GaveUp] = []
+        for target in targets:
+            yield Enter(target)
+            tries = _Tries(rules, rng, waiting=waiting)
+            end = yield from _ask_model(tries)
+            if isinstance(end, Served):
+                return end
+            ends.append(end)
+            waiting = tries.waiting
+        wait = _wait_for_any(ends, rules)
+        if wait is None:
+            return _summary(ends)
+        # what was refused for another reason is not asked again with each look
+        targets = [t for t, end in zip(targets, ends, strict=True) if end.wait is not None]
+        yield Wait(min(wait, POLL), news=not waiting, whole=wait)
+        waiting = True
+
+
+def _wait_for_any(ends: Sequence[GaveUp], rules: RetrySettings) -> float | None:
+    """Return the seconds until a key of any model is free, or ``None`` where the call may not wait for it."""
+    waits = [end.wait for end in ends if end.why is Why.NO_KEY and end.wait is not None]
+    return min(waits) if waits and rules.on_exhausted is OnExhausted.WAIT and rules.retry else None
+
+
+def _summary(ends: Sequence[GaveUp]) -> GaveUp:
+    """Return the one reason that stands for all models: out of keys only when every model is."""
+    reasons = {end.why for end in ends}
+    waits = [end.wait for end in ends if end.wait is not None]
+    why = ends[-1].why if len(reasons) == 1 else Why.DEADLINE if Why.DEADLINE in reasons else Why.TRIES
+    return GaveUp(why, ends[-1].verdict, min(waits, default=None))
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What one call has spent on one model; ``waiting`` while its wait goes on with one that was told."""
+
+    rules: RetrySettings
+    rng: random.Random
+    waiting: bool = False
+    limited: dict[str, int] = field(default_factory=dict)
+    unavailable: int = 0
+    given_up: set[str] = field(default_factory=set)
+    stay: str | None = None
+    last: Verdict | None = None
+
+    @property
+    def patience(self) -> float:
+        """The longest wait for a key that these rules allow; a moment always, for others may be trying it."""
+        return max(MOMENT, self.rules.max_wait if self.rules.retry else 0.0)
+
+    def cooldown(self, verdict: Verdict, retry: int) -> float:
+        """The seconds before retry number *retry*: the backoff, or the server's hint where that is longer."""
+        return max(verdict.retry_after or 0.0, backoff(retry, self.rules, self.rng))
+
+
+def _ask_model(tries: _Tries) -> Flow:
+    """Decide the tries of one model."""
+    while True:
+        found = yield from _take(tries)
+        if isinstance(found, GaveUp):
+            return found
+        answer: Answered | Refused = yield Send(found)
+        if isinstance(answer, Answered):
+            return Served(found, answer.reply)
+        end = yield from _react(tries, found, answer)
+        if end is not None:
+            return end
+
+
+def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
+    """Find a key, waiting for it where that is worth it."""
+    skip = frozenset(tries.given_up)
+    apart = 0.0 if tries.rules.jitter is Jitter.NONE else tries.rng.uniform(0.0, APART)
+    while True:
+        found: Taken | NoneFree = yield Take(tries.stay, skip, tries.patience, apart)
+        if isinstance(found, NoneFree):
+            return _nothing_free(tries, found)
+        if found.wait <= 0:
+            tries.waiting = False
+            return found.key
+        yield Wait(_nap(tries, found.wait), found.key, news=not tries.waiting, whole=found.wait)
+        tries.waiting = True
+
+
+def _nap(tries: _Tries, wait: float) -> float:
+    """Return the seconds until the next look: the key, or another, may be free sooner than foreseen."""
+    longest = POLL if tries.rules.on_exhausted is OnExhausted.WAIT else math.inf
+    if tries.stay is None:
+        longest = min(longest, max(LOOK, wait * LOOKS))
+    return min(wait, longest)
+
+
+def _nothing_free(tries: _Tries, found: NoneFree) -> GaveUp:
+    why = Why.NO_KEY
+    if _too_late(tries.rules, found):
+        why = Why.DEADLINE
+    elif tries.given_up and tries.rules.on_exhausted is OnExhausted.RAISE:
+        why = Why.TRIES
+    return GaveUp(why, tries.last, found.wait)
+
+
+def _too_late(rules: RetrySettings, found: NoneFree) -> bool:
+    """Tell whether it is the deadline, and not the rules, that forbids the wait."""
+    if found.left is None:
+        return False
+    if found.left <= 0:
+        return True
+    allowed = math.inf if rules.on_exhausted is OnExhausted.WAIT else rules.max_wait
+    return found.wait is not None and found.left < found.wait <= allowed
+
+
+def _react(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, GaveUp | None]:
+    """Decide what follows from a refusal: ``None`` to try on."""
+    verdict = tries.last = refused.verdict
+    match verdict.kind:
+        case Kind.REQUEST:
+            return GaveUp(Why.REQUEST, verdict)
+        case Kind.UNAVAILABLE:
+            return (yield from _back_off(tries, key, refused))
+        case Kind.RATE_LIMIT:
+            yield from _cool(tries, key, refused)
+        case Kind.QUOTA | Kind.AUTH:
+            yield Learn(key, verdict)
+            tries.stay = None
+    return None if tries.rules.retry else GaveUp(Why.TRIES, verdict)
+
+
+def _cool(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, None]:
+    """Set the key aside for a moment, and stay with it while it has retries left."""
+    retry = tries.limited.get(key.fingerprint, 0)
+    tries.limited[key.fingerprint] = retry + 1
+    yield Learn(key, refused.verdict, tries.cooldown(refused.verdict, max(retry, refused.row)))
+    tries.stay = key.fingerprint if tries.rules.strategy is Strategy.STICKY else None
+    if retry >= tries.rules.max_retries:
+        tries.given_up.add(key.fingerprint)
+        tries.stay = None
+
+
+def _back_off(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, GaveUp | None]:
+    """Wait for a provider that is not well; another key would not help, so all keys share these retries."""
+    retry, rules = tries.unavailable, tries.rules
+    tries.unavailable += 1
+    wait = tries.cooldown(refused.verdict, retry)
+    if not rules.retry or retry >= rules.max_retries or wait > rules.max_wait:
+        return GaveUp(Why.TRIES, refused.verdict)
+    if refused.left is not None and wait > refused.left:
+        return GaveUp(Why.DEADLINE, refused.verdict)
+    tries.stay = key.fingerprint
+    yield Wait(wait, key)
+    return None
+
+
+def backoff(retry: int, rules: RetrySettings, rng: random.Random) -> float:
+    """Return the seconds before retry number *retry* (from 0), spread as the rules' jitter says.
+
+    The base is ``min(max_delay, retry_delay * 2**retry)``; ``full`` draws from 0 to the base, ``equal``
+    from half of it to the whole, ``none`` takes it as it is.
+    """
+    base = min(rules.max_delay, rules.retry_delay * 2.0 ** min(retry, 60))
+    match rules.jitter:
+        case Jitter.FULL:
+            return rng.uniform(0.0, base)
+        case Jitter.EQUAL:
+            return base / 2 + rng.uniform(0.0, base / 2)
+        case Jitter.NONE:
+            return base

@@ -1,0 +1,160 @@
+"""The two loops that perform what the policy of a call decides: in a thread, and in an event loop.
+
+Streams use them too; only ``ask`` differs: it sends one request, and tells what came of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from jobapp.calls.call import Call, Opened
+from jobapp.calls.call_policy import Answered, Enter, Flow, GaveUp, Learn, Refused, Send, Served, Take, Wait
+from jobapp.domain.types import ApiKey
+
+Ask = Callable[[Call, ApiKey], Answered | Refused]
+AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Refused]]
+
+
+def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
+    """Perform what *flow* decides, in this thread."""
+    answer: Any = None
+    try:
+        while True:
+            try:
+                action = flow.send(answer)
+            except StopIteration as end:
+                outcome: Served | GaveUp = end.value
+                return outcome
+            answer = None
+            match action:
+                case Take():
+                    if call.store.stale:
+                        _in_time(call, call.store.refresh)
+                    answer = call.take(action)
+                case Send():
+                    answer = ask(call, action.key)
+                case Enter():
+                    call.enter(action.target)
+                case Learn():
+                    blocks = call.learn(action)
+                    _in_time(call, call.target.manager.remember, blocks)
+                    call.blocked(blocks)
+                case Wait():
+                    call.clock.sleep(call.wait(action))
+    except BaseException as error:
+        call.abandon(error)
+        raise
+
+
+async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
+    """Perform what *flow* decides, in the running event loop; the store's I/O goes to a thread."""
+    answer: Any = None
+    try:
+        while True:
+            try:
+                action = flow.send(answer)
+            except StopIteration as end:
+                outcome: Served | GaveUp = end.value
+                return outcome
+            answer = None
+            match action:
+                case Take():
+                    if call.store.stale:
+                        await in_thread(call.store.refresh, patience=call.left)
+                    answer = call.take(action)
+                case Send():
+                    answer = await ask(call, action.key)
+                case Enter():
+                    call.enter(action.target)
+                case Learn():
+                    blocks = call.learn(action)
+                    await in_thread(call.target.manager.remember, blocks, patience=call.left)
+                    call.blocked(blocks)
+                case Wait():
+                    await call.clock.asleep(call.wait(action))
+    except BaseException as error:
+        call.abandon(error)
+        raise
+
+
+def _in_time(call: Call, work: Callable[..., object], *arguments: Any) -> None:
+    """Do *work* of the store; one that lasts beyond the deadline goes on in a thread."""
+    left = call.left
+    if left is None:
+        work(*arguments)
+        return
+    thread = threading.Thread(target=work, args=arguments, name="jobapp-store")
+    thread.start()
+    thread.join(max(0.0, left))
+
+
+async def in_thread(work: Callable[..., object], *arguments: Any, patience: float | None = None) -> None:
+    """Do *work* of the store in a thread, to its end even if nobody waits for it any more.
+
+    Args:
+        work: What to do.
+        *arguments: Its arguments.
+        patience: Seconds to wait for it at most.
+    """
+    import asyncio
+
+    future = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    done, _ = await asyncio.wait({future}, timeout=patience)
+    for ended in done:
+        ended.result()
+
+
+def ask_whole(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a whole answer."""
+    timeout = call.begin(key)
+    try:
+        reply = call.target.adapter.send(call.request, key, timeout)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    return call.answered(key, reply)
+
+
+async def aask_whole(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a whole answer, in the running event loop."""
+    import asyncio
+
+    timeout = call.begin(key)
+    try:
+        async with asyncio.timeout(timeout):
+            reply = await call.target.adapter.asend(call.request, key, timeout)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    return call.answered(key, reply)
+
+
+def ask_stream(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a stream, up to its first piece."""
+    timeout = call.begin(key)
+    pieces = call.target.adapter.stream(call.request, key, timeout)
+    try:
+        first = next(pieces)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    except BaseException:
+        pieces.close()
+        raise
+    return call.answered(key, Opened(first, pieces))
+
+
+async def aask_stream(call: Call, key: ApiKey) -> Answered | Refused:
+    """Ask for a stream, up to its first piece, in the running event loop."""
+    import asyncio
+
+    timeout = call.begin(key)
+    pieces = call.target.adapter.astream(call.request, key, timeout)
+    try:
+        async with asyncio.timeout(timeout):
+            first = await anext(pieces)
+    except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
+        return call.refused(key, error)
+    except BaseException:
+        await pieces.aclose()
+        raise
+    return call.answered(key, Opened(first, pieces))

@@ -1,0 +1,50 @@
+"""The listener that turns events into log records, under the names of the modules they are about."""
+
+from __future__ import annotations
+
+import logging
+
+from jobapp.domain import events
+
+_keys = logging.getLogger("jobapp.core.api_key_manager")
+_calls = logging.getLogger("jobapp.core.llm_interface")
+
+
+def log_event(event: events.Event) -> None:
+    """Write *event* to the log: what costs a key or a model is a warning, the rest is for debugging."""
+    match event:
+        case events.AttemptStarted(_, provider, model, key, number):
+            _calls.debug("attempt %d: %s %s with %s", number, provider, model, key)
+        case events.AttemptFailed(_, provider, model, key, number, verdict, status):
+            _calls.debug(
+                "attempt %d: %s %s refused %s: %s, %s [%s] (HTTP %s)",
+                number,
+                provider,
+                model,
+                key,
+                verdict.kind,
+                verdict.reason,
+                verdict.rule,
+                status,
+            )
+        case events.Waiting(_, provider, model, key, seconds):
+            _keys.info("%s %s: waiting %.1f s for %s", provider, model, seconds, key or "the first free key")
+        case events.KeyBlocked(_, block):
+            _keys.warning(
+                "%s: %s %s until %s (%s)",
+                block.provider,
+                block.key_name,
+                block.kind,
+                f"{block.until:%Y-%m-%d %H:%M:%S} UTC",
+                block.reason,
+            )
+        case events.KeyRotated(_, provider, model, key, previous):
+            _keys.warning("%s %s: going on with %s after %s", provider, model, key, previous)
+        case events.FellBack(_, provider, model, previous_provider, previous_model):
+            _calls.warning(
+                "falling back from %s %s to %s %s", previous_provider, previous_model, provider, model
+            )
+        case events.CallDone(_, provider, model, key, attempts, error=error):
+            _calls.debug(
+                "%s %s: %s after %d attempts", provider, model, error or f"answered with {key}", len(attempts)
+            )

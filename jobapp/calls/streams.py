@@ -1,0 +1,152 @@
+"""A streamed answer: pieces of text as they come, and the whole result at the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from types import TracebackType
+from typing import Self
+
+from jobapp.calls.call import Call, Opened
+from jobapp.calls.call_policy import Flow, GaveUp, Served
+from jobapp.calls.drive import aask_stream, adrive, ask_stream, drive, in_thread
+from jobapp.domain.types import ApiKey, Completion, Reply
+
+
+class _Reading:
+    """What a stream has read.
+
+    It does not know the stream, so that one that is let go is closed at once, and not by the next collection
+    of garbage.
+    """
+
+    def __init__(self, call: Call, flow: Flow) -> None:
+        self.completion: Completion | None = None
+        self._call = call
+        self._flow = flow
+        self._text: list[str] = []
+
+    def _opened(self, outcome: Served | GaveUp) -> tuple[ApiKey, Opened]:
+        if isinstance(outcome, GaveUp):
+            raise self._call.give_up(outcome)
+        return outcome.key, outcome.reply
+
+    def _add(self, piece: str) -> str:
+        self._text.append(piece)
+        return piece
+
+    def pieces(self) -> Generator[str]:
+        """Ask, and yield the pieces."""
+        key, opened = self._opened(drive(self._call, self._flow, ask_stream))
+        piece, pieces = opened
+        assert isinstance(pieces, Generator)  # noqa: S101 - ask_stream opens no other
+        try:
+            while not isinstance(piece, Reply):
+                yield self._add(piece)
+                piece = self._next(key, pieces)
+        except BaseException as error:
+            self._call.abandon(error)
+            raise
+        finally:
+            pieces.close()
+        self.completion = self._call.answer(key, piece)
+
+    def _next(self, key: ApiKey, pieces: Generator[str | Reply]) -> str | Reply:
+        try:
+            return next(pieces)
+        except Exception as error:
+            blocks = self._call.broken(key, error)
+            self._call.target.manager.remember(blocks)
+            raise self._call.interrupted(blocks, "".join(self._text)) from error
+
+    async def apieces(self) -> AsyncGenerator[str]:
+        """Ask, and yield the pieces, in the running event loop."""
+        key, opened = self._opened(await adrive(self._call, self._flow, aask_stream))
+        piece, pieces = opened
+        assert isinstance(pieces, AsyncGenerator)  # noqa: S101 - aask_stream opens no other
+        try:
+            while not isinstance(piece, Reply):
+                yield self._add(piece)
+                piece = await self._anext(key, pieces)
+        except BaseException as error:
+            self._call.abandon(error)
+            raise
+        finally:
+            await pieces.aclose()
+        self.completion = self._call.answer(key, piece)
+
+    async def _anext(self, key: ApiKey, pieces: AsyncGenerator[str | Reply]) -> str | Reply:
+        try:
+            return await anext(pieces)
+        except Exception as error:
+            blocks = self._call.broken(key, error)
+            await in_thread(self._call.target.manager.remember, blocks)
+            raise self._call.interrupted(blocks, "".join(self._text)) from error
+
+
+class TextStream:
+    """The pieces of an answer; nothing is sent before the first is asked for.
+
+    It is an iterator and a context manager; closing it early closes the connection. Iterating raises what
+    ``send_prompt`` raises until the first piece has come, and :class:`StreamInterruptedError` after it.
+    """
+
+    def __init__(self, call: Call, flow: Flow) -> None:
+        self._reading = _Reading(call, flow)
+        self._pieces = self._reading.pieces()
+
+    @property
+    def completion(self) -> Completion | None:
+        """The whole result once the stream is exhausted, ``None`` before."""
+        return self._reading.completion
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, whether or not the answer is complete."""
+        self._pieces.close()
+
+
+class AsyncTextStream:
+    """The pieces of an answer in an event loop; nothing is sent before the first is asked for.
+
+    As :class:`TextStream`, with ``async for``, ``async with`` and ``aclose``.
+    """
+
+    def __init__(self, call: Call, flow: Flow) -> None:
+        self._reading = _Reading(call, flow)
+        self._pieces = self._reading.apieces()
+
+    @property
+    def completion(self) -> Completion | None:
+        """The whole result once the stream is exhausted, ``None`` before."""
+        return self._reading.completion
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        return await anext(self._pieces)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection, whether or not the answer is complete."""
+        await self._pieces.aclose()

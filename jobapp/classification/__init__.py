@@ -1,0 +1,1 @@
+"""What a failed call means: evidence read from it, and a table of rules. Pure."""

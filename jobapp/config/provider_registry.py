@@ -1,0 +1,57 @@
+"""Which providers there are, and where each is reached. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from jobapp.config.keys import base_url_variable
+from jobapp.config.sources import Sources
+from jobapp.config.validators import Place, did_you_mean, shown, url
+from jobapp.domain.settings import ProviderSettings
+from jobapp.providers import PROVIDERS
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDirectory:
+    """The four providers and those that were configured."""
+
+    configured: Mapping[str, ProviderSettings]
+    sources: Sources
+
+    def address_of(self, name: str) -> str | None:
+        """Return where *name* is: what the environment says, then the files, then its own address."""
+        variable = base_url_variable(name)
+        value = self.sources.environment.get(variable)
+        if value:
+            return url(value, Place("environment", (variable,)))
+        configured = self.configured[name].base_url if name in self.configured else None
+        return configured or (PROVIDERS[name].base_url if name in PROVIDERS else None)
+
+    def check(self, name: str, place: Place, base_url: str | None = None) -> None:
+        """Raise a ConfigError about *place* unless *name* can be reached; *base_url* is a model's own."""
+        if name in PROVIDERS or base_url or self.address_of(name):
+            return
+        raise place.fault(
+            f"unknown provider {shown(name)}",
+            f"{did_you_mean(name, {*PROVIDERS, *self.configured} - {name})} "
+            f"(an OpenAI-compatible server needs providers.{name}.base_url or {base_url_variable(name)})",
+        )
+
+    def settings_of(self, name: str, base_url: str | None = None) -> ProviderSettings:
+        """Return how *name* is reached, its own address and time zone filled in."""
+        configured = self.configured.get(name) or ProviderSettings(name)
+        own_zone = PROVIDERS[name].reset_timezone if name in PROVIDERS else "UTC"
+        return replace(
+            configured,
+            base_url=base_url or self.address_of(name),
+            reset_timezone=configured.reset_timezone or own_zone,
+        )
+
+    def is_elsewhere(self, base_url: str, name: str) -> bool:
+        """Tell whether *base_url* is neither on the host of *name* nor on this machine."""
+        home = self.address_of(name)
+        return home is not None and urlsplit(base_url).hostname not in {urlsplit(home).hostname, *_LOOPBACK}

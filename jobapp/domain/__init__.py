@@ -1,0 +1,1 @@
+"""The words that everything speaks: values, exceptions, settings, events, the clock. Pure."""

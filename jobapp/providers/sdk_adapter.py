@@ -1,0 +1,221 @@
+"""What all adapters on official SDKs share: one way to ask, to stream, to read failures and to close."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, ClassVar, NamedTuple, NoReturn
+
+from jobapp.classification.exception_facts import read_exception
+from jobapp.domain.exceptions import ConfigError, InvalidRequestError, JobAppError
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts, Reply
+from jobapp.providers import PROVIDERS
+from jobapp.providers.adapter import ErrorInReplyError
+from jobapp.providers.client_cache import ClientCache, LoopCaches
+from jobapp.providers.request_context import begin_exchange
+from jobapp.providers.responses import facts_without, reply_error
+from jobapp.providers.stream_reader import StreamReader
+
+BAD_ARGUMENTS = (TypeError, ValueError, LookupError, AttributeError, NotImplementedError)
+"""What an SDK raises for arguments it can't send and, once an answer came, for an answer it can't read."""
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+RESERVED = frozenset({"model", "messages", "contents", "stream", "timeout"})
+"""Arguments that a call sets itself."""
+
+
+class Calls(NamedTuple):
+    """What an adapter uses of one key's client.
+
+    Attributes:
+        create: Asks and returns the answer.
+        stream: Asks and returns the events of the answer.
+        owner: The client, which some SDKs close as soon as nobody holds it.
+    """
+
+    create: Callable[..., Any]
+    stream: Callable[..., Any]
+    owner: Any
+
+
+class SDKAdapter:
+    """An adapter that finds one client per key for threads, and one per key and event loop.
+
+    A subclass makes the pools and clients, translates requests, and reads answers and events.
+
+    Args:
+        settings: Where the provider is, and how long a request may take.
+    """
+
+    sdk: ClassVar[str]
+    """The module that must be there."""
+    distribution: ClassVar[str]
+    """What to install to have it."""
+    reader: ClassVar[type[StreamReader]]
+    """What reads its streams."""
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.provider = settings.name
+        self._settings = settings
+        self._base_url = (settings.base_url or PROVIDERS[settings.name].base_url).rstrip("/")
+        self._clients = ClientCache(self._open_pool, self._open_client)
+        self._async_clients = LoopCaches(self._open_async_pool, self._open_async_client)
+
+    def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
+        """Ask and return the answer."""
+        arguments = self._arguments(request, timeout)
+        exchange = begin_exchange(timeout)
+        try:
+            answer = self._clients.get(key).create(**arguments)
+            return self._reply(answer, exchange.response, request.model)
+        except Exception as error:
+            self._explain(error, exchange.response, request.model)
+            raise
+        finally:
+            exchange.response = None  # the context holds the exchange until the next one
+
+    async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
+        """Ask and return the answer, in the running event loop."""
+        await self._import_beside_loop(key)
+        arguments = self._arguments(request, timeout)
+        exchange = begin_exchange(timeout)
+        try:
+            answer = await self._async_clients.get(key).create(**arguments)
+            return self._reply(answer, exchange.response, request.model)
+        except Exception as error:
+            self._explain(error, exchange.response, request.model)
+            raise
+        finally:
+            exchange.response = None
+
+    def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[str | Reply]:
+        """Ask and yield the answer's text as it comes, then the whole reply."""
+        arguments = self._stream_arguments(request, timeout)
+        reader = self.reader(self, request.model, timeout)
+        try:
+            for event in self._clients.get(key).stream(**arguments):
+                if piece := reader.read(event):
+                    yield piece
+            yield reader.reply()
+        except Exception as error:
+            self._explain(error, reader.response, request.model, reader.failing_event())
+            raise
+        finally:
+            if (response := reader.response) is not None:
+                response.close()
+            reader.exchange.response = None
+
+    async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
+        """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
+        await self._import_beside_loop(key)
+        arguments = self._stream_arguments(request, timeout)
+        reader = self.reader(self, request.model, timeout)
+        try:
+            async for event in await self._async_clients.get(key).stream(**arguments):
+                if piece := reader.read(event):
+                    yield piece
+            yield reader.reply()
+        except Exception as error:
+            self._explain(error, reader.response, request.model, reader.failing_event())
+            raise
+        finally:
+            if (response := reader.response) is not None:
+                await response.aclose()
+            reader.exchange.response = None
+
+    def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
+        """Return what *error* tells, without the text of *key*; ``None`` for arguments that can't be sent."""
+        if isinstance(error, ErrorInReplyError):
+            facts = error.facts
+        elif isinstance(error, (*BAD_ARGUMENTS, JobAppError)):
+            return None
+        else:
+            facts = read_exception(error, self.provider, model)
+        return facts_without(facts, key.secret) if key else facts
+
+    def close(self) -> None:
+        """Close the synchronous clients; a later call opens new ones."""
+        if pool := self._clients.empty():
+            pool.close()
+
+    async def aclose(self) -> None:
+        """Close the clients of the running event loop, and the synchronous ones."""
+        if pool := self._async_clients.empty():
+            await pool.aclose()
+        self.close()
+
+    async def _import_beside_loop(self, key: ApiKey) -> None:
+        """Let a thread make the first client, for the import of an SDK takes up to a second."""
+        if self.sdk not in sys.modules:
+            await asyncio.to_thread(self._clients.get, key)
+
+    def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        """Return *request* as the SDK's arguments."""
+        raise NotImplementedError
+
+    def _stream_arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
+        """Return *request* as the SDK's arguments for a stream."""
+        return self._arguments(request, timeout)
+
+    def _reply(self, answer: Any, response: Any, model: str) -> Reply:
+        """Return the SDK's answer as a reply, or raise the error it holds."""
+        raise NotImplementedError
+
+    def _open_pool(self) -> Any:
+        raise NotImplementedError
+
+    def _open_async_pool(self) -> Any:
+        raise NotImplementedError
+
+    def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        raise NotImplementedError
+
+    def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
+        raise NotImplementedError
+
+    def _options(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the provider's own arguments of *request*, a copy."""
+        if not RESERVED.isdisjoint(request.options):
+            names = ", ".join(sorted(RESERVED.intersection(request.options)))
+            hint = f"; set deadline=… or providers.{self.provider}.timeout" if "timeout" in names else ""
+            self._refuse(request.model, f"{names}: every call sets this itself{hint}")
+        return dict(request.options)
+
+    def _unreadable_errors(self) -> tuple[type[Exception], ...]:
+        """Return what the SDK raises for an answer it can't read."""
+        return BAD_ARGUMENTS
+
+    def _refuse(self, model: str, why: str) -> NoReturn:
+        """Say before sending what the provider can't do."""
+        raise InvalidRequestError(f"{self.provider}: {why}", provider=self.provider, model=model)
+
+    def _explain(self, error: Exception, response: Any, model: str, event: Any = None) -> None:
+        """Let *error* tell the response that came before it, and the whole *event* of a stream that it is in.
+
+        SDKs often leave out status and headers, and of an event keep a part.
+
+        Raises:
+            ErrorInReplyError: The error is no refusal, but a response that can't be read.
+            ConfigError: The SDK can't be imported, or the address redirects.
+        """
+        if isinstance(error, ImportError):
+            fix = f"pip install --upgrade {self.distribution}"
+            raise ConfigError(f"{self.provider}: its SDK is broken or too old ({error}); {fix}") from error
+        if response is None:
+            return
+        if response.status_code in REDIRECTS:
+            address = response.headers.get("location")
+            raise ConfigError(
+                f"{self.provider}: {self._base_url} redirects to {address}, where no key is sent unasked; "
+                f"set providers.{self.provider}.base_url to the right address"
+            ) from error
+        if isinstance(error, self._unreadable_errors()):
+            message = f"the answer can't be read: {type(error).__name__}: {error}"
+            raise reply_error(self.provider, model, response, message, event) from error
+        if getattr(error, "response", None) is None:
+            error.response = response  # type: ignore[attr-defined]  # where status errors have it
+            if hasattr(error, "body") and isinstance(event, dict):
+                error.body = event

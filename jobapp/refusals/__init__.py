@@ -1,1 +1,0 @@
-"""How providers say no: read what a refusal says, and the table that tells what it means. Pure."""
