@@ -117,7 +117,7 @@ class OpenTelemetryListener:
 
 @dataclass(slots=True)
 class _Request:
-    """The span of one attempt; ``ended`` is when it was refused, in nanoseconds of the epoch."""
+    """The span of one attempt; ``ended`` is when it was rejected, in nanoseconds of the epoch."""
 
     span: Span
     ended: int | None = None
@@ -305,7 +305,7 @@ def _outcome(attempt: Attempt) -> Attributes:
 
 
 def _error_type(attempt: Attempt) -> str | None:
-    """Return the status of a refusal, the kind of one that came without a status or inside an answer."""
+    """Return the status of a rejection, the kind of one that came without a status or inside an answer."""
     if attempt.verdict is None:
         return None
     status = attempt.status or 0

@@ -102,7 +102,7 @@ async def _ask_async(
 def failure_of(
     adapter: SDKAdapter, way: str, pieces: list[str] | None = None, timeout: float = SECONDS
 ) -> ErrorFacts:
-    """Return the facts of a request that is refused; they never hold the key."""
+    """Return the facts of a request that is rejected; they never hold the key."""
     with pytest.raises(Exception) as caught:
         ask(adapter, way, pieces=pieces, timeout=timeout)
     facts = adapter.error_facts(caught.value, MODEL, KEY)

@@ -194,9 +194,9 @@ def _trusting_nobody(*_: Any, **__: Any) -> ssl.SSLContext:
 
 
 def unfinished(llm: LLMInterface) -> list[tuple[int, int]]:
-    """Return the requests under way and the bookings of each key that has any."""
-    lanes = [lane for manager, _ in llm.managers() for lane in manager._pool._lanes.values()]
-    counts = [(slot.asked, slot.booked) for lane in lanes for slot in lane.slots.values()]
+    """Return the requests under way and the reservations of each key that has any."""
+    lanes = [lane for manager, _ in llm.managers() for lane in manager._pool._models.values()]
+    counts = [(slot.asked, slot.reserved) for lane in lanes for slot in lane.states.values()]
     return [count for count in counts if count != (0, 0)]
 
 
@@ -241,5 +241,5 @@ def _plain_verdict(verdict: Verdict) -> Verdict:
 
 
 def _without_sdk_words(text: str) -> str:
-    """Return *text* without what tells which rule read a refusal, and without the provider's words."""
+    """Return *text* without what tells which rule read a rejection, and without the provider's words."""
     return re.sub(r"unavailable.*|: \".*\"", "", text)

@@ -42,7 +42,7 @@ def blank_lines() -> Iterator[bytes]:
         yield b"1\r\n\n\r\n"
 
 
-def refusal() -> Iterator[bytes]:
+def rejection() -> Iterator[bytes]:
     """Send an error, a space at a time."""
     yield JSON_HEAD.replace(b"200 OK", b"503 Service Unavailable")
     while True:

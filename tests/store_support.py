@@ -64,10 +64,10 @@ def block(
     seconds=3600.0,
     reason="test-rule: why",
     key_name="OPENAI_API_KEY",
-    strikes=1,
+    streak=1,
 ):
     until = since + timedelta(seconds=seconds)
-    return Block(provider, fingerprint, model, kind, until, since, reason, key_name, strikes)
+    return Block(provider, fingerprint, model, kind, until, since, reason, key_name, streak)
 
 
 def look(store: QuotaStore) -> QuotaState:

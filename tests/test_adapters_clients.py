@@ -15,9 +15,7 @@ import pytest
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import ApiKey, ChatRequest, Message, Reply
-from jobapp.providers import PROVIDERS, open_adapter
-from jobapp.providers import http_client as transport
-from jobapp.providers import request_context as exchange
+from jobapp.providers import PROVIDERS, http_client, open_adapter, request_context
 from jobapp.providers.client_cache import ClientCache
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.google_generativeai import GoogleGenerativeAIAdapter
@@ -435,10 +433,10 @@ class TestTimeLimit:
             def monotonic(cls) -> float:
                 return cls.now
 
-        monkeypatch.setattr(exchange, "time", Time)
+        monkeypatch.setattr(request_context, "time", Time)
         inner = FakeStream()
-        stream = transport._LimitedStream(inner, TimeoutError)
-        limit = exchange.TimeLimit(10.0)
+        stream = http_client._LimitedStream(inner, TimeoutError)
+        limit = request_context.TimeLimit(10.0)
         for now in (100.0, 104.0, 109.5):
             Time.now = now
             stream.read(1, limit)
@@ -449,7 +447,7 @@ class TestTimeLimit:
 
     def test_other_timeouts_are_left_alone(self) -> None:
         inner = FakeStream()
-        stream = transport._LimitedStream(inner, TimeoutError)
+        stream = http_client._LimitedStream(inner, TimeoutError)
         stream.read(1, 3.0)
         stream.read(1)
         assert inner.timeouts == [3.0, None]
@@ -458,7 +456,7 @@ class TestTimeLimit:
         for name in ("openai", "anthropic", "google-genai", "openrouter"):
             client = opened(name)._clients.pool()
             backend = client._transport._pool._network_backend
-            assert isinstance(backend, transport._LimitedBackend), name
+            assert isinstance(backend, http_client._LimitedBackend), name
 
 
 def test_a_reply_belongs_to_its_own_request_in_every_thread(simulator: Simulator, opened: Open) -> None:

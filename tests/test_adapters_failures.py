@@ -312,7 +312,7 @@ def test_a_call_that_the_model_garbled_may_be_tried_again(
 def test_a_request_is_given_up_when_its_time_is_over_however_quick_each_read_is(
     opened: Open, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    from jobapp.providers import request_context as exchange
+    from jobapp.providers import request_context
 
     class JumpingTime:
         now = 0.0
@@ -322,7 +322,7 @@ def test_a_request_is_given_up_when_its_time_is_over_however_quick_each_read_is(
             cls.now += SECONDS * 1.5
             return cls.now
 
-    monkeypatch.setattr(exchange, "time", JumpingTime)
+    monkeypatch.setattr(request_context, "time", JumpingTime)
     facts = failure_of(opened(name), "send")
     assert any("Timeout" in each for each in facts.exceptions)
 
@@ -331,7 +331,7 @@ def test_a_request_is_given_up_when_its_time_is_over_however_quick_each_read_is(
 def test_a_stream_that_has_begun_may_go_on_beyond_its_timeout(
     simulator: Simulator, opened: Open, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    from jobapp.providers import request_context as exchange
+    from jobapp.providers import request_context
 
     class Late:
         later = 0.0
@@ -340,7 +340,7 @@ def test_a_stream_that_has_begun_may_go_on_beyond_its_timeout(
         def monotonic(cls) -> float:
             return time.monotonic() + cls.later
 
-    monkeypatch.setattr(exchange, "time", Late)
+    monkeypatch.setattr(request_context, "time", Late)
     adapter = opened(name)
     with simulator.hold(adapter.provider, after=1) as hold:
         stream = adapter.stream(HELLO, KEY, SECONDS)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobapp.core.api_key_manager import PATIENT_STRIKES, APIKeyManager
+from jobapp.core.api_key_manager import PATIENT_STREAK, APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.key_setup import provider_of
 from jobapp.domain.exceptions import ConfigError
@@ -183,9 +183,9 @@ def test_of_refusals_that_are_not_written_yet_the_longest_holds_whatever_others_
 
 def test_a_key_whose_tokens_are_used_up_is_held_until_they_are_back(manager_of, clock):
     manager = manager_of()
-    ticket = manager.take("m")
+    reservation = manager.take("m")
     headers = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "30s"}
-    manager.answered(ticket, headers)
+    manager.answered(reservation, headers)
     assert manager.take("m").key.name == "OPENAI_API_KEY_BACKUP_1"
     clock.advance(30)
     assert manager.take("m").key.name == "OPENAI_API_KEY"
@@ -194,9 +194,9 @@ def test_a_key_whose_tokens_are_used_up_is_held_until_they_are_back(manager_of, 
 def test_a_busy_minute_without_end_is_taken_for_more_and_more_but_tried_each_hour(manager_of, clock):
     manager = manager_of()
     key, lengths = manager.keys[0], []
-    for _ in range(PATIENT_STRIKES + 8):
+    for _ in range(PATIENT_STREAK + 8):
         (block,) = manager.learn(key, "m", Verdict(Kind.RATE_LIMIT), 60.0)
         lengths.append((block.until - block.since).total_seconds())
         clock.advance(lengths[-1] + 1)
-    assert lengths[:PATIENT_STRIKES] == [60.0] * PATIENT_STRIKES
-    assert lengths[PATIENT_STRIKES:] == [120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0]
+    assert lengths[:PATIENT_STREAK] == [60.0] * PATIENT_STREAK
+    assert lengths[PATIENT_STREAK:] == [120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0]

@@ -93,8 +93,8 @@ def test_no_scheduler_beats_the_optimum(mix: Mix, seconds: float):
 def test_a_key_of_the_simulation_opens_its_window_with_its_first_request():
     key = ServerKey(KeyLimits(1, 10.0))
     assert key.ask(5.0, sent=5.0, hints=True)[0] is None
-    refusal, _ = key.ask(8.0, sent=8.0, hints=True)
-    assert refusal is not None
-    assert refusal.retry_after == pytest.approx(7.0)
+    rejection, _ = key.ask(8.0, sent=8.0, hints=True)
+    assert rejection is not None
+    assert rejection.retry_after == pytest.approx(7.0)
     assert key.ask(15.0, sent=15.0, hints=True)[0] is None
-    assert key.refused == 1
+    assert key.rejected == 1

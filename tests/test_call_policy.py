@@ -18,13 +18,13 @@ from jobapp.calls.call_policy import (
     GaveUp,
     Learn,
     NoneFree,
-    Refused,
+    Rejected,
     Send,
     Served,
+    StopReason,
     Take,
     Taken,
     Wait,
-    Why,
     backoff,
     call_policy,
 )
@@ -94,24 +94,24 @@ class World:
         left = self.left
         if left is not None and left <= 0:
             return NoneFree(None, left)
-        patience = action.patience if left is None else min(left, action.patience)
+        max_wait = action.max_wait if left is None else min(left, action.max_wait)
         waits = {name: max(0.0, self.blocked.get(name, 0.0) - self.now) for name in self.keys}
         wanted = self.names.get(action.stay or "")
-        if wanted and waits[wanted] <= patience:
+        if wanted and waits[wanted] <= max_wait:
             return Taken(self.keys[wanted], waits[wanted], left)
         open_to_us = {n: w for n, w in waits.items() if self.keys[n].fingerprint not in action.skip}
         free = [n for n, w in open_to_us.items() if w == 0]
         if free:
             return Taken(self.keys[free[0]], 0.0, left)
         first = min(open_to_us, key=lambda n: open_to_us[n], default=None)
-        if first is not None and open_to_us[first] <= patience:
+        if first is not None and open_to_us[first] <= max_wait:
             return Taken(self.keys[first], open_to_us[first], left)
         return NoneFree(min(waits.values(), default=None), left)
 
-    def ask(self, key: ApiKey) -> Answered | Refused:
+    def ask(self, key: ApiKey) -> Answered | Rejected:
         self.log.append(f"{self.model}:{key.name}")
         said = self.scripts[key.name].pop(0) if self.scripts[key.name] else OK
-        return Answered(said) if isinstance(said, str) else Refused(said, self.left)
+        return Answered(said) if isinstance(said, str) else Rejected(said, self.left)
 
 
 def rules(**changes) -> RetrySettings:
@@ -156,7 +156,7 @@ def test_a_faulty_request_burns_no_second_key():
     world = World({"A": [FAULTY], "B": []})
     outcome = world.run(rules())
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.REQUEST
+    assert outcome.why is StopReason.REQUEST
     assert sent(world) == ["A"]
 
 
@@ -172,7 +172,7 @@ def test_all_keys_share_the_retries_of_an_overloaded_server():
     world = World({"A": [DOWN] * 9, "B": [DOWN] * 9})
     outcome = world.run(rules(max_retries=2))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.TRIES
+    assert outcome.why is StopReason.TRIES
     assert len(sent(world)) == 3
 
 
@@ -180,7 +180,7 @@ def test_each_key_has_its_own_retries_for_busy_minutes():
     world = World({"A": [RPM] * 9, "B": [RPM] * 9})
     outcome = world.run(rules(max_retries=2))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.TRIES
+    assert outcome.why is StopReason.TRIES
     assert sent(world) == ["A"] * 3 + ["B"] * 3
 
 
@@ -217,7 +217,7 @@ def test_a_hint_beyond_max_wait_and_no_other_key_is_told_as_no_key():
     world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=90.0)]})
     outcome = world.run(rules(max_wait=60.0))
     assert isinstance(outcome, GaveUp)
-    assert (outcome.why, outcome.wait) == (Why.NO_KEY, 90.0)
+    assert (outcome.why, outcome.wait) == (StopReason.NO_KEY, 90.0)
 
 
 def test_spread_takes_the_next_free_key_instead_of_waiting():
@@ -251,18 +251,18 @@ def test_no_key_is_told_only_when_every_model_is_out_of_keys():
     world = World({"A": [RPD]})
     outcome = world.run(rules(), models=("m", "spare"))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.NO_KEY
+    assert outcome.why is StopReason.NO_KEY
     world = World({"A": [FAULTY, RPD]})
     outcome = world.run(rules(), models=("m", "spare"))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.TRIES
+    assert outcome.why is StopReason.TRIES
 
 
 def test_a_wait_that_would_pass_the_deadline_is_not_begun():
     world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=10.0)]}, deadline=5.0)
     outcome = world.run(rules())
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.DEADLINE
+    assert outcome.why is StopReason.DEADLINE
     assert world.waits == []
 
 
@@ -276,7 +276,7 @@ def test_a_backoff_that_would_pass_the_deadline_is_not_begun():
     world = World({"A": [DOWN] * 9}, deadline=2.5)
     outcome = world.run(rules())
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.DEADLINE
+    assert outcome.why is StopReason.DEADLINE
     assert world.waits == [1.0]
 
 
@@ -321,7 +321,7 @@ def test_waiting_obeys_the_deadline():
     world = World({"A": [RPD]}, deadline=100.0)
     outcome = world.run(rules(on_exhausted=OnExhausted.WAIT))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is Why.DEADLINE
+    assert outcome.why is StopReason.DEADLINE
     assert world.waits == []
 
 
@@ -335,7 +335,7 @@ def test_the_fallback_comes_before_the_waiting():
 def test_without_a_key_the_call_ends_at_once():
     outcome = World({}).run(rules())
     assert isinstance(outcome, GaveUp)
-    assert (outcome.why, outcome.wait) == (Why.NO_KEY, None)
+    assert (outcome.why, outcome.wait) == (StopReason.NO_KEY, None)
 
 
 @given(st.integers(0, 5000), st.floats(0, 1e4), st.floats(0, 1e4), st.sampled_from(Jitter), st.integers())
@@ -373,8 +373,8 @@ def test_every_call_ends_and_keeps_its_bounds(scripts, settings, deadline, model
     most = len(models) * ((settings.max_retries + 1) * len(scripts) + settings.max_retries)
     assert len(sent(world)) <= (max(1, most) if settings.retry else len(models))
     for name in scripts:
-        refusals = world.log.count(f"block {name} quota") + world.log.count(f"block {name} auth")
-        assert refusals <= 1, "a spent key is never asked again"
+        rejections = world.log.count(f"block {name} quota") + world.log.count(f"block {name} auth")
+        assert rejections <= 1, "a spent key is never asked again"
 
 
 @given(st.lists(st.floats(0.1, 50.0), min_size=1, max_size=4), st.sampled_from(Jitter), st.integers())
@@ -397,4 +397,4 @@ def test_without_retry_more_than_a_moment_is_not_waited():
     world.blocked["A"] = 2 * MOMENT
     outcome = world.run(rules(retry=False))
     assert isinstance(outcome, GaveUp)
-    assert (outcome.why, world.waits) == (Why.NO_KEY, [])
+    assert (outcome.why, world.waits) == (StopReason.NO_KEY, [])

@@ -206,12 +206,12 @@ async def test_what_a_cancelled_call_had_learnt_is_written_even_if_its_write_had
         async with world.interface() as llm:
             await llm.asend_prompt(PROMPT, provider="openai", model="gpt-4o-mini")  # warm, and reset then
             reset(world, llm)
-            free, refused = threading.Event(), asyncio.Event()
+            free, rejected = threading.Event(), asyncio.Event()
             threads.submit(free.wait, 60)
             world.events.clear()
-            llm._on_event = lambda event: refused.set() if isinstance(event, AttemptFailed) else None
+            llm._on_event = lambda event: rejected.set() if isinstance(event, AttemptFailed) else None
             task = asyncio.ensure_future(whole(world, llm))
-            await refused.wait()
+            await rejected.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

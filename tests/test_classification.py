@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobapp.classification.classify import RULES, Place, Reset, classify, parse_rules
+from jobapp.classification.classify import RULES, Mark, ResetRule, classify, parse_rules
 from jobapp.classification.evidence import read_evidence
 from jobapp.classification.rules import UNKNOWN
 from jobapp.domain.exceptions import ConfigError
@@ -236,7 +236,7 @@ def test_a_row_may_look_in_several_places_and_be_limited_in_every_way():
 
 def test_what_a_row_leaves_out_has_a_default():
     rule = parse_rules([{"id": "r", "kind": "quota", "pattern": "x"}], "config.yaml")[0]
-    assert (rule.scope, rule.where, rule.reset) == (Scope.KEY, (Place.MESSAGE,), Reset.STATED)
+    assert (rule.scope, rule.where, rule.reset) == (Scope.KEY, (Mark.MESSAGE,), ResetRule.STATED)
 
 
 GOOD = {"id": "r", "kind": "quota", "pattern": "x"}

@@ -73,4 +73,4 @@ def test_one_interface_serves_several_event_loops(simulator):
             await llm.aclose()
 
     assert [asyncio.run(ask()) for _ in range(3)] == ["echo: Hello"] * 3
-    assert simulator.refusals("openai") == 0
+    assert simulator.rejections("openai") == 0

@@ -196,11 +196,11 @@ def test_a_file_that_is_not_utf_8_is_refused(home, name):
 
 
 def test_a_file_that_may_not_be_read_is_refused(home, monkeypatch):
-    def refuse(path: Path) -> bytes:
+    def reject(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 
     home.write("config.yaml", WHOLE)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "read_bytes", reject)
     with pytest.raises(
         ConfigError, match=r"^config\.yaml: can't be read \(Permission denied\); check the path"
     ):

@@ -37,7 +37,7 @@ WIRES = {"other": "openai"}
 """Whose protocol a provider speaks that the simulator does not know by name."""
 
 UNTOLD_STATUS = {"google-0076": 503, "openai-0043": 401}
-"""Nobody wrote down these statuses, and a response needs one: what a page of a front, and a refused key, have."""
+"""Nobody wrote down these statuses, and a response needs one: what a page of a front, and a rejected key, have."""
 
 
 def recorded() -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ SERVERS = {
     "says nothing": slow_servers.nothing,
     "drips headers": slow_servers.headers,
     "drips a body": slow_servers.body,
-    "drips an error": slow_servers.refusal,
+    "drips an error": slow_servers.rejection,
     "drips blank lines": slow_servers.blank_lines,
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobapp.classification.classify import RULES, Place, Reset, Rule, parse_rules
+from jobapp.classification.classify import RULES, Mark, ResetRule, Rule, parse_rules
 from jobapp.classification.rules import UNKNOWN
 from jobapp.domain.types import Kind
 
@@ -45,11 +45,11 @@ def documented(choices: type[StrEnum]) -> list[list[str]]:
 
 
 def places() -> str:
-    return table(("Place", "What it holds"), documented(Place))
+    return table(("Place", "What it holds"), documented(Mark))
 
 
 def resets() -> str:
-    return table(("`reset`", "When it returns"), documented(Reset))
+    return table(("`reset`", "When it returns"), documented(ResetRule))
 
 
 PARTS: dict[str, Callable[[], str]] = {"places": places, "resets": resets, "rules": rules}

@@ -182,7 +182,7 @@ def test_google_api_core_on_grpc_is_read_from_its_protobuf_details(quota_id, rul
     assert verdict.retry_after == (23 if rule == "gemini-minute" else None)
 
 
-class Refused(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
+class Rejected(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
     def code(self):
         return grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -194,7 +194,7 @@ class Refused(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
 
 
 def test_a_plain_grpc_error_is_read_through_its_methods():
-    facts = read_exception(Refused(), "google")
+    facts = read_exception(Rejected(), "google")
     assert (facts.status, facts.headers["retry-after"]) == (429, "5")
     assert classify(facts, NOW).rule == "gemini-day"
 
@@ -316,7 +316,7 @@ def test_a_programming_error_is_neither_retried_nor_held_against_a_key(error):
 # what wraps
 
 
-def refused(status: int = 429, body: Any = SPENT) -> openai.APIStatusError:
+def rejected(status: int = 429, body: Any = SPENT) -> openai.APIStatusError:
     return openai.APIStatusError("m", response=response_of(httpx2, status, body, HEADERS), body=body)
 
 
@@ -337,7 +337,7 @@ class WrapperError(Exception):
 
 
 class FakeFuture:
-    _exception = refused()
+    _exception = rejected()
 
 
 class RetryError(Exception):
@@ -347,15 +347,15 @@ class RetryError(Exception):
 @pytest.mark.parametrize(
     "error",
     [
-        raised_from(refused(), WrapperError("langchain")),
-        raised_from(raised_from(refused(), WrapperError("middle")), WrapperError("outer")),
-        raised_within(refused(), WrapperError("litellm")),
-        WrapperError("told by an attribute", refused()),
-        Exception("told by its arguments", refused()),
-        ExceptionGroup("several", [ValueError("x"), refused()]),
-        ExceptionGroup("nested", [ExceptionGroup("inner", [refused()])]),
+        raised_from(rejected(), WrapperError("langchain")),
+        raised_from(raised_from(rejected(), WrapperError("middle")), WrapperError("outer")),
+        raised_within(rejected(), WrapperError("litellm")),
+        WrapperError("told by an attribute", rejected()),
+        Exception("told by its arguments", rejected()),
+        ExceptionGroup("several", [ValueError("x"), rejected()]),
+        ExceptionGroup("nested", [ExceptionGroup("inner", [rejected()])]),
         RetryError("tenacity"),
-        google_exceptions.RetryError("gave up", cause=refused()),
+        google_exceptions.RetryError("gave up", cause=rejected()),
     ],
     ids=lambda error: str(error)[:20],
 )
@@ -365,7 +365,7 @@ def test_what_an_exception_wraps_is_found(error):
 
 
 def test_the_classes_of_the_whole_chain_are_named_the_telling_one_first():
-    facts = read_exception(raised_from(refused(), WrapperError("x")), "openai")
+    facts = read_exception(raised_from(rejected(), WrapperError("x")), "openai")
     assert facts.exceptions[0] == "APIStatusError"
     assert "WrapperError" in facts.exceptions
 
@@ -373,11 +373,11 @@ def test_the_classes_of_the_whole_chain_are_named_the_telling_one_first():
 def test_a_status_of_the_wrapper_itself_comes_before_what_it_wraps():
     outer = WrapperError("x")
     outer.status_code = 401  # type: ignore[attr-defined]  # as litellm sets it
-    assert read_exception(raised_from(refused(500), outer), "openai").status == 401
+    assert read_exception(raised_from(rejected(500), outer), "openai").status == 401
 
 
 def test_a_suppressed_context_is_not_read():
-    error = raised_within(refused(), WrapperError("x"))
+    error = raised_within(rejected(), WrapperError("x"))
     error.__suppress_context__ = True
     assert read_exception(error, "openai").status is None
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobapp.calls.call_policy import GaveUp, Why
+from jobapp.calls.call_policy import GaveUp, StopReason
 from jobapp.calls.failures import call_error, provider_error, status_text, stream_error
 from jobapp.domain.exceptions import (
     AllAttemptsFailedError,
@@ -65,7 +65,7 @@ def test_no_key_left_tells_each_keys_state_and_when_the_first_is_back():
             "openai", "KEY_2", "gpt-4o", "rate_limit", NOW + timedelta(seconds=40), "minute: full", NOW
         ),
     ]
-    error = call_error(GaveUp(Why.NO_KEY), [FIRST], keys, NOW, single=False)
+    error = call_error(GaveUp(StopReason.NO_KEY), [FIRST], keys, NOW, single=False)
     assert isinstance(error, NoAPIKeysAvailableError)
     assert error.available_at == NOW + timedelta(seconds=40)
     assert str(error).splitlines() == [
@@ -80,13 +80,13 @@ def test_a_key_with_several_blocks_is_back_when_the_last_ends():
         KeyStatus("openai", "KEY_1", model, "quota", NOW + timedelta(hours=hours), "day", NOW)
         for model, hours in ((None, 1), ("gpt-4o", 3))
     ]
-    error = call_error(GaveUp(Why.NO_KEY), [], keys, NOW, single=False)
+    error = call_error(GaveUp(StopReason.NO_KEY), [], keys, NOW, single=False)
     assert isinstance(error, NoAPIKeysAvailableError)
     assert error.available_at == NOW + timedelta(hours=3)
 
 
 def test_tries_that_all_failed_are_listed_in_order():
-    error = call_error(GaveUp(Why.TRIES), [FIRST, SECOND], [], NOW, single=False)
+    error = call_error(GaveUp(StopReason.TRIES), [FIRST, SECOND], [], NOW, single=False)
     assert isinstance(error, AllAttemptsFailedError)
     assert error.attempts == (FIRST, SECOND)
     assert str(error).splitlines() == [
@@ -98,15 +98,15 @@ def test_tries_that_all_failed_are_listed_in_order():
 
 def test_a_single_attempt_and_a_faulty_request_raise_what_they_met():
     assert isinstance(
-        call_error(GaveUp(Why.TRIES, SPENT), [FIRST], [], NOW, single=True), QuotaExhaustedError
+        call_error(GaveUp(StopReason.TRIES, SPENT), [FIRST], [], NOW, single=True), QuotaExhaustedError
     )
     faulty = Attempt("openai", "gpt-4o", "KEY_1", Verdict(Kind.REQUEST))
-    error = call_error(GaveUp(Why.REQUEST), [FIRST, faulty], [], NOW, single=False)
+    error = call_error(GaveUp(StopReason.REQUEST), [FIRST, faulty], [], NOW, single=False)
     assert isinstance(error, InvalidRequestError)
 
 
 def test_a_deadline_tells_the_wait_that_was_too_long():
-    error = call_error(GaveUp(Why.DEADLINE, wait=12.34), [FIRST], [], NOW, single=False)
+    error = call_error(GaveUp(StopReason.DEADLINE, wait=12.34), [FIRST], [], NOW, single=False)
     assert isinstance(error, DeadlineExceededError)
     assert "the next key is free in 12.3 s, which is too late" in str(error)
 

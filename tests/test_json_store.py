@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobapp.domain.types import Kind
-from jobapp.stores import atomic_file as files
+from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, Document, decode, encode
 from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.older_form import convert
@@ -113,8 +113,8 @@ def test_two_writes_within_one_tick_of_the_clock_are_told_apart(path, clock):
     before = None
     path.parent.mkdir()
     for number in range(50):
-        before = files.replace(path, b"%04d" % number, before)
-        assert before == files.signature_of(str(path))
+        before = atomic_file.replace(path, b"%04d" % number, before)
+        assert before == atomic_file.signature_of(str(path))
         signatures.add(before[:2])
     assert len(signatures) == 50
 
@@ -123,7 +123,7 @@ def test_a_failed_write_leaves_no_temporary_file(tmp_path):
     folder = tmp_path / "api_key_state.json"
     (folder / "x").mkdir(parents=True)
     with pytest.raises(OSError, match="directory"):
-        files.replace(folder, b"content", None)
+        atomic_file.replace(folder, b"content", None)
     assert [file.name for file in tmp_path.iterdir()] == [folder.name]
 
 
@@ -131,7 +131,7 @@ def test_what_broke_earlier_is_not_overwritten_by_what_breaks_now(path):
     path.parent.mkdir()
     for content in ("one", "two", "three"):
         path.write_text(content)
-        files.move_aside(path, ".broken-x")
+        atomic_file.move_aside(path, ".broken-x")
     assert sorted(file.read_text() for file in path.parent.iterdir()) == ["one", "three", "two"]
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import FREE_MODELS, ApiKey, Block, Kind, Verdict
-from jobapp.limits.reported import Allowance
+from jobapp.limits.reported import RequestHeadroom
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.model_keys import CROWD, PROBE_POLL
-from jobapp.pool.reservation import Ticket
+from jobapp.pool.model_keys import MOST_UNPROVEN, PROBE_POLL
+from jobapp.pool.reservation import Reservation
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = START.timestamp()
@@ -21,9 +21,9 @@ KEYS = [ApiKey(name, f"secret-{name}") for name in "ABCDE"]
 BY_NAME = {key.name: key for key in KEYS}
 
 
-def block(name, seconds, model=None, kind=Kind.QUOTA, provider="p", strikes=1):
+def block(name, seconds, model=None, kind=Kind.QUOTA, provider="p", streak=1):
     until = START + timedelta(seconds=seconds)
-    return Block(provider, BY_NAME[name].fingerprint, model, kind, until, START, strikes=strikes)
+    return Block(provider, BY_NAME[name].fingerprint, model, kind, until, START, streak=streak)
 
 
 def pool_of(names, strategy=Strategy.STICKY):
@@ -31,7 +31,7 @@ def pool_of(names, strategy=Strategy.STICKY):
 
 
 def took(found):
-    assert isinstance(found, Ticket)
+    assert isinstance(found, Reservation)
     return found.key.name
 
 
@@ -71,19 +71,19 @@ def test_a_wait_within_patience_is_given_with_the_key():
     pool = pool_of("AB")
     pool.block(block("A", 10))
     pool.block(block("B", 5))
-    found = pool.take("m", NOW, patience=6)
-    assert isinstance(found, Ticket)
+    found = pool.take("m", NOW, max_wait=6)
+    assert isinstance(found, Reservation)
     assert (found.key.name, found.wait) == ("B", 5)
-    assert pool.take("m", NOW, patience=4) == 5
+    assert pool.take("m", NOW, max_wait=4) == 5
 
 
 def test_staying_with_a_key_is_worth_a_wait_even_if_another_is_free():
     pool = pool_of("AB")
     pool.block(block("A", 10))
-    found = pool.take("m", NOW, stay=BY_NAME["A"].fingerprint, patience=60)
-    assert isinstance(found, Ticket)
+    found = pool.take("m", NOW, stay=BY_NAME["A"].fingerprint, max_wait=60)
+    assert isinstance(found, Reservation)
     assert (found.key.name, found.wait) == ("A", 10)
-    assert took(pool.take("m", NOW, stay=BY_NAME["A"].fingerprint, patience=9)) == "B"
+    assert took(pool.take("m", NOW, stay=BY_NAME["A"].fingerprint, max_wait=9)) == "B"
 
 
 def test_a_key_that_was_given_up_is_not_taken_but_counts_for_when_one_is_free():
@@ -117,9 +117,9 @@ def test_a_busy_minute_needs_no_trial():
 
 def test_a_key_that_answers_its_trial_is_free_at_once_whatever_is_left_of_its_backoff():
     pool = pool_of("A")
-    trial = pool.take("m", NOW - 1)
-    pool.block(block("A", 60, kind=Kind.RATE_LIMIT), trial=True)
-    pool.finish(trial, NOW + 1)
+    half_open = pool.take("m", NOW - 1)
+    pool.block(block("A", 60, kind=Kind.RATE_LIMIT), half_open=True)
+    pool.finish(half_open, NOW + 1)
     assert pool.take("m", NOW + 1) == pytest.approx(59)
     pool.finish(sent_since(pool, NOW + 2), NOW + 3)
     assert [took(pool.take("m", NOW + 3)) for _ in range(3)] == ["A"] * 3
@@ -127,50 +127,50 @@ def test_a_key_that_answers_its_trial_is_free_at_once_whatever_is_left_of_its_ba
 
 def sent_since(pool, now):
     """Return a ticket for a request that was sent at *now*, although the key was still set aside."""
-    (lane,) = pool._lanes.values()
-    slot = lane.slot(0)
-    ticket = Ticket(pool.keys[0], slot, "m", now, now, booked=True)
-    slot.book(now)
-    ticket.number, ticket.sent_at = slot.begin(now), now
-    return ticket
+    (keys_of_model,) = pool._models.values()
+    state = keys_of_model.state(0)
+    reservation = Reservation(pool.keys[0], state, "m", now, now, reserved=True)
+    state.book(now)
+    reservation.number, reservation.sent_at = state.begin(now), now
+    return reservation
 
 
 def test_those_who_wait_for_a_key_of_unknown_limits_are_let_through_one_at_a_time():
     pool = pool_of("A")
-    pool.block(block("A", 10, kind=Kind.RATE_LIMIT), trial=True)
-    waiting = [pool.take("m", NOW, patience=60) for _ in range(5)]
-    assert [ticket.wait for ticket in waiting] == [10.0] * 5
-    back = [pool.take("m", NOW + 10, patience=60, ticket=ticket) for ticket in waiting]
-    assert [ticket.wait for ticket in back] == [0.0, *[pytest.approx(PROBE_POLL)] * 4]
+    pool.block(block("A", 10, kind=Kind.RATE_LIMIT), half_open=True)
+    waiting = [pool.take("m", NOW, max_wait=60) for _ in range(5)]
+    assert [reservation.wait for reservation in waiting] == [10.0] * 5
+    back = [pool.take("m", NOW + 10, max_wait=60, reservation=reservation) for reservation in waiting]
+    assert [reservation.wait for reservation in back] == [0.0, *[pytest.approx(PROBE_POLL)] * 4]
 
 
 def test_a_key_that_is_free_within_the_width_of_a_float_is_taken_and_counted_once():
     pool = pool_of("A")
-    pool.block(block("A", 10, kind=Kind.RATE_LIMIT), trial=True)
-    ticket = pool.take("m", NOW + 10 - 4e-7, patience=60)
-    assert ticket.wait == 0
-    assert (ticket.slot.asked, ticket.slot.booked) == (1, 0)
+    pool.block(block("A", 10, kind=Kind.RATE_LIMIT), half_open=True)
+    reservation = pool.take("m", NOW + 10 - 4e-7, max_wait=60)
+    assert reservation.wait == 0
+    assert (reservation.state.asked, reservation.state.reserved) == (1, 0)
 
 
 def test_those_who_wait_for_room_that_is_known_to_come_are_counted_and_let_through_together():
     pool = pool_of("A")
-    pool.finish(pool.take("m", NOW), NOW, said=Allowance(2, 0, 60.0))
-    waiting = [pool.take("m", NOW, patience=200) for _ in range(4)]
-    assert [ticket.wait for ticket in waiting] == [60.0, 60.0, 120.0, 120.0]
-    back = [pool.take("m", NOW + 60, patience=200, ticket=ticket) for ticket in waiting]
-    assert [ticket.wait for ticket in back] == [0.0, 0.0, 60.0, 60.0]
+    pool.finish(pool.take("m", NOW), NOW, said=RequestHeadroom(2, 0, 60.0))
+    waiting = [pool.take("m", NOW, max_wait=200) for _ in range(4)]
+    assert [reservation.wait for reservation in waiting] == [60.0, 60.0, 120.0, 120.0]
+    back = [pool.take("m", NOW + 60, max_wait=200, reservation=reservation) for reservation in waiting]
+    assert [reservation.wait for reservation in back] == [0.0, 0.0, 60.0, 60.0]
 
 
 def test_a_booking_is_looked_for_anew_where_the_window_holds_less_than_was_foreseen():
     pool = pool_of("A")
     first = pool.take("m", NOW)
-    pool.finish(pool.take("m", NOW), NOW, said=Allowance(4, 1, 60.0))
+    pool.finish(pool.take("m", NOW), NOW, said=RequestHeadroom(4, 1, 60.0))
     pool.take("m", NOW)
-    waiting = [pool.take("m", NOW, patience=200) for _ in range(3)]
-    assert [ticket.wait for ticket in waiting] == [60.0] * 3
-    pool.finish(first, NOW + 1, said=Allowance(2, 0, 59.0))
-    back = [pool.take("m", NOW + 60, patience=200, ticket=ticket) for ticket in waiting]
-    assert [ticket.wait for ticket in back[:2]] == [0.0, 0.0]
+    waiting = [pool.take("m", NOW, max_wait=200) for _ in range(3)]
+    assert [reservation.wait for reservation in waiting] == [60.0] * 3
+    pool.finish(first, NOW + 1, said=RequestHeadroom(2, 0, 59.0))
+    back = [pool.take("m", NOW + 60, max_wait=200, reservation=reservation) for reservation in waiting]
+    assert [reservation.wait for reservation in back[:2]] == [0.0, 0.0]
     assert back[2].wait >= 60.0
 
 
@@ -178,12 +178,12 @@ def test_a_caller_who_waits_goes_on_with_another_key_that_comes_free():
     pool = pool_of("AB")
     for name, seconds in (("A", 50), ("B", 100)):
         pool.replace_blocks({**blocks_of(pool), block(name, seconds).id: block(name, seconds)})
-    ticket = pool.take("m", NOW, patience=60)
-    assert (took(ticket), ticket.wait) == ("A", 50)
-    waiting = pool.take("m", NOW + 5, patience=60, ticket=ticket)
-    assert (waiting, waiting.wait) == (ticket, 45)
+    reservation = pool.take("m", NOW, max_wait=60)
+    assert (took(reservation), reservation.wait) == ("A", 50)
+    waiting = pool.take("m", NOW + 5, max_wait=60, reservation=reservation)
+    assert (waiting, waiting.wait) == (reservation, 45)
     pool.replace_blocks({block("A", 50).id: block("A", 50)})
-    gone_on = pool.take("m", NOW + 5, patience=60, ticket=ticket)
+    gone_on = pool.take("m", NOW + 5, max_wait=60, reservation=reservation)
     assert (took(gone_on), gone_on.wait) == ("B", 0)
 
 
@@ -194,31 +194,31 @@ def blocks_of(pool):
 def test_callers_who_wait_for_the_same_instant_come_apart_by_the_share_they_say():
     pool = pool_of("A")
     pool.block(block("A", 10, kind=Kind.RATE_LIMIT))
-    waits = [pool.take("m", NOW, patience=60, apart=share).wait for share in (0.0, 0.02, 0.05)]
+    waits = [pool.take("m", NOW, max_wait=60, jitter=share).wait for share in (0.0, 0.02, 0.05)]
     assert waits == [10.0, 10.2, 10.5]
 
 
 def test_nobody_comes_later_than_patience_allows_or_a_second():
     pool = pool_of("A")
     pool.block(block("A", 50, kind=Kind.RATE_LIMIT))
-    assert pool.take("m", NOW, patience=50.3, apart=0.05).wait == pytest.approx(50.3)
-    assert pool.take("m", NOW, patience=100, apart=0.05).wait == 51.0
+    assert pool.take("m", NOW, max_wait=50.3, jitter=0.05).wait == pytest.approx(50.3)
+    assert pool.take("m", NOW, max_wait=100, jitter=0.05).wait == 51.0
 
 
 def test_nobody_else_asks_a_key_while_it_is_judged_what_its_refusal_means():
     pool = pool_of("AB")
-    refused = pool.take("m", NOW)
-    refused.question()
+    rejected = pool.take("m", NOW)
+    rejected.question()
     assert took(pool.take("m", NOW)) == "B"
-    pool.finish(refused, NOW, Verdict(Kind.UNAVAILABLE))
+    pool.finish(rejected, NOW, Verdict(Kind.UNAVAILABLE))
     assert took(pool.take("m", NOW + PROBE_POLL)) == "A"
 
 
 def test_a_refusal_whose_caller_goes_away_puts_no_key_in_question_any_more():
     pool = pool_of("A")
-    refused = pool.take("m", NOW)
-    refused.question()
-    refused.end()
+    rejected = pool.take("m", NOW)
+    rejected.question()
+    rejected.end()
     assert took(pool.take("m", NOW)) == "A"
 
 
@@ -240,10 +240,10 @@ def test_a_key_that_was_asked_as_often_as_one_that_is_spent_is_tried_alone():
     pool = pool_of("AB")
     spend_the_first_after(pool, 3)
     crowd = [pool.take("m", NOW) for _ in range(3)]
-    assert [took(ticket) for ticket in crowd] == ["B"] * 3
+    assert [took(reservation) for reservation in crowd] == ["B"] * 3
     assert pool.take("m", NOW) == pytest.approx(PROBE_POLL)
-    for ticket in crowd:
-        pool.finish(ticket, NOW)
+    for reservation in crowd:
+        pool.finish(reservation, NOW)
     assert took(pool.take("m", NOW)) == "B"
     assert pool.take("m", NOW) == pytest.approx(PROBE_POLL)
 
@@ -258,20 +258,20 @@ def test_an_answer_beyond_where_another_key_was_spent_shows_that_this_one_is_not
 
 def test_a_sticky_crowd_goes_to_the_next_key_until_the_first_has_answered():
     pool = pool_of("AB")
-    crowd = [pool.take("m", NOW) for _ in range(CROWD + 1)]
-    assert [took(ticket) for ticket in crowd] == ["A"] * CROWD + ["B"]
+    crowd = [pool.take("m", NOW) for _ in range(MOST_UNPROVEN + 1)]
+    assert [took(reservation) for reservation in crowd] == ["A"] * MOST_UNPROVEN + ["B"]
     pool.finish(crowd[0], NOW)
     assert took(pool.take("m", NOW)) == "A"
 
 
 def test_a_crowd_stays_together_where_no_other_key_is_free():
     pool = pool_of("A")
-    assert [took(pool.take("m", NOW)) for _ in range(3 * CROWD)] == ["A"] * 3 * CROWD
+    assert [took(pool.take("m", NOW)) for _ in range(3 * MOST_UNPROVEN)] == ["A"] * 3 * MOST_UNPROVEN
 
 
 def test_an_answer_ends_a_row_of_refusals():
     pool = pool_of("A")
-    spent = block("A", 10, model="m", strikes=2)
+    spent = block("A", 10, model="m", streak=2)
     pool.block(spent)
     assert pool.blocks.last(spent.id, Kind.QUOTA) == spent
     assert pool.blocks.last(spent.id, Kind.AUTH) is None
@@ -325,16 +325,16 @@ def test_the_heaps_agree_with_looking_at_every_key(script, strategy):
                 learnt = block(name, now + seconds, model, Kind.RATE_LIMIT)
                 pool.block(learnt)
                 until[learnt.id] = max(until.get(learnt.id, 0), now + seconds)
-            case ("take", model, patience):
+            case ("take", model, max_wait):
                 waits = {
                     name: max(0, *(until.get(block(name, 0, m).id, 0) - now for m in (None, model)))
                     for name in BY_NAME
                 }
-                found = pool.take(model, NOW + now, patience=patience)
-                if min(waits.values()) > patience:
+                found = pool.take(model, NOW + now, max_wait=max_wait)
+                if min(waits.values()) > max_wait:
                     assert found == min(waits.values())
                 else:
-                    assert isinstance(found, Ticket)
+                    assert isinstance(found, Reservation)
                     assert found.wait == waits[found.key.name] == min(waits.values())
             case ("pass", seconds):
                 now += seconds

@@ -1,4 +1,4 @@
-"""Until when a refused key is not asked."""
+"""Until when a rejected key is not asked."""
 
 from __future__ import annotations
 
@@ -115,17 +115,17 @@ def test_money_without_a_date_is_asked_about_again_at_the_providers_next_midnigh
 @pytest.mark.parametrize(
     ("strikes", "seconds"), [(1, 432), (2, 864), (3, 1728), (8, 55296), (9, 86400), (99, 86400)]
 )
-def test_a_rolling_day_is_doubled_with_each_refusal_in_a_row_up_to_a_day(strikes, seconds):
+def test_a_rolling_day_is_doubled_with_each_refusal_in_a_row_up_to_a_day(streak, seconds):
     verdict = Verdict(Kind.QUOTA, Scope.MODEL, retry_after=432.0)
-    assert block_end(verdict, NOW, zone="UTC", strikes=strikes) == NOW + timedelta(seconds=seconds)
+    assert block_end(verdict, NOW, zone="UTC", streak=streak) == NOW + timedelta(seconds=seconds)
 
 
 def test_geminis_day_ends_at_the_earlier_instant_and_then_at_the_later():
     first, later = at("2026-11-24T00:00"), at("2026-11-24T08:00")
     verdict = Verdict(Kind.QUOTA, Scope.MODEL, resets_at=first, repeat_resets_at=later)
-    assert block_end(verdict, NOW, zone=PACIFIC, strikes=1) == first
-    assert block_end(verdict, NOW, zone=PACIFIC, strikes=2) == later
-    assert block_end(verdict, NOW, zone=PACIFIC, strikes=3) == later
+    assert block_end(verdict, NOW, zone=PACIFIC, streak=1) == first
+    assert block_end(verdict, NOW, zone=PACIFIC, streak=2) == later
+    assert block_end(verdict, NOW, zone=PACIFIC, streak=3) == later
 
 
 VERDICTS = st.builds(
@@ -144,8 +144,8 @@ ZONES = st.sampled_from(
 
 
 @given(VERDICTS, MOMENTS, ZONES, st.integers(min_value=-1, max_value=10**6))
-def test_a_block_always_ends_later_and_within_35_days(verdict, now, zone, strikes):
-    end = block_end(verdict, now, zone=zone, strikes=strikes)
+def test_a_block_always_ends_later_and_within_35_days(verdict, now, zone, streak):
+    end = block_end(verdict, now, zone=zone, streak=streak)
     assert now < end <= now + LONGEST
     assert end.tzinfo is UTC
 

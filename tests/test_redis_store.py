@@ -12,7 +12,7 @@ import pytest
 from jobapp.domain.types import Kind
 from jobapp.stores.redis import RedisStore
 from jobapp.stores.redis_client import PAGE, take_option, without_secrets
-from jobapp.stores.state import STRIKE_MEMORY, Reset
+from jobapp.stores.state import STREAK_MEMORY, Reset
 from tests.store_support import block, look, needs_server, warnings_in
 
 pytest_plugins = ["tests.store_fixtures"]
@@ -101,7 +101,7 @@ def test_each_block_expires_on_the_server_by_itself(server, opened, clock):
     store.add([block(seconds=30)])
     for fingerprint, seconds in (("0123456789ab", 60), ("b" * 12, 7200)):
         (left,) = server.command("PTTL", f"{{jobapp}}:block:openai:{fingerprint}")
-        expected = (timedelta(seconds=seconds) + STRIKE_MEMORY) / timedelta(milliseconds=1)
+        expected = (timedelta(seconds=seconds) + STREAK_MEMORY) / timedelta(milliseconds=1)
         assert expected - 60_000 < int(left[1:]) <= expected
 
 

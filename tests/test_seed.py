@@ -33,7 +33,7 @@ def test_a_snippet_runs_unchanged(number, keys, monkeypatch):
     manager_log = logging.getLogger("jobapp.core.api_key_manager")
     monkeypatch.setattr(manager_log, "level", manager_log.level)
     exec(compile(SNIPPETS[number], f"seed.md, snippet {number + 1}", "exec"), {})
-    assert keys.refusals() == 0
+    assert keys.rejections() == 0
 
 
 def test_openai_and_anthropic_answer_a_prompt(keys):

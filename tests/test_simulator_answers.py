@@ -55,7 +55,7 @@ def test_the_request_is_recorded_and_counted(dialect_and_way, simulator):
     assert simulator.requests(dialect.provider) == simulator.requests(dialect.provider, "sk-one") == 1
     assert simulator.requests(dialect.provider, "sk-one", model=dialect.model) == 1
     assert simulator.requests(dialect.provider, "sk-one", model="another") == 0
-    assert simulator.refusals(dialect.provider) == 0
+    assert simulator.rejections(dialect.provider) == 0
 
 
 @pytest.mark.parametrize("name", DIALECTS)

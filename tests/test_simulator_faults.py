@@ -174,7 +174,7 @@ def test_a_refusal_comes_with_the_providers_status_and_mark(way, fault, dialect,
         return
     assert outcome.status == status
     assert re.search(mark, outcome.told, re.DOTALL)
-    assert simulator.refusals(dialect.provider, KEY) == simulator.requests(dialect.provider, KEY) == 1
+    assert simulator.rejections(dialect.provider, KEY) == simulator.requests(dialect.provider, KEY) == 1
 
 
 @pytest.mark.parametrize("fault", TOLD)
@@ -240,7 +240,7 @@ def test_a_fault_strikes_as_often_as_it_is_told(dialect, simulator):
     simulator.key(dialect.provider, KEY).fail(Fault.OVERLOADED, times=0)
     errors = [dialect.outcome("ask", KEY).error for _ in range(3)]
     assert [error is None for error in errors] == [False, False, True]
-    assert (simulator.requests(dialect.provider), simulator.refusals(dialect.provider)) == (3, 2)
+    assert (simulator.requests(dialect.provider), simulator.rejections(dialect.provider)) == (3, 2)
 
 
 def test_a_fault_may_strike_one_model_or_the_whole_provider(dialect, simulator):
@@ -260,8 +260,8 @@ def test_closed_and_unknown_models_are_refused(dialect):
         simulator.set_models(dialect.provider, "open", "closed")
         statuses = [other.outcome("ask", KEY, model=model).status for model in ("open", "closed", "missing")]
         other.close()
-    refusals = [TOLD[fault][dialect.provider][0] for fault in (Fault.NO_ACCESS, Fault.UNKNOWN_MODEL)]
-    assert statuses == [None, *refusals]
+    rejections = [TOLD[fault][dialect.provider][0] for fault in (Fault.NO_ACCESS, Fault.UNKNOWN_MODEL)]
+    assert statuses == [None, *rejections]
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic", "openrouter"])
@@ -269,7 +269,7 @@ def test_a_request_without_a_model_is_faulty(name, dialects, simulator):
     outcome = dialects[name].outcome("ask", KEY, model="")
     assert outcome.status == 400
     assert "model" in outcome.told
-    assert simulator.refusals(dialects[name].provider) == 1
+    assert simulator.rejections(dialects[name].provider) == 1
 
 
 def test_a_request_without_messages_is_faulty(dialects, simulator):
@@ -301,7 +301,7 @@ def test_a_stream_breaks_after_the_pieces_it_was_told(name, way, after, fault, d
     assert outcome.error is not None
     if fault is Fault.ERROR_IN_200:
         assert re.search(TOLD[Fault.OVERLOADED][dialect.provider][1], outcome.told)
-    assert simulator.refusals(dialect.provider, KEY) == 1
+    assert simulator.rejections(dialect.provider, KEY) == 1
 
 
 @pytest.mark.parametrize("after", [0, 1])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobapp.testing import FakeClock, Fault, Quota, Simulator
-from jobapp.testing.faults import Refusal
+from jobapp.testing.faults import Rejection
 from jobapp.testing.meters import (
     CalendarDay,
     FixedWindow,
@@ -36,51 +36,51 @@ def at(seconds: float) -> datetime:
 
 
 def passed(quota: Quota, times: list[float], provider: str = "openai", model: str = "m") -> list[bool]:
-    return [not isinstance(quota.take(provider, model, at(time)), Refusal) for time in times]
+    return [not isinstance(quota.take(provider, model, at(time)), Rejection) for time in times]
 
 
-def refusal(quota: Quota, seconds: float, provider: str = "openai", model: str = "m") -> Refusal:
+def rejection(quota: Quota, seconds: float, provider: str = "openai", model: str = "m") -> Rejection:
     taken = quota.take(provider, model, at(seconds))
-    assert isinstance(taken, Refusal)
+    assert isinstance(taken, Rejection)
     return taken
 
 
 def test_a_window_opens_with_its_first_request_and_is_whole_again_at_its_end():
     quota = Quota(2, window=10)
     assert passed(quota, [3, 12, 12.999]) == [True, True, False]
-    assert refusal(quota, 12.5) == Refusal(Fault.BUSY_MINUTE, at(12.5), at(13), 2)
+    assert rejection(quota, 12.5) == Rejection(Fault.BUSY_MINUTE, at(12.5), at(13), 2)
     assert passed(quota, [13, 13, 22.9, 23]) == [True, True, False, True]
 
 
 def test_a_sliding_window_gives_back_one_request_after_another():
     quota = Quota(2, window=10, sliding=True)
     assert passed(quota, [0, 4, 9.9]) == [True, True, False]
-    assert refusal(quota, 9).free_at == at(10)
+    assert rejection(quota, 9).free_at == at(10)
     assert passed(quota, [10, 10.1, 14]) == [True, False, True]
 
 
 def test_what_is_left_is_told_with_the_instant_at_which_all_of_it_is_back():
     quota = Quota(3, window=10)
     told = [quota.take("openai", "m", at(seconds)) for seconds in (0, 1)]
-    rooms = [room["requests"] for room in told if not isinstance(room, Refusal)]
+    rooms = [room["requests"] for room in told if not isinstance(room, Rejection)]
     assert [(room.limit, room.remaining, room.full_at) for room in rooms] == [(3, 2, at(10)), (3, 1, at(10))]
 
 
 def test_tokens_have_a_window_of_their_own_and_too_many_never_fit():
     quota = Quota(tokens=10, window=10)
-    assert not isinstance(quota.take("openai", "m", at(0), tokens=7), Refusal)
+    assert not isinstance(quota.take("openai", "m", at(0), tokens=7), Rejection)
     busy = quota.take("openai", "m", at(1), tokens=4)
-    assert busy == Refusal(Fault.BUSY_TOKENS, at(1), at(10), 10)
-    assert not isinstance(quota.take("openai", "m", at(1), tokens=3), Refusal)
+    assert busy == Rejection(Fault.BUSY_TOKENS, at(1), at(10), 10)
+    assert not isinstance(quota.take("openai", "m", at(1), tokens=3), Rejection)
     too_large = quota.take("openai", "m", at(10), tokens=11)
-    assert isinstance(too_large, Refusal)
+    assert isinstance(too_large, Rejection)
     assert too_large.fault is Fault.TOO_LARGE
 
 
 def test_openais_day_gives_back_a_slot_at_a_time():
     quota = Quota(per_day=200)
     assert passed(quota, [0] * 201) == [True] * 200 + [False]
-    assert refusal(quota, 0).wait == 432  # 7m12s, as in PROVIDERS' section 3
+    assert rejection(quota, 0).wait == 432  # 7m12s, as in PROVIDERS' section 3
     assert passed(quota, [431.999, 432, 432]) == [False, True, False]
 
 
@@ -96,9 +96,9 @@ def test_the_other_days_end_at_the_providers_midnight(provider, reset):
     quota = Quota(per_day=1)
     quota.take(provider, "m", NOON)
     spent = quota.take(provider, "m", NOON)
-    assert spent == Refusal(Fault.SPENT_DAY, NOON, reset, 1)
-    assert isinstance(quota.take(provider, "m", reset - timedelta(microseconds=1)), Refusal)
-    assert not isinstance(quota.take(provider, "m", reset), Refusal)
+    assert spent == Rejection(Fault.SPENT_DAY, NOON, reset, 1)
+    assert isinstance(quota.take(provider, "m", reset - timedelta(microseconds=1)), Rejection)
+    assert not isinstance(quota.take(provider, "m", reset), Rejection)
 
 
 @pytest.mark.parametrize(
@@ -124,34 +124,37 @@ def test_a_month_ends_on_the_first_and_a_forced_day_where_the_provider_says():
 def test_a_spent_day_is_told_before_a_busy_minute():
     quota = Quota(1, window=10, per_day=1)
     assert passed(quota, [0]) == [True]
-    assert refusal(quota, 0).fault is Fault.SPENT_DAY
+    assert rejection(quota, 0).fault is Fault.SPENT_DAY
 
 
 def test_models_have_limits_of_their_own_unless_told_otherwise():
-    assert [not isinstance(Quota(1).take("google", model, NOON), Refusal) for model in "ab"] == [True, True]
+    assert [not isinstance(Quota(1).take("google", model, NOON), Rejection) for model in "ab"] == [True, True]
     one_pool = Quota(1, per_model=False)
-    assert [not isinstance(one_pool.take("google", model, NOON), Refusal) for model in "ab"] == [True, False]
+    assert [not isinstance(one_pool.take("google", model, NOON), Rejection) for model in "ab"] == [
+        True,
+        False,
+    ]
 
 
 def test_openrouters_free_models_share_one_window_and_one_day():
     quota = Quota(2, per_day=2)
     assert passed(quota, [0], "openrouter", "a:free") == [True]
     assert passed(quota, [0], "openrouter", "b:free") == [True]
-    assert refusal(quota, 0, "openrouter", "c:free").fault is Fault.SPENT_DAY
+    assert rejection(quota, 0, "openrouter", "c:free").fault is Fault.SPENT_DAY
     assert passed(quota, [0], "openrouter", "paid") == [True]
 
 
 def test_spend_limits_hold_for_all_models():
     quota = Quota(per_day=1)
     assert passed(quota, [0], "anthropic", "a") == [True]
-    assert refusal(quota, 0, "anthropic", "b").fault is Fault.SPENT_DAY
+    assert rejection(quota, 0, "anthropic", "b").fault is Fault.SPENT_DAY
 
 
 def test_refused_requests_use_up_the_day_where_they_count():
     lenient, strict = Quota(1, window=100, per_day=3), Quota(1, window=100, per_day=3, count_refused=True)
     assert passed(lenient, [0, 1, 2, 100], "google") == [True, False, False, True]
     assert passed(strict, [0, 1, 2, 100], "google") == [True, False, False, False]
-    assert refusal(strict, 100, "google").fault is Fault.SPENT_DAY
+    assert rejection(strict, 100, "google").fault is Fault.SPENT_DAY
 
 
 def test_a_refilled_quota_is_as_new():
@@ -248,7 +251,7 @@ def test_keys_with_one_quota_share_it(dialect, simulator):
         False,
         False,
     ]
-    assert [simulator.refusals(dialect.provider, key) for key in ("sk-a", "sk-b")] == [1, 1]
+    assert [simulator.rejections(dialect.provider, key) for key in ("sk-a", "sk-b")] == [1, 1]
 
 
 def test_answers_of_openai_and_anthropic_tell_what_is_left(simulator, clock):

@@ -101,7 +101,7 @@ def test_a_faulty_request_is_told_its_fault(provider, path, body, told, simulato
         answer = received(connection).decode()
     assert answer.startswith("HTTP/1.1 400 ")
     assert told in answer
-    assert simulator.refusals(provider, KEY) == 1
+    assert simulator.rejections(provider, KEY) == 1
 
 
 def test_a_stream_without_events_is_an_empty_one(simulator):
@@ -300,9 +300,9 @@ def test_counts_start_anew_while_quotas_stay_used():
         dialect = OpenAI(simulator)
         dialect.outcome("ask", KEY)
         simulator.reset_counts()
-        assert (key.requests, key.refusals, len(simulator.received)) == (0, 0, 0)
+        assert (key.requests, key.rejections, len(simulator.received)) == (0, 0, 0)
         assert dialect.outcome("ask", KEY).status == 429
-        assert (key.requests, key.refusals, len(simulator.received)) == (1, 1, 1)
+        assert (key.requests, key.rejections, len(simulator.received)) == (1, 1, 1)
         dialect.close()
     assert KEY not in repr(key)
 

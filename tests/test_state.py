@@ -16,7 +16,7 @@ from jobapp.stores.state import (
     LONGEST,
     NOTHING,
     RESET_MEMORY,
-    STRIKE_MEMORY,
+    STREAK_MEMORY,
     QuotaState,
     Reset,
     believable,
@@ -38,7 +38,7 @@ BLOCKS = st.builds(
     since=MOMENTS,
     reason=st.sampled_from(["", "why"]),
     key_name=st.sampled_from(["K", "L"]),
-    strikes=st.integers(1, 2),
+    streak=st.integers(1, 2),
 )
 RESETS = st.builds(
     Reset,
@@ -108,10 +108,10 @@ def test_what_one_state_adds_to_another_makes_the_merged_one(one, other):
 
 
 def test_a_block_beneath_a_longer_one_survives_the_reset_of_that_one():
-    spent, refused = block(seconds=7200), block(kind=Kind.AUTH, seconds=3600)
+    spent, rejected = block(seconds=7200), block(kind=Kind.AUTH, seconds=3600)
     reset = Reset(NOON, kind=Kind.QUOTA)
-    for news in permutations([spent, refused, reset]):
-        assert state_of(list(news)).blocks == {refused.id: refused}
+    for news in permutations([spent, rejected, reset]):
+        assert state_of(list(news)).blocks == {rejected.id: rejected}
 
 
 def test_the_same_news_again_keeps_the_object():
@@ -160,8 +160,8 @@ def test_believing_twice_changes_nothing(memory, now):
 def test_an_expired_block_is_remembered_for_a_day():
     state = NOTHING.with_blocks([block()])
     end = block().until
-    assert state.swept(end + STRIKE_MEMORY - timedelta(seconds=1)) is state
-    assert state.swept(end + STRIKE_MEMORY).is_empty
+    assert state.swept(end + STREAK_MEMORY - timedelta(seconds=1)) is state
+    assert state.swept(end + STREAK_MEMORY).is_empty
 
 
 def test_sweeping_one_provider_leaves_the_others():

@@ -49,7 +49,7 @@ def test_every_field_comes_back(open_store_anew):
         seconds=3600.000007,
         reason='rule: "words" \\ / — ✓ \x00 \u2028',
         key_name="OPENROUTER_API_KEY",
-        strikes=3,
+        streak=3,
     )
     open_store_anew().add([full])
     assert list(look(open_store_anew())) == [full]

@@ -59,14 +59,14 @@ async def _apieces(llm, stream, count):
 
 
 def pools_are_at_rest(llm):
-    """Tell whether nothing is booked and nothing under way with any key."""
+    """Return whether nothing is booked and nothing under way with any key."""
     slots = [
         slot
         for manager, _ in llm.managers()
-        for lane in manager._pool._lanes.values()
-        for slot in lane.slots.values()
+        for lane in manager._pool._models.values()
+        for slot in lane.states.values()
     ]
-    return bool(slots) and all((slot.asked, slot.booked) == (0, 0) for slot in slots)
+    return bool(slots) and all((slot.asked, slot.reserved) == (0, 0) for slot in slots)
 
 
 def test_the_pieces_come_as_they_are_and_the_whole_at_the_end(world):

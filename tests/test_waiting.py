@@ -202,4 +202,4 @@ async def test_many_calls_that_wait_for_one_key_all_go_on(tmp_path, monkeypatch)
             )
             assert await asyncio.gather(*calls) == [f"echo: {i}" for i in range(20)]
             assert not unfinished(llm)
-        assert world.simulator.refusals() <= 20
+        assert world.simulator.rejections() <= 20

@@ -27,8 +27,8 @@ class Announcer:
         self._tell(events.AttemptStarted(self._call, asked.provider, asked.model, key, number))
 
     def failed(self, attempt: Attempt, number: int) -> None:
-        """Tell that a request was refused."""
-        assert attempt.verdict is not None  # noqa: S101 - a refusal has one
+        """Tell that a request was rejected."""
+        assert attempt.verdict is not None  # noqa: S101 - a rejection has one
         self._tell(
             events.AttemptFailed(
                 self._call,

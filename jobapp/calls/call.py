@@ -13,7 +13,7 @@ from jobapp.calls.call_policy import (
     GaveUp,
     Learn,
     NoneFree,
-    Refused,
+    Rejected,
     Take,
     Taken,
     Wait,
@@ -37,7 +37,7 @@ from jobapp.domain.types import (
     Usage,
     Verdict,
 )
-from jobapp.pool.reservation import Ticket
+from jobapp.pool.reservation import Reservation
 from jobapp.providers.adapter import Adapter
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Call:
         self._entered: dict[int, Target] = {}
         self._asked: Target | None = None
         self._key: ApiKey | None = None
-        self._ticket: Ticket | None = None
+        self._reserve: Reservation | None = None
         self._sent = False
         self._ended = False
         self._waited = 0.0
@@ -137,19 +137,19 @@ class Call:
         """Look for a key; the one that was taken before and not used is shown again."""
         left = self.left
         if left is not None and left <= 0:
-            self._give_back()
+            self._release()
             return NoneFree(None, left)
-        ticket, self._ticket = self._ticket, None
+        reservation, self._reserve = self._reserve, None
         found = self.target.manager.take(
             self.request.model,
             stay=action.stay,
             skip=action.skip,
-            patience=action.patience if left is None else min(action.patience, left),
-            apart=action.apart,
-            ticket=ticket,
+            max_wait=action.max_wait if left is None else min(action.max_wait, left),
+            jitter=action.jitter,
+            reservation=reservation,
         )
-        if isinstance(found, Ticket):
-            self._ticket = found
+        if isinstance(found, Reservation):
+            self._reserve = found
             return Taken(found.key, found.wait, left)
         return NoneFree(found, left)
 
@@ -176,13 +176,13 @@ class Call:
         if isinstance(reply, Reply):
             headers = reply.headers
             self.target.manager.answered(self._finished(), headers, reply.usage.total_tokens)
-        elif self._ticket is not None:
-            self.target.manager.opened(self._ticket)
+        elif self._reserve is not None:
+            self.target.manager.opened(self._reserve)
         self._note(key, None, 200, headers)
         return Answered(reply)
 
-    def refused(self, key: ApiKey, error: Exception) -> Refused:
-        """Note that *key* was refused, and judge what that means.
+    def rejected(self, key: ApiKey, error: Exception) -> Rejected:
+        """Note that *key* was rejected, and judge what that means.
 
         Raises:
             InvalidRequestError: The SDK would not even send the request.
@@ -196,21 +196,21 @@ class Call:
             raise _not_sent(error, target, key) from error
         self.cause = error
         verdict = target.manager.judge(facts)
-        row = target.manager.refused(self._finished(), verdict)
+        row = target.manager.rejected(self._finished(), verdict)
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._announcer.failed(attempt, len(self.attempts))
-        return Refused(verdict, self.left, row)
+        return Rejected(verdict, self.left, row)
 
     def _question(self, key: ApiKey, error: Exception) -> ErrorFacts | None:
         """Return what *error* tells, and let nobody else ask *key* until that is judged."""
-        if self._ticket is not None:
-            self.target.manager.question(self._ticket)
+        if self._reserve is not None:
+            self.target.manager.question(self._reserve)
         return self.target.adapter.error_facts(error, self.request.model, key)
 
-    def _finished(self) -> Ticket:
-        ticket, self._ticket, self._sent = self._ticket, None, False
-        assert ticket is not None  # noqa: S101 - the policy sends only with a key that was taken
-        return ticket
+    def _finished(self) -> Reservation:
+        reservation, self._reserve, self._sent = self._reserve, None, False
+        assert reservation is not None  # noqa: S101 - the policy sends only with a key that was taken
+        return reservation
 
     def broken(self, key: ApiKey, error: Exception) -> tuple[Block, ...]:
         """Note that the stream of *key* broke after its first piece; return what it tells of the key."""
@@ -218,7 +218,7 @@ class Call:
         self.cause = error
         facts = self._question(key, error)
         verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
-        target.manager.refused(self._finished(), verdict)
+        target.manager.rejected(self._finished(), verdict)
         self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
         if verdict.kind not in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
             return ()
@@ -253,7 +253,7 @@ class Call:
 
     def answer(self, key: ApiKey, reply: Reply) -> Completion:
         """End the call with its result."""
-        if self._ticket is not None:
+        if self._reserve is not None:
             self.target.manager.answered(self._finished(), reply.headers, reply.usage.total_tokens)
             self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
@@ -278,13 +278,13 @@ class Call:
 
     def abandon(self, error: BaseException) -> None:
         """End the call because of *error*, its caller's doing perhaps: a key that is taken is given back."""
-        self._give_back()
+        self._release()
         self._end(None, error=error)
 
-    def _give_back(self) -> None:
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None:
-            self.target.manager.drop(ticket, sent=self._sent)
+    def _release(self) -> None:
+        reservation, self._reserve = self._reserve, None
+        if reservation is not None:
+            self.target.manager.drop(reservation, sent=self._sent)
 
     def _end(
         self, key: str | None, *, usage: Usage | None = None, error: BaseException | None = None
@@ -318,11 +318,11 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:
-    from jobapp.domain.redaction import mask
+    from jobapp.domain.redaction import redact
 
     settings = target.settings
     return InvalidRequestError(
-        f"{settings.provider} {settings.model}: the request could not be made: {mask(str(error))}",
+        f"{settings.provider} {settings.model}: the request could not be made: {redact(str(error))}",
         provider=settings.provider,
         model=settings.model,
         key=key.name,

@@ -1,7 +1,7 @@
 """The rules of a call, as a generator that decides every step and performs none.
 
 It yields an action and is sent the answer: ``Enter`` (None), ``Take`` (``Taken`` or ``NoneFree``), ``Send``
-(``Answered`` or ``Refused``), ``Learn`` and ``Wait`` (None). It returns ``Served`` or ``GaveUp``. Sync,
+(``Answered`` or ``Rejected``), ``Learn`` and ``Wait`` (None). It returns ``Served`` or ``GaveUp``. Sync,
 async and streamed calls drive this one generator; a test can drive it without a network or a clock.
 
 Every time is in seconds from now, so the policy needs no clock.
@@ -31,7 +31,7 @@ LOOK = 0.05
 LOOKS = 0.05
 """The share of a wait after which a call looks whether its key, or another, is free earlier than foreseen."""
 
-APART = 0.05
+JITTER = 0.05
 """The most of a wait that is added at random, so that callers who waited together come back apart."""
 
 
@@ -45,16 +45,16 @@ class Take(NamedTuple):
     """Find a key.
 
     Attributes:
-        stay: The fingerprint of the key to go on with, if it is free within ``patience``.
+        stay: The fingerprint of the key to go on with, if it is free within ``max_wait``.
         skip: Fingerprints of keys that this call has given up.
-        patience: The longest wait that is worth booking.
-        apart: The share of a wait for an instant that others wait for too, by which to come later.
+        max_wait: The longest wait that is worth booking.
+        jitter: The share of a wait for an instant that others wait for too, by which to come later.
     """
 
     stay: str | None = None
     skip: frozenset[str] = frozenset()
-    patience: float = 0.0
-    apart: float = 0.0
+    max_wait: float = 0.0
+    jitter: float = 0.0
 
 
 class Taken(NamedTuple):
@@ -84,13 +84,13 @@ class Answered(NamedTuple):
     reply: Any
 
 
-class Refused(NamedTuple):
+class Rejected(NamedTuple):
     """The provider said no.
 
     Attributes:
         verdict: What that means.
         left: What remains of the deadline.
-        row: How many times in a row the key was refused before, whoever asked.
+        row: How many times in a row the key was rejected before, whoever asked.
     """
 
     verdict: Verdict
@@ -129,7 +129,7 @@ class Served(NamedTuple):
     reply: Any
 
 
-class Why(Enum):
+class StopReason(Enum):
     """Why a model was given up."""
 
     REQUEST = auto()
@@ -137,7 +137,7 @@ class Why(Enum):
     NO_KEY = auto()
     """No key may be asked now."""
     TRIES = auto()
-    """Every try that the rules allow was refused."""
+    """Every try that the rules allow was rejected."""
     DEADLINE = auto()
     """The next step would pass the deadline."""
 
@@ -145,7 +145,7 @@ class Why(Enum):
 class GaveUp(NamedTuple):
     """A model was given up; ``wait`` is the seconds until its first key is free, where that is known."""
 
-    why: Why
+    why: StopReason
     verdict: Verdict | None = None
     wait: float | None = None
 
@@ -170,7 +170,7 @@ def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random
         wait = _wait_for_any(ends, rules)
         if wait is None:
             return _summary(ends)
-        # what was refused for another reason is not asked again with each look
+        # what was rejected for another reason is not asked again with each look
         targets = [t for t, end in zip(targets, ends, strict=True) if end.wait is not None]
         yield Wait(min(wait, POLL), news=not waiting, whole=wait)
         waiting = True
@@ -178,7 +178,7 @@ def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random
 
 def _wait_for_any(ends: Sequence[GaveUp], rules: RetrySettings) -> float | None:
     """Return the seconds until a key of any model is free, or ``None`` where the call may not wait for it."""
-    waits = [end.wait for end in ends if end.why is Why.NO_KEY and end.wait is not None]
+    waits = [end.wait for end in ends if end.why is StopReason.NO_KEY and end.wait is not None]
     return min(waits) if waits and rules.on_exhausted is OnExhausted.WAIT and rules.retry else None
 
 
@@ -186,7 +186,13 @@ def _summary(ends: Sequence[GaveUp]) -> GaveUp:
     """Return the one reason that stands for all models: out of keys only when every model is."""
     reasons = {end.why for end in ends}
     waits = [end.wait for end in ends if end.wait is not None]
-    why = ends[-1].why if len(reasons) == 1 else Why.DEADLINE if Why.DEADLINE in reasons else Why.TRIES
+    why = (
+        ends[-1].why
+        if len(reasons) == 1
+        else StopReason.DEADLINE
+        if StopReason.DEADLINE in reasons
+        else StopReason.TRIES
+    )
     return GaveUp(why, ends[-1].verdict, min(waits, default=None))
 
 
@@ -204,7 +210,7 @@ class _Tries:
     last: Verdict | None = None
 
     @property
-    def patience(self) -> float:
+    def max_wait(self) -> float:
         """The longest wait for a key that these rules allow; a moment always, for others may be trying it."""
         return max(MOMENT, self.rules.max_wait if self.rules.retry else 0.0)
 
@@ -219,7 +225,7 @@ def _ask_model(tries: _Tries) -> Flow:
         found = yield from _take(tries)
         if isinstance(found, GaveUp):
             return found
-        answer: Answered | Refused = yield Send(found)
+        answer: Answered | Rejected = yield Send(found)
         if isinstance(answer, Answered):
             return Served(found, answer.reply)
         end = yield from _react(tries, found, answer)
@@ -230,9 +236,9 @@ def _ask_model(tries: _Tries) -> Flow:
 def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     """Find a key, waiting for it where that is worth it."""
     skip = frozenset(tries.given_up)
-    apart = 0.0 if tries.rules.jitter is Jitter.NONE else tries.rng.uniform(0.0, APART)
+    jitter = 0.0 if tries.rules.jitter is Jitter.NONE else tries.rng.uniform(0.0, JITTER)
     while True:
-        found: Taken | NoneFree = yield Take(tries.stay, skip, tries.patience, apart)
+        found: Taken | NoneFree = yield Take(tries.stay, skip, tries.max_wait, jitter)
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:
@@ -251,16 +257,16 @@ def _nap(tries: _Tries, wait: float) -> float:
 
 
 def _nothing_free(tries: _Tries, found: NoneFree) -> GaveUp:
-    why = Why.NO_KEY
+    why = StopReason.NO_KEY
     if _too_late(tries.rules, found):
-        why = Why.DEADLINE
+        why = StopReason.DEADLINE
     elif tries.given_up and tries.rules.on_exhausted is OnExhausted.RAISE:
-        why = Why.TRIES
+        why = StopReason.TRIES
     return GaveUp(why, tries.last, found.wait)
 
 
 def _too_late(rules: RetrySettings, found: NoneFree) -> bool:
-    """Tell whether it is the deadline, and not the rules, that forbids the wait."""
+    """Return whether it is the deadline, and not the rules, that forbids the wait."""
     if found.left is None:
         return False
     if found.left <= 0:
@@ -269,42 +275,42 @@ def _too_late(rules: RetrySettings, found: NoneFree) -> bool:
     return found.wait is not None and found.left < found.wait <= allowed
 
 
-def _react(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, GaveUp | None]:
-    """Decide what follows from a refusal: ``None`` to try on."""
-    verdict = tries.last = refused.verdict
+def _react(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Action, Any, GaveUp | None]:
+    """Decide what follows from a rejection: ``None`` to try on."""
+    verdict = tries.last = rejected.verdict
     match verdict.kind:
         case Kind.REQUEST:
-            return GaveUp(Why.REQUEST, verdict)
+            return GaveUp(StopReason.REQUEST, verdict)
         case Kind.UNAVAILABLE:
-            return (yield from _back_off(tries, key, refused))
+            return (yield from _back_off(tries, key, rejected))
         case Kind.RATE_LIMIT:
-            yield from _cool(tries, key, refused)
+            yield from _cool(tries, key, rejected)
         case Kind.QUOTA | Kind.AUTH:
             yield Learn(key, verdict)
             tries.stay = None
-    return None if tries.rules.retry else GaveUp(Why.TRIES, verdict)
+    return None if tries.rules.retry else GaveUp(StopReason.TRIES, verdict)
 
 
-def _cool(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, None]:
+def _cool(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Action, Any, None]:
     """Set the key aside for a moment, and stay with it while it has retries left."""
     retry = tries.limited.get(key.fingerprint, 0)
     tries.limited[key.fingerprint] = retry + 1
-    yield Learn(key, refused.verdict, tries.cooldown(refused.verdict, max(retry, refused.row)))
+    yield Learn(key, rejected.verdict, tries.cooldown(rejected.verdict, max(retry, rejected.row)))
     tries.stay = key.fingerprint if tries.rules.strategy is Strategy.STICKY else None
     if retry >= tries.rules.max_retries:
         tries.given_up.add(key.fingerprint)
         tries.stay = None
 
 
-def _back_off(tries: _Tries, key: ApiKey, refused: Refused) -> Generator[Action, Any, GaveUp | None]:
+def _back_off(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Action, Any, GaveUp | None]:
     """Wait for a provider that is not well; another key would not help, so all keys share these retries."""
     retry, rules = tries.unavailable, tries.rules
     tries.unavailable += 1
-    wait = tries.cooldown(refused.verdict, retry)
+    wait = tries.cooldown(rejected.verdict, retry)
     if not rules.retry or retry >= rules.max_retries or wait > rules.max_wait:
-        return GaveUp(Why.TRIES, refused.verdict)
-    if refused.left is not None and wait > refused.left:
-        return GaveUp(Why.DEADLINE, refused.verdict)
+        return GaveUp(StopReason.TRIES, rejected.verdict)
+    if rejected.left is not None and wait > rejected.left:
+        return GaveUp(StopReason.DEADLINE, rejected.verdict)
     tries.stay = key.fingerprint
     yield Wait(wait, key)
     return None

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jobapp.calls.call import Call, Opened
-from jobapp.calls.call_policy import Answered, Enter, Flow, GaveUp, Learn, Refused, Send, Served, Take, Wait
+from jobapp.calls.call_policy import Answered, Enter, Flow, GaveUp, Learn, Rejected, Send, Served, Take, Wait
 from jobapp.domain.types import ApiKey
 
-Ask = Callable[[Call, ApiKey], Answered | Refused]
-AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Refused]]
+Ask = Callable[[Call, ApiKey], Answered | Rejected]
+AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Rejected]]
 
 
 def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
@@ -62,7 +62,7 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
             match action:
                 case Take():
                     if call.store.stale:
-                        await in_thread(call.store.refresh, patience=call.left)
+                        await in_thread(call.store.refresh, max_wait=call.left)
                     answer = call.take(action)
                 case Send():
                     answer = await ask(call, action.key)
@@ -70,7 +70,7 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
                     call.enter(action.target)
                 case Learn():
                     blocks = call.learn(action)
-                    await in_thread(call.target.manager.remember, blocks, patience=call.left)
+                    await in_thread(call.target.manager.remember, blocks, max_wait=call.left)
                     call.blocked(blocks)
                 case Wait():
                     await call.clock.asleep(call.wait(action))
@@ -90,33 +90,33 @@ def _in_time(call: Call, work: Callable[..., object], *arguments: Any) -> None:
     thread.join(max(0.0, left))
 
 
-async def in_thread(work: Callable[..., object], *arguments: Any, patience: float | None = None) -> None:
+async def in_thread(work: Callable[..., object], *arguments: Any, max_wait: float | None = None) -> None:
     """Do *work* of the store in a thread, to its end even if nobody waits for it any more.
 
     Args:
         work: What to do.
         *arguments: Its arguments.
-        patience: Seconds to wait for it at most.
+        max_wait: Seconds to wait for it at most.
     """
     import asyncio
 
     future = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
-    done, _ = await asyncio.wait({future}, timeout=patience)
+    done, _ = await asyncio.wait({future}, timeout=max_wait)
     for ended in done:
         ended.result()
 
 
-def ask_whole(call: Call, key: ApiKey) -> Answered | Refused:
+def ask_whole(call: Call, key: ApiKey) -> Answered | Rejected:
     """Ask for a whole answer."""
     timeout = call.begin(key)
     try:
         reply = call.target.adapter.send(call.request, key, timeout)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
+        return call.rejected(key, error)
     return call.answered(key, reply)
 
 
-async def aask_whole(call: Call, key: ApiKey) -> Answered | Refused:
+async def aask_whole(call: Call, key: ApiKey) -> Answered | Rejected:
     """Ask for a whole answer, in the running event loop."""
     import asyncio
 
@@ -125,25 +125,25 @@ async def aask_whole(call: Call, key: ApiKey) -> Answered | Refused:
         async with asyncio.timeout(timeout):
             reply = await call.target.adapter.asend(call.request, key, timeout)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
+        return call.rejected(key, error)
     return call.answered(key, reply)
 
 
-def ask_stream(call: Call, key: ApiKey) -> Answered | Refused:
+def ask_stream(call: Call, key: ApiKey) -> Answered | Rejected:
     """Ask for a stream, up to its first piece."""
     timeout = call.begin(key)
     pieces = call.target.adapter.stream(call.request, key, timeout)
     try:
         first = next(pieces)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
+        return call.rejected(key, error)
     except BaseException:
         pieces.close()
         raise
     return call.answered(key, Opened(first, pieces))
 
 
-async def aask_stream(call: Call, key: ApiKey) -> Answered | Refused:
+async def aask_stream(call: Call, key: ApiKey) -> Answered | Rejected:
     """Ask for a stream, up to its first piece, in the running event loop."""
     import asyncio
 
@@ -153,7 +153,7 @@ async def aask_stream(call: Call, key: ApiKey) -> Answered | Refused:
         async with asyncio.timeout(timeout):
             first = await anext(pieces)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
-        return call.refused(key, error)
+        return call.rejected(key, error)
     except BaseException:
         await pieces.aclose()
         raise

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from jobapp.calls.call_policy import GaveUp, Why
+from jobapp.calls.call_policy import GaveUp, StopReason
 from jobapp.domain.exceptions import (
     AllAttemptsFailedError,
     AuthenticationError,
@@ -35,15 +35,15 @@ _ERRORS: dict[Kind, type[ProviderError]] = {
 
 
 def provider_error(attempt: Attempt) -> ProviderError:
-    """Return the exception of one refused attempt."""
+    """Return the exception of one rejected attempt."""
     verdict = attempt.verdict or Verdict(Kind.UNAVAILABLE)
-    text = f"{attempt.provider} {attempt.model} refused {attempt.key}: {_refusal(attempt, verdict)}"
+    text = f"{attempt.provider} {attempt.model} refused {attempt.key}: {_rejection(attempt, verdict)}"
     return _about(_ERRORS[verdict.kind](text), attempt)
 
 
 def stream_error(attempt: Attempt, partial: str) -> StreamInterruptedError:
     """Return the exception of a stream that broke after its first piece."""
-    what = "" if attempt.verdict is None else f": {_refusal(attempt, attempt.verdict)}"
+    what = "" if attempt.verdict is None else f": {_rejection(attempt, attempt.verdict)}"
     who = f"{attempt.provider} {attempt.model}, asked with {attempt.key},"
     error = _about(StreamInterruptedError(f"{who} broke off after {len(partial)} characters{what}"), attempt)
     error.partial = partial
@@ -68,12 +68,12 @@ def call_error(
         now: Aware UTC.
         single: The caller asked for one attempt only, and wants its own error.
     """
-    if attempts and (end.why is Why.REQUEST or (single and end.why is Why.TRIES)):
+    if attempts and (end.why is StopReason.REQUEST or (single and end.why is StopReason.TRIES)):
         return provider_error(attempts[-1])
     match end.why:
-        case Why.NO_KEY:
+        case StopReason.NO_KEY:
             return no_keys_error(keys, attempts, now)
-        case Why.DEADLINE:
+        case StopReason.DEADLINE:
             return DeadlineExceededError(_deadline_text(end, attempts), attempts=attempts)
         case _:
             text = f"All attempts failed ({len(attempts)}):{attempt_lines(attempts)}"
@@ -116,11 +116,11 @@ def _deadline_text(end: GaveUp, attempts: Sequence[Attempt]) -> str:
 
 def _attempt_text(attempt: Attempt) -> str:
     waited = f" after {attempt.waited:.1f} s" if attempt.waited else ""
-    what = "answered" if attempt.verdict is None else _refusal(attempt, attempt.verdict)
+    what = "answered" if attempt.verdict is None else _rejection(attempt, attempt.verdict)
     return f"{attempt.provider} {attempt.model} {attempt.key}{waited}: {what}"
 
 
-def _refusal(attempt: Attempt, verdict: Verdict) -> str:
+def _rejection(attempt: Attempt, verdict: Verdict) -> str:
     status = "" if attempt.status is None else f" (HTTP {attempt.status})"
     words = f': "{verdict.message}"' if verdict.message else ""
     return f"{KIND_WORDS[verdict.kind]}{status}, {verdict.reason} [{verdict.rule}]{words}"

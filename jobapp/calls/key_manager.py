@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from jobapp.domain.types import EMPTY, ApiKey, Block, ErrorFacts, KeyStatus, Verdict
-from jobapp.pool.reservation import Ticket
+from jobapp.pool.reservation import Reservation
 
 
 class SharedState(Protocol):
@@ -36,31 +36,31 @@ class KeyManager(Protocol):
         *,
         stay: str | None = None,
         skip: Iterable[str] = (),
-        patience: float = 0.0,
-        apart: float = 0.0,
-        ticket: Ticket | None = None,
-    ) -> Ticket | float | None:
+        max_wait: float = 0.0,
+        jitter: float = 0.0,
+        reservation: Reservation | None = None,
+    ) -> Reservation | float | None:
         """Find a key that may be asked for *model*."""
         ...
 
-    def answered(self, ticket: Ticket, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
+    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
         """Note that a request was answered."""
         ...
 
-    def opened(self, ticket: Ticket) -> None:
+    def opened(self, reservation: Reservation) -> None:
         """Note that a stream has begun."""
         ...
 
-    def question(self, ticket: Ticket) -> None:
-        """Note that a request was refused, before it is judged."""
+    def question(self, reservation: Reservation) -> None:
+        """Note that a request was rejected, before it is judged."""
         ...
 
     def judge(self, facts: ErrorFacts) -> Verdict:
-        """Return what a refusal means."""
+        """Return what a rejection means."""
         ...
 
-    def refused(self, ticket: Ticket, verdict: Verdict) -> int:
-        """Note that a request was refused; return how often in a row it was before."""
+    def rejected(self, reservation: Reservation, verdict: Verdict) -> int:
+        """Note that a request was rejected; return how often in a row it was before."""
         ...
 
     def learn(
@@ -73,7 +73,7 @@ class KeyManager(Protocol):
         """Write *blocks* to the store."""
         ...
 
-    def drop(self, ticket: Ticket, *, sent: bool) -> None:
+    def drop(self, reservation: Reservation, *, sent: bool) -> None:
         """Note that a caller gave a request up."""
         ...
 

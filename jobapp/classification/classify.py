@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from jobapp.classification.evidence import read_evidence
 from jobapp.classification.retry_hints import Hints, read_hints
-from jobapp.classification.rule import Place, Reset, Rule
+from jobapp.classification.rule import Mark, ResetRule, Rule
 from jobapp.classification.rules import RULES, UNKNOWN
 from jobapp.classification.user_rules import parse_rules
 from jobapp.domain.quota_reset import PACIFIC, first_of_next_month, next_midnight
-from jobapp.domain.redaction import mask
+from jobapp.domain.redaction import redact
 from jobapp.domain.types import ErrorFacts, Kind, Verdict
 
-__all__ = ["RULES", "Place", "Reset", "Rule", "classify", "parse_rules"]
+__all__ = ["RULES", "Mark", "ResetRule", "Rule", "classify", "parse_rules"]
 
 CREDIBLE_DAY = timedelta(minutes=10).total_seconds()
 """Seconds; a shorter delay beside a spent day is not believed: until mid-2026 Gemini sent ``5s`` with it."""
@@ -40,7 +40,7 @@ def classify(facts: ErrorFacts, now: datetime | None = None, rules: Sequence[Rul
     now = now.astimezone(UTC) if now.tzinfo else now.replace(tzinfo=UTC)
     evidence = read_evidence(facts)
     hints = read_hints(evidence, now)
-    evidence.mark(Place.WAIT, hints.length)
+    evidence.mark(Mark.WAIT, hints.length)
     rule = next((rule for rule in rules if rule.matches(facts.provider, evidence.marks)), UNKNOWN)
     delay, resets_at, repeat = _times(rule, hints, now)
     return Verdict(
@@ -65,16 +65,16 @@ def _times(rule: Rule, hints: Hints, now: datetime) -> Times:
     return (hints.delay if rule.kind in (Kind.RATE_LIMIT, Kind.UNAVAILABLE) else None), None, None
 
 
-def _quota_times(reset: Reset, hints: Hints, now: datetime) -> Times:
-    if reset is Reset.ROLLING:
+def _quota_times(reset: ResetRule, hints: Hints, now: datetime) -> Times:
+    if reset is ResetRule.ROLLING:
         return hints.delay or None, None, None
-    if reset is Reset.GEMINI_DAY:
+    if reset is ResetRule.GEMINI_DAY:
         return None, *_gemini_day(hints, now)
     return None, _resets_at(reset, hints, now), None
 
 
 def _gemini_day(hints: Hints, now: datetime) -> tuple[datetime, datetime | None]:
-    """Return when Gemini's day ends, and when if it is refused again then."""
+    """Return when Gemini's day ends, and when if it is rejected again then."""
     told = hints.at or _believed(hints, now)
     if told is not None:
         return min(told, now + LONGEST_DAY), None
@@ -82,14 +82,14 @@ def _gemini_day(hints: Hints, now: datetime) -> tuple[datetime, datetime | None]
     return first, last
 
 
-def _resets_at(reset: Reset, hints: Hints, now: datetime) -> datetime | None:
+def _resets_at(reset: ResetRule, hints: Hints, now: datetime) -> datetime | None:
     """Return when a quota returns; ``None`` means the provider's next midnight."""
-    if reset is Reset.NOT_ENTITLED:
+    if reset is ResetRule.NOT_ENTITLED:
         return now + NOT_ENTITLED
-    stated = hints.at or (None if reset is Reset.PAYMENT else _believed(hints, now))
-    if reset is Reset.UTC_MIDNIGHT:
+    stated = hints.at or (None if reset is ResetRule.PAYMENT else _believed(hints, now))
+    if reset is ResetRule.UTC_MIDNIGHT:
         return stated or next_midnight(now, "UTC")
-    if reset is Reset.MONTH:
+    if reset is ResetRule.MONTH:
         return stated or first_of_next_month(now)
     return stated
 
@@ -102,5 +102,5 @@ def _believed(hints: Hints, now: datetime) -> datetime | None:
 
 
 def _message(messages: Sequence[str]) -> str:
-    text = mask(messages[0]) if messages else ""
+    text = redact(messages[0]) if messages else ""
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"

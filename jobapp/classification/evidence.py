@@ -1,4 +1,4 @@
-"""What a refusal says, laid out by place: read from any body, however it is wrapped or broken.
+"""What a rejection says, laid out by place: read from any body, however it is wrapped or broken.
 
 Only fields that providers use for errors are followed, so an echo of the request is never read. Names
 of fields are compared without case, ``_``, ``-`` and ``@`` and taken in a fixed order, so the order of
@@ -24,7 +24,7 @@ from jobapp.classification.message_text import (
     status_in,
     unframed,
 )
-from jobapp.classification.rule import Place
+from jobapp.classification.rule import Mark
 from jobapp.domain.patterns import compiled
 from jobapp.domain.types import ErrorFacts
 
@@ -43,11 +43,11 @@ _MESSAGES = (
     "title", "faultstring", "statusmsg", "error", "errors", "responsebody", "body", "data",
 )  # fmt: skip
 _PLACES = {
-    "code": Place.CODE, "errorcode": Place.CODE, "status": Place.CODE,
-    "type": Place.TYPE, "name": Place.TYPE,
-    "errortype": Place.ERROR_TYPE,
-    "reason": Place.REASON,
-    "limitsource": Place.LIMIT_SOURCE,
+    "code": Mark.CODE, "errorcode": Mark.CODE, "status": Mark.CODE,
+    "type": Mark.TYPE, "name": Mark.TYPE,
+    "errortype": Mark.ERROR_TYPE,
+    "reason": Mark.REASON,
+    "limitsource": Mark.LIMIT_SOURCE,
 }  # fmt: skip
 _QUOTAS = ("quotaid", "quotalimit", "quotametric", "quotalimitvalue", "quotavalue")
 _TELLING = {
@@ -67,7 +67,7 @@ _KNOWN = frozenset(
 
 
 class Evidence:
-    """What a refusal says.
+    """What a rejection says.
 
     Attributes:
         status: The HTTP status, or the one that the body or the text tells where there was none.
@@ -79,12 +79,12 @@ class Evidence:
 
     def __init__(self) -> None:
         self.status: int | None = None
-        self.marks: dict[Place, list[str]] = {}
+        self.marks: dict[Mark, list[str]] = {}
         self.headers: dict[str, str] = {}
         self.hints: dict[str, list[Any]] = {}
         self.messages: list[str] = []
 
-    def mark(self, place: Place, word: str) -> None:
+    def mark(self, place: Mark, word: str) -> None:
         """Note *word* in *place*, once."""
         words = self.marks.setdefault(place, [])
         if word and word not in words:
@@ -108,7 +108,7 @@ class _Reader:
         facts, seen = self.facts, self.seen
         self._headers(facts.headers)
         for name in facts.exceptions:
-            seen.mark(Place.EXCEPTION, name)
+            seen.mark(Mark.EXCEPTION, name)
         self._node(facts.body, 0)
         if not seen.messages:
             self._text(facts.message, 0)
@@ -121,27 +121,27 @@ class _Reader:
         seen = self.seen
         told = self.facts.status
         seen.status = told if told is not None and told >= 400 else self.inner_status or told  # noqa: PLR2004 - HTTP
-        seen.mark(Place.STATUS, "none" if seen.status is None else str(seen.status))
+        seen.mark(Mark.STATUS, "none" if seen.status is None else str(seen.status))
         for name, value in seen.headers.items():
-            seen.mark(Place.HEADER, f"{name}: {value}")
-        seen.mark(Place.TYPE, seen.headers.get("x-amzn-errortype", "").partition(":")[0])
+            seen.mark(Mark.HEADER, f"{name}: {value}")
+        seen.mark(Mark.TYPE, seen.headers.get("x-amzn-errortype", "").partition(":")[0])
         for text in seen.messages:
             for name in quota_names(text):
-                seen.mark(Place.QUOTA_ID, f"named={name}")
-            seen.mark(Place.MESSAGE, clean(text, self.facts.model))
+                seen.mark(Mark.QUOTA_ID, f"named={name}")
+            seen.mark(Mark.MESSAGE, clean(text, self.facts.model))
             above = is_above_limit(text)
             if above is not None:
-                seen.mark(Place.SHAPE, "above_limit" if above else "within_limit")
+                seen.mark(Mark.SHAPE, "above_limit" if above else "within_limit")
         if not any(map(is_code, self._vocabulary())) and seen.status not in REPEATING:
-            for word in codes_in(seen.marks.get(Place.MESSAGE, ())):
-                for place in (Place.CODE, Place.TYPE, Place.REASON, Place.LIMIT_SOURCE):
+            for word in codes_in(seen.marks.get(Mark.MESSAGE, ())):
+                for place in (Mark.CODE, Mark.TYPE, Mark.REASON, Mark.LIMIT_SOURCE):
                     seen.mark(place, word)
         if not seen.messages:
-            seen.mark(Place.SHAPE, "empty")
+            seen.mark(Mark.SHAPE, "empty")
 
     def _vocabulary(self) -> Iterable[str]:
         marks = self.seen.marks
-        for place in (Place.CODE, Place.TYPE, Place.ERROR_TYPE, Place.REASON, Place.LIMIT_SOURCE):
+        for place in (Mark.CODE, Mark.TYPE, Mark.ERROR_TYPE, Mark.REASON, Mark.LIMIT_SOURCE):
             yield from marks.get(place, ())
 
     def _node(self, node: Any, depth: int) -> None:
@@ -172,7 +172,7 @@ class _Reader:
         self._words(fields)
         for name, label in _TELLING.items():
             if fields.get(name):
-                self.seen.mark(Place.FIELD, label)
+                self.seen.mark(Mark.FIELD, label)
         for name in _HINTS:
             if fields.get(name) is not None:
                 self.seen.hints.setdefault(name, []).append(fields[name])
@@ -181,7 +181,7 @@ class _Reader:
         for name in _HEADERS:
             self._headers(fields.get(name))
         if "error" in (fields.get("finishreason"), fields.get("nativefinishreason")):
-            self.seen.mark(Place.SHAPE, "broken_off")
+            self.seen.mark(Mark.SHAPE, "broken_off")
 
     def _words(self, fields: Mapping[str, Any]) -> None:
         for name, place in _PLACES.items():
@@ -189,11 +189,11 @@ class _Reader:
                 self.seen.mark(place, word)
         for name in _QUOTAS:
             if word := _word(fields.get(name)):
-                self.seen.mark(Place.QUOTA_ID, f"{name}={word}")
+                self.seen.mark(Mark.QUOTA_ID, f"{name}={word}")
         raw = fields.get("raw")
         for part in raw.values() if isinstance(raw, Mapping) else (raw,):
             if isinstance(part, str):
-                self.seen.mark(Place.UPSTREAM, shorten(part))
+                self.seen.mark(Mark.UPSTREAM, shorten(part))
 
     def _note_status(self, value: Any) -> None:
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:  # noqa: PLR2004 - HTTP
@@ -217,7 +217,7 @@ class _Reader:
                 self._text(event, depth + 1)
             return
         if words := page_words(text):
-            self.seen.mark(Place.SHAPE, "html")
+            self.seen.mark(Mark.SHAPE, "html")
             self._say(words)
             return
         before, value = find_json(text) if _may_hold_error(text, depth) else (text, None)
@@ -241,7 +241,7 @@ class _Reader:
         if self.inner_status is None:
             self.inner_status = status_in(text)
         for name in exception_names(text):
-            self.seen.mark(Place.EXCEPTION, name)
+            self.seen.mark(Mark.EXCEPTION, name)
 
     def _say(self, text: str) -> None:
         text = shorten(text)
@@ -288,7 +288,7 @@ def _events(text: str) -> list[str]:
 
 
 def _is_structure(value: Any) -> bool:
-    """Tell whether *value* may hold named fields; mere words in brackets are words."""
+    """Return whether *value* may hold named fields; mere words in brackets are words."""
     if isinstance(value, list):
         return any(isinstance(item, dict | list) for item in value)
     return isinstance(value, dict | str)
@@ -298,7 +298,7 @@ _COMPLAINT = r"(?i)\b(?:invalid|expected|unexpected|schema|got|received|input|pa
 
 
 def _may_hold_error(text: str, depth: int) -> bool:
-    """Tell whether structure within *text* is the provider's: not where it complains about the user's."""
+    """Return whether structure within *text* is the provider's: not where it complains about the user's."""
     start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=None)
     if start is None or depth <= 1:
         return start is not None

@@ -96,7 +96,7 @@ class _Reader:
         return named or items
 
     def _at_block(self) -> bool:
-        """Tell whether ``name {`` of protobuf's text form stands here."""
+        """Return whether ``name {`` of protobuf's text form stands here."""
         self._skip(_SPACE)
         return self._peek() == "{"
 

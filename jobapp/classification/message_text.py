@@ -64,7 +64,7 @@ _CODES = r"(?<![\w./-])(?:[a-z]+(?:_[a-z0-9]+)+|[A-Z]+(?:_[A-Z0-9]+)+)(?![\w/-])
 
 
 def is_code(word: str) -> bool:
-    """Tell whether *word* looks like a code."""
+    """Return whether *word* looks like a code."""
     return compiled(_CODES).fullmatch(word) is not None
 
 
@@ -77,7 +77,7 @@ _AMOUNTS = r"(?i)\blimit:? ([\d,]{1,15})\b\D{1,10}(?:used:? [\d,]{1,15}\D{1,10})
 
 
 def is_above_limit(text: str) -> bool | None:
-    """Tell whether one request asked for more than the limit; ``None`` where *text* names no amounts."""
+    """Return whether one request asked for more than the limit; ``None`` where *text* names no amounts."""
     found = compiled(_AMOUNTS).search(text)
     if found is None:
         return None

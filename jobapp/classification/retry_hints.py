@@ -1,4 +1,4 @@
-"""When a provider wants to be asked again: every spelling, with nonsense refused."""
+"""When a provider wants to be asked again: every spelling, with nonsense rejected."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_hints(evidence: Evidence, now: datetime) -> Hints:
     In the order of trust: ``retry-after-ms``, ``retry-after``, ``RetryInfo`` and other fields of the body,
     the reset of the Anthropic meter at 0, the text, ``x-ratelimit-reset-*`` of the meter at 0, a stated
     instant. A delay of 0 is kept only where nothing better is said. Negative, endless and absurd values are
-    refused.
+    rejected.
     """
     at = next(_credible_instants(evidence, now), None)
     delays = [delay for delay in _delays(evidence, now) if delay is not None and 0 <= delay <= MAX_DELAY]

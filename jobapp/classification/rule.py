@@ -11,8 +11,8 @@ from jobapp.domain.patterns import compiled
 from jobapp.domain.types import EMPTY, Kind, Scope
 
 
-class Place(StrEnum):
-    """Where in a refusal a rule looks."""
+class Mark(StrEnum):
+    """Where in a rejection a rule looks."""
 
     CODE = "code"
     """``code``, ``error_code`` and the names that Google gives as ``status``."""
@@ -45,13 +45,13 @@ class Place(StrEnum):
     """Class names of the exception and its bases."""
 
 
-class Reset(StrEnum):
+class ResetRule(StrEnum):
     """How the return of what is spent is found, for rules of the kind ``quota``."""
 
     STATED = "stated"
     """At the instant or after the long delay that was stated, else at the provider's next midnight."""
     ROLLING = "rolling"
-    """After the stated delay, however short, doubled with each refusal in a row: OpenAI's and Groq's days."""
+    """After the stated delay, however short, doubled at each rejection in a row: OpenAI's and Groq's days."""
     GEMINI_DAY = "gemini_day"
     """After the stated delay if it is 10 minutes or more, else at 00:00 UTC, then at Pacific midnight."""
     UTC_MIDNIGHT = "utc_midnight"
@@ -86,16 +86,16 @@ class Rule:
     kind: Kind
     scope: Scope
     reason: str
-    where: tuple[Place, ...]
+    where: tuple[Mark, ...]
     pattern: str
     source: str
-    also: Mapping[Place, str] = EMPTY
-    unless: Mapping[Place, str] = EMPTY
+    also: Mapping[Mark, str] = EMPTY
+    unless: Mapping[Mark, str] = EMPTY
     providers: tuple[str, ...] = ()
-    reset: Reset = Reset.STATED
+    reset: ResetRule = ResetRule.STATED
 
-    def matches(self, provider: str, marks: Mapping[Place, Sequence[str]]) -> bool:
-        """Tell whether a refusal of *provider* that shows *marks* is what this row is about."""
+    def matches(self, provider: str, marks: Mapping[Mark, Sequence[str]]) -> bool:
+        """Return whether a rejection of *provider* that shows *marks* is what this row is about."""
         return (
             (not self.providers or provider in self.providers)
             and any(_found(self.pattern, marks.get(place, ())) for place in self.where)

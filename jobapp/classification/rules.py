@@ -1,4 +1,4 @@
-"""The table of error forms: the first row that matches says what a refusal means, so order is precedence.
+"""The table of error forms: the first row that matches says what a rejection means, so order is precedence.
 
 Fields stand before words; money, days and keys before the status, for each comes with several statuses.
 What is left is told by the status, and without one by whatever there is.
@@ -6,7 +6,7 @@ What is left is told by the status, and without one by whatever there is.
 
 from __future__ import annotations
 
-from jobapp.classification.rule import Place, Reset, Rule
+from jobapp.classification.rule import Mark, ResetRule, Rule
 from jobapp.classification.rules_by_code import BY_CODE, CODES, words
 from jobapp.classification.rules_by_message import BY_WORDS, TEXT, phrases
 from jobapp.domain.types import Kind, Scope
@@ -17,15 +17,15 @@ _REPORTS = "public reports, 2023 to 2026-11"
 
 _BY_STATUS = (
     Rule(
-        "unauthorized", Kind.AUTH, Scope.KEY, "the key is not accepted", (Place.STATUS,), "401|407", _HTTP,
+        "unauthorized", Kind.AUTH, Scope.KEY, "the key is not accepted", (Mark.STATUS,), "401|407", _HTTP,
     ),
     Rule(
-        "payment", Kind.QUOTA, Scope.KEY, "payment is required", (Place.STATUS,), "402", _HTTP,
-        reset=Reset.PAYMENT,
+        "payment", Kind.QUOTA, Scope.KEY, "payment is required", (Mark.STATUS,), "402", _HTTP,
+        reset=ResetRule.PAYMENT,
     ),
     # a server that is not known may have other reasons: its keys are left alone
     Rule(
-        "forbidden", Kind.AUTH, Scope.KEY, "the key lacks a permission", (Place.STATUS,), "403", _HTTP,
+        "forbidden", Kind.AUTH, Scope.KEY, "the key lacks a permission", (Mark.STATUS,), "403", _HTTP,
         providers=("openai", "anthropic", "google", "openrouter"),
     ),
     Rule(
@@ -33,7 +33,7 @@ _BY_STATUS = (
         words(r"""
             \w*overloaded\w* provider_unavailable service_?unavailable\w* modelnotreadyexception no_capacity
             capacity_(?:exhausted|exceeded) queue_exceeded
-        """), _HTTP, unless={Place.STATUS: "40[04]|413|422"},
+        """), _HTTP, unless={Mark.STATUS: "40[04]|413|422"},
     ),
     Rule(
         "overloaded-words", Kind.UNAVAILABLE, Scope.MODEL, "the provider is overloaded; the key is fine",
@@ -45,12 +45,12 @@ _BY_STATUS = (
             (?:server|system) is (?:\w+ ){0,2}busy
             experiencing high demand
             automated queries
-        """), _REPORTS, unless={Place.STATUS: "40[04]|413|422"},
+        """), _REPORTS, unless={Mark.STATUS: "40[04]|413|422"},
     ),
     Rule(
         "long-wait", Kind.QUOTA, Scope.MODEL,
         "the wait is an hour and more: a spent quota, not a busy minute",
-        (Place.WAIT,), "^long$", _REPORTS, also={Place.STATUS: "429|none"},
+        (Mark.WAIT,), "^long$", _REPORTS, also={Mark.STATUS: "429|none"},
     ),
     Rule(
         "gemini-unmarked", Kind.RATE_LIMIT, Scope.MODEL, "a window is full, and nothing says which", TEXT,
@@ -58,38 +58,38 @@ _BY_STATUS = (
     ),
     Rule(
         "resource-exhausted", Kind.RATE_LIMIT, Scope.MODEL, "a window is full, and nothing says which",
-        (*CODES, Place.EXCEPTION), words("resource_?exhausted"), "googleapis/python-genai#2065, 2026",
-        unless={Place.STATUS: "40[014]|422"},
+        (*CODES, Mark.EXCEPTION), words("resource_?exhausted"), "googleapis/python-genai#2065, 2026",
+        unless={Mark.STATUS: "40[014]|422"},
     ),
     Rule(
         "exceeded-current-quota", Kind.QUOTA, Scope.KEY, "credit or a spend limit is used up", TEXT,
-        "exceeded your current quota", "continuedev/continue#9500, 2026-01", reset=Reset.PAYMENT,
-        unless={Place.MESSAGE: r"ai\.google\.dev", Place.STATUS: "40[04]|413|422"},
+        "exceeded your current quota", "continuedev/continue#9500, 2026-01", reset=ResetRule.PAYMENT,
+        unless={Mark.MESSAGE: r"ai\.google\.dev", Mark.STATUS: "40[04]|413|422"},
     ),
     Rule(
-        "rate-limit", Kind.RATE_LIMIT, Scope.MODEL, "a short window is full", (*CODES, Place.REASON),
+        "rate-limit", Kind.RATE_LIMIT, Scope.MODEL, "a short window is full", (*CODES, Mark.REASON),
         words(r"""
             rate_?limit(?:s|ed|_?exceeded|_?reached)?(?:_error)? model_rate_limit (?:user)?ratelimitexceeded
             slow_down too_?many_?requests\w* throttl\w*(?:\.\w+)? token_limit_exceeded 1302 1303 1305
         """), "OpenAI error-codes guide, 2026-11; Anthropic docs, 2026-09; reports on Bedrock and Z.ai, 2026",
-        unless={Place.STATUS: "40[014]|422"},
+        unless={Mark.STATUS: "40[014]|422"},
     ),
     Rule(
         "too-many-requests", Kind.RATE_LIMIT, Scope.MODEL, "a short window is full",
-        (Place.STATUS,), "429", _HTTP,
+        (Mark.STATUS,), "429", _HTTP,
     ),
     Rule(
         "minute-in-413", Kind.RATE_LIMIT, Scope.MODEL, "the minute's tokens are used up", TEXT,
         r"\b(?:tokens|requests) per min", "reports on Groq, 2026",
-        also={Place.STATUS: "413"},
+        also={Mark.STATUS: "413"},
     ),
     Rule(
         "unavailable", Kind.UNAVAILABLE, Scope.MODEL, "the provider is unavailable; the key is fine",
-        (Place.STATUS,), "408|409|42[45]|49[89]|50[^1]|5[1-9].", _HTTP,
+        (Mark.STATUS,), "408|409|42[45]|49[89]|50[^1]|5[1-9].", _HTTP,
     ),
     Rule(
         "bad-request", Kind.REQUEST, Scope.MODEL, "the request is at fault",
-        (Place.STATUS,), "^[34]..$|501", _HTTP,
+        (Mark.STATUS,), "^[34]..$|501", _HTTP,
     ),
 )  # fmt: skip
 
@@ -126,17 +126,17 @@ _WITHOUT_STATUS = (
         """), _HTTP,
     ),
     Rule(
-        "rate-limit-exception", Kind.RATE_LIMIT, Scope.MODEL, "a short window is full", (Place.EXCEPTION,),
+        "rate-limit-exception", Kind.RATE_LIMIT, Scope.MODEL, "a short window is full", (Mark.EXCEPTION,),
         words("RateLimitError TooManyRequests(?:Error)? ThrottlingException"), _NAMES,
     ),
     Rule(
-        "key-exception", Kind.AUTH, Scope.KEY, "the key is not accepted", (Place.EXCEPTION,), words("""
+        "key-exception", Kind.AUTH, Scope.KEY, "the key is not accepted", (Mark.EXCEPTION,), words("""
             AuthenticationError Unauthenticated Unauthorized(?:Error)? PermissionDenied(?:Error)?
             Forbidden(?:Error)?
         """), _NAMES,
     ),
     Rule(
-        "request-exception", Kind.REQUEST, Scope.MODEL, "the request is at fault", (Place.EXCEPTION,),
+        "request-exception", Kind.REQUEST, Scope.MODEL, "the request is at fault", (Mark.EXCEPTION,),
         words("""
             BadRequest(?:Error)? InvalidRequestError InvalidArgument NotFound(?:Error)? FailedPrecondition
             UnprocessableEntityError ContextWindowExceededError ContentPolicyViolationError
@@ -145,7 +145,7 @@ _WITHOUT_STATUS = (
     ),
     Rule(
         "connection", Kind.UNAVAILABLE, Scope.MODEL, "the provider was not reached; the key is fine",
-        (Place.EXCEPTION,),
+        (Mark.EXCEPTION,),
         "Connect|Timeout|TimedOut|Network|Protocol|Socket|SSL|TLS|gaierror|herror|Pipe|EOF|IncompleteRead"
         "|ChunkedEncoding|ReadError|WriteError|ProxyError|MaxRetry|NameResolution|OSError|Disconnected"
         "|Transport|Unavailable|ServerError|InternalError|DeadlineExceeded|BadGateway|Cancelled"
@@ -184,7 +184,7 @@ _WITHOUT_STATUS = (
         """), _REPORTS,
     ),
     Rule(
-        "programming-error", Kind.REQUEST, Scope.MODEL, "the call itself is wrong", (Place.EXCEPTION,),
+        "programming-error", Kind.REQUEST, Scope.MODEL, "the call itself is wrong", (Mark.EXCEPTION,),
         words("""
             TypeError ValueError LookupError AttributeError AssertionError NotImplementedError ImportError
             NameError

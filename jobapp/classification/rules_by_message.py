@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from jobapp.classification.rule import Place, Reset, Rule
+from jobapp.classification.rule import Mark, ResetRule, Rule
 from jobapp.domain.types import Kind, Scope
 
-TEXT = (Place.MESSAGE,)
+TEXT = (Mark.MESSAGE,)
 
 _OPENROUTER = "OpenRouter docs, errors and limits, 2026-08-22; Gitlawb/openclaude#936, 2026-04"
 _REPORTS = "public reports, 2023 to 2026-11"
@@ -35,15 +35,15 @@ _ROUTED = (
     Rule(
         "openrouter-free-day-words", Kind.QUOTA, Scope.FREE_MODELS,
         "the day's requests of all free models are spent",
-        (Place.MESSAGE, Place.UPSTREAM), "free-models-per-day", _OPENROUTER, reset=Reset.UTC_MIDNIGHT,
+        (Mark.MESSAGE, Mark.UPSTREAM), "free-models-per-day", _OPENROUTER, reset=ResetRule.UTC_MIDNIGHT,
     ),
     Rule(
         "openrouter-free-minute-words", Kind.RATE_LIMIT, Scope.FREE_MODELS, "the free models' minute is full",
-        (Place.MESSAGE, Place.UPSTREAM), "free-models-per-min", _OPENROUTER,
+        (Mark.MESSAGE, Mark.UPSTREAM), "free-models-per-min", _OPENROUTER,
     ),
     Rule(
         "openrouter-model-day", Kind.QUOTA, Scope.MODEL, "the model's day is spent", TEXT, r"\blimit_rpd/",
-        _OPENROUTER, reset=Reset.UTC_MIDNIGHT,
+        _OPENROUTER, reset=ResetRule.UTC_MIDNIGHT,
     ),
     Rule(
         "openrouter-model-minute", Kind.RATE_LIMIT, Scope.MODEL, "the model's minute is full",
@@ -51,22 +51,22 @@ _ROUTED = (
     ),
     Rule(
         "openrouter-upstream-busy", Kind.UNAVAILABLE, Scope.MODEL, "the provider behind OpenRouter is busy",
-        (Place.MESSAGE, Place.UPSTREAM), "rate-limited upstream|upstream_provider_shared_pool", _OPENROUTER,
-        unless={Place.STATUS: "40[0134]"},
+        (Mark.MESSAGE, Mark.UPSTREAM), "rate-limited upstream|upstream_provider_shared_pool", _OPENROUTER,
+        unless={Mark.STATUS: "40[0134]"},
     ),
     Rule(
         "openrouter-upstream-failed", Kind.UNAVAILABLE, Scope.MODEL,
         "the provider behind OpenRouter failed; the key is fine", TEXT, r"\bprovider returned error",
-        _OPENROUTER, unless={Place.STATUS: "40[03-6]|41.|422"},
+        _OPENROUTER, unless={Mark.STATUS: "40[03-6]|41.|422"},
     ),
     Rule(
         "openrouter-upstream-mark", Kind.UNAVAILABLE, Scope.MODEL, "the provider behind OpenRouter is busy",
-        (Place.FIELD,), "^provider_(?:code|name)$", _OPENROUTER, also={Place.STATUS: "429"},
+        (Mark.FIELD,), "^provider_(?:code|name)$", _OPENROUTER, also={Mark.STATUS: "429"},
     ),
     Rule(
         "openrouter-broken-off", Kind.UNAVAILABLE, Scope.MODEL,
         "the provider behind OpenRouter broke off its answer",
-        (Place.SHAPE,), "^broken_off$", _OPENROUTER, also={Place.STATUS: "408|429|5..|none|200"},
+        (Mark.SHAPE,), "^broken_off$", _OPENROUTER, also={Mark.STATUS: "408|429|5..|none|200"},
     ),
 )  # fmt: skip
 
@@ -77,7 +77,7 @@ _MONEY = (
             you have reached your (?:specified )?(?:\w+ )?API usage limits
             you will regain access on
         """), "anthropics/claude-code#38035, 2026-03-24; Anthropic docs, rate limits, 2026-09",
-        reset=Reset.MONTH,
+        reset=ResetRule.MONTH,
     ),
     Rule(
         "credit-words", Kind.QUOTA, Scope.KEY, "credit or a spend limit is used up", TEXT, sentence(r"""
@@ -97,7 +97,7 @@ _MONEY = (
             you(?:r [\w ]{2,40})? ha(?:ve|s) (?:exceeded|reached|hit)[\w' ]{0,40} (?:spend|credit)
             you(?:r [\w ]{2,40})? ha(?:ve|s) (?:exceeded|reached|hit)[\w' ]{0,40} (?:usage|budget) limit
             you(?:r [\w ]{2,40})? ha(?:ve|s) (?:either )?used all[\w' ]{0,40} credit
-        """), _REPORTS, reset=Reset.PAYMENT,
+        """), _REPORTS, reset=ResetRule.PAYMENT,
     ),
     Rule(
         "credit-hints", Kind.QUOTA, Scope.KEY, "credit or a spend limit is used up", TEXT, phrases(r"""
@@ -116,19 +116,19 @@ _MONEY = (
             payment required
             account is in good standing
             \bfree (?:tier|quota)\b[\w ]{0,30} (?:exhausted|used up)
-        """), _REPORTS, reset=Reset.PAYMENT, unless={Place.STATUS: "40[04]|413|422"},
+        """), _REPORTS, reset=ResetRule.PAYMENT, unless={Mark.STATUS: "40[04]|413|422"},
     ),
 )  # fmt: skip
 
 _DAYS = (
     Rule(
         "above-the-minute", Kind.REQUEST, Scope.MODEL, "one request asks for more than a minute allows",
-        TEXT, r"\brequest too large\b", "reports on OpenAI and Groq, 2026", also={Place.SHAPE: "above_limit"},
+        TEXT, r"\brequest too large\b", "reports on OpenAI and Groq, 2026", also={Mark.SHAPE: "above_limit"},
     ),
     Rule(
         "too-large-for-a-minute", Kind.REQUEST, Scope.MODEL, "one request asks for more than a minute allows",
         TEXT, r"\brequest too large\b", "reports on OpenAI and Groq, 2026",
-        also={Place.WAIT: "none"}, unless={Place.SHAPE: "within_limit"},
+        also={Mark.WAIT: "none"}, unless={Mark.SHAPE: "within_limit"},
     ),
     Rule(
         "long-context", Kind.REQUEST, Scope.MODEL, "the plan does not cover a request of this length",
@@ -139,12 +139,12 @@ _DAYS = (
         "the day's requests or tokens are spent; they return bit by bit",
         TEXT, r"\((?:RPD|TPD|IPD|ASD)\)|\bon (?:requests|tokens|images|audio seconds) per day\b",
         "feder-cr#109, 2024-08-28; openai-agents-js#1022, 2026-02-26; reports on Groq, 2026",
-        reset=Reset.ROLLING,
+        reset=ResetRule.ROLLING,
     ),
     Rule(
-        "subscription-window", Kind.QUOTA, Scope.KEY, "the subscription's window is used up", (Place.HEADER,),
+        "subscription-window", Kind.QUOTA, Scope.KEY, "the subscription's window is used up", (Mark.HEADER,),
         r"^anthropic-ratelimit-unified-(?:(?:\w+-)?status: rejected|\w+-utilization: [1-9])", _REPORTS,
-        also={Place.STATUS: "429|none"},
+        also={Mark.STATUS: "429|none"},
     ),
     Rule(
         "day-words", Kind.QUOTA, Scope.MODEL, "the day's requests or tokens are spent", TEXT, phrases(r"""
@@ -158,7 +158,7 @@ _DAYS = (
             \bper 86,?400 ?s
             limit for today
             today's (?:quota|limit)
-        """), _REPORTS, unless={Place.STATUS: "40[014]|413|422|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "40[014]|413|422|5.."},
     ),
     Rule(
         "month-words", Kind.QUOTA, Scope.KEY, "the week's or the month's quota is spent", TEXT, phrases(r"""
@@ -169,7 +169,7 @@ _DAYS = (
             hit your (?:\w+ )?limit
             out of call volume quota
             quota will be replenished
-        """), _REPORTS, unless={Place.STATUS: "40[014]|413|422|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "40[014]|413|422|5.."},
     ),
 )  # fmt: skip
 
@@ -191,7 +191,7 @@ _KEYS = (
             validate credentials
             \btoken (?:has |is )?(?:expired|invalid)
             token included in the request is invalid
-        """), _REPORTS, unless={Place.STATUS: "404|413|422|429|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "404|413|422|429|5.."},
     ),
     Rule(
         "closed-account", Kind.AUTH, Scope.KEY,
@@ -202,15 +202,15 @@ _KEYS = (
             r"|restricted|terminated|deleted|denied access)"
             r"|(?:\w+ ){0,4}(?:account|organi[sz]ation|project|key) is (?:disabled|deactivated|suspended"
             r"|banned)"
-        ), _REPORTS, unless={Place.STATUS: "404|413|422|5.."},
+        ), _REPORTS, unless={Mark.STATUS: "404|413|422|5.."},
     ),
     Rule(
         "no-access-to-model", Kind.AUTH, Scope.MODEL, "this key may not use this model", TEXT, phrases(r"""
             \b(?:does|do) ?(?:not|n't) have (?:access to|permission to use) (?:the )?(?:\w+ )?model
             must be verified to use the model
             not allowed to sample from this model
-        """), "continuedev/continue#10120, 2026-02", also={Place.STATUS: "40[13]|none"},
-        unless={Place.MESSAGE: "does not exist"},
+        """), "continuedev/continue#10120, 2026-02", also={Mark.STATUS: "40[13]|none"},
+        unless={Mark.MESSAGE: "does not exist"},
     ),
     Rule(
         "permission-words", Kind.AUTH, Scope.KEY, "the key lacks a permission", TEXT, phrases(r"""
@@ -221,12 +221,12 @@ _KEYS = (
             organi[sz]ation has disabled
             not allowed to access this (?:organi[sz]ation|project)
             verify your account
-        """), _REPORTS, unless={Place.STATUS: "404|413|422|429|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "404|413|422|429|5.."},
     ),
     Rule(
         "privacy-settings", Kind.AUTH, Scope.MODEL,
         "the account's privacy settings leave no provider of this model",
-        TEXT, r"\bdata policy", "dnakov/anon-kode#13, 2025-03-05", also={Place.STATUS: "40[034]|none"},
+        TEXT, r"\bdata policy", "dnakov/anon-kode#13, 2025-03-05", also={Mark.STATUS: "40[034]|none"},
     ),
 )  # fmt: skip
 
@@ -244,7 +244,7 @@ _REQUESTS = (
             not available in your (?:country|region)
             ^request not allowed
             unavailable for legal reasons
-        """), _REPORTS, unless={Place.STATUS: "429|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "429|5.."},
     ),
     Rule(
         "moderation-words", Kind.REQUEST, Scope.MODEL, "moderation refused the input", TEXT, phrases(r"""
@@ -257,20 +257,20 @@ _REQUESTS = (
             provider terms of service
             blocked by (?:a |our )?(?:guardrail|content|moderation)
             violat\w+ (?:of )?(?:our|the|openai's|usage) (?:\w+ ){0,2}polic
-        """), _REPORTS, unless={Place.STATUS: "401|429|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "401|429|5.."},
     ),
     Rule(
         "page-forbidden", Kind.REQUEST, Scope.MODEL,
         "a gate before the provider refused the network, not the key",
-        (Place.SHAPE,), "^html$", "OpenHands/OpenHands#4480; anthropics/claude-code#30437, 2026-03",
-        also={Place.STATUS: "403"},
+        (Mark.SHAPE,), "^html$", "OpenHands/OpenHands#4480; anthropics/claude-code#30437, 2026-03",
+        also={Mark.STATUS: "403"},
     ),
     Rule(
         "openrouter-forbidden", Kind.REQUEST, Scope.MODEL,
         "OpenRouter or the provider behind it refused this request",
-        (Place.STATUS,), "403", _OPENROUTER, providers=("openrouter",),
-        unless={Place.ERROR_TYPE: "permission|authentication",
-        Place.MESSAGE: "permission|management key|denied"},
+        (Mark.STATUS,), "403", _OPENROUTER, providers=("openrouter",),
+        unless={Mark.ERROR_TYPE: "permission|authentication",
+        Mark.MESSAGE: "permission|management key|denied"},
     ),
     Rule(
         "too-long-words", Kind.REQUEST, Scope.MODEL, "the request is too long for the model", TEXT,
@@ -281,7 +281,7 @@ _REQUESTS = (
             context (?:window|length)
             exceeds? the (?:maximum|model|context)
             string too long
-        """), _REPORTS, unless={Place.STATUS: "40[123]|429|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "40[123]|429|5.."},
     ),
     Rule(
         "unknown-model-words", Kind.REQUEST, Scope.MODEL, "there is no such model or address", TEXT,
@@ -293,7 +293,7 @@ _REQUESTS = (
             no endpoints found
             \bmodel\b[\w ./-]{0,40} (?:not found|not supported)
             not supported for generatecontent
-        """), _REPORTS, unless={Place.STATUS: "40[123]|429|5.."},
+        """), _REPORTS, unless={Mark.STATUS: "40[123]|429|5.."},
     ),
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from jobapp.classification.rule import Place, Reset, Rule
+from jobapp.classification.rule import Mark, ResetRule, Rule
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.types import EMPTY, Kind, Scope
 
@@ -71,13 +71,13 @@ class _Row:
             kind=self._choice("kind", Kind, None),
             scope=self._choice("scope", Scope, Scope.KEY),
             reason=self._text("reason", "as your own rules say"),
-            where=tuple(self._place("where", name) for name in self._list("where", Place.MESSAGE)),
+            where=tuple(self._place("where", name) for name in self._list("where", Mark.MESSAGE)),
             pattern=self._pattern("pattern", self.row["pattern"]),
             source=self._text("source", self.at),
             also=self._patterns("also"),
             unless=self._patterns("unless"),
             providers=tuple(self._list("providers")),
-            reset=self._choice("reset", Reset, Reset.STATED),
+            reset=self._choice("reset", ResetRule, ResetRule.STATED),
         )
 
     def _text(self, name: str, default: str = "") -> str:
@@ -101,14 +101,14 @@ class _Row:
             raise ConfigError(f"{self.at}: `{name}` must be a name or a list of names, not {value!r:.60}")
         return value
 
-    def _place(self, name: str, value: Any) -> Place:
+    def _place(self, name: str, value: Any) -> Mark:
         try:
-            return Place(value)
+            return Mark(value)
         except ValueError:
-            known = ", ".join(Place)
+            known = ", ".join(Mark)
             raise ConfigError(f"{self.at}: `{name}` names {value!r:.60}; the places are {known}") from None
 
-    def _patterns(self, name: str) -> Mapping[Place, str]:
+    def _patterns(self, name: str) -> Mapping[Mark, str]:
         value = self.row.get(name, EMPTY)
         if not isinstance(value, Mapping):
             raise ConfigError(

@@ -69,12 +69,12 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     return next((code for state, code in EXIT_CODES.items() if state in found), OK)
 
 
-Place = tuple[APIKeyManager, ProviderSettings, ApiKey]
+Site = tuple[APIKeyManager, ProviderSettings, ApiKey]
 
 
-def _keys(managers: Iterable[tuple[APIKeyManager, ProviderSettings]], wanted: str | None) -> Iterable[Place]:
+def _keys(managers: Iterable[tuple[APIKeyManager, ProviderSettings]], wanted: str | None) -> Iterable[Site]:
     """Return each key once for each address it is sent to."""
-    found: dict[tuple[str, str | None, str], Place] = {}
+    found: dict[tuple[str, str | None, str], Site] = {}
     for manager, settings in managers:
         if wanted in (None, settings.name):
             for key in manager.keys:
@@ -83,14 +83,14 @@ def _keys(managers: Iterable[tuple[APIKeyManager, ProviderSettings]], wanted: st
     return found.values()
 
 
-def _check_all(keys: Sequence[Place], clock: Clock) -> list[Finding]:
+def _check_all(keys: Sequence[Site], clock: Clock) -> list[Finding]:
     import httpx
 
     with httpx.Client() as client, ThreadPoolExecutor(min(SIDE_BY_SIDE, len(keys))) as pool:
         return list(pool.map(partial(_check, client, clock), keys))
 
 
-def _check(client: Any, clock: Clock, place: Place) -> Finding:
+def _check(client: Any, clock: Clock, place: Site) -> Finding:
     manager, settings, key = place
     return check_key(client, manager, settings, key, clock)
 

@@ -240,16 +240,16 @@ def _perform(stage: Stage, result: Result) -> Iterator[str]:
     total = [0] * len(stage.keys)
     for step in stage.steps():
         told, counts = step.act(), stage.counts()
-        yield from _row(step.title, told, counts)
+        yield from _streak(step.title, told, counts)
         if counts != step.expected:
             yield f"    that is not as it should be: {step.expected} were expected"
             result.as_expected = False
         total = [sum(pair) for pair in zip(total, counts, strict=True)]
-    yield from _row("in all", "", total)
+    yield from _streak("in all", "", total)
     result.requests = sum(total)
 
 
-def _row(title: str, told: str, counts: Sequence[int]) -> Iterator[str]:
+def _streak(title: str, told: str, counts: Sequence[int]) -> Iterator[str]:
     first, *rest = wrap(told, ROOM, break_on_hyphens=False) or [""]
     margin = WIDTH - ROOM - 3 * len(counts)
     yield f"{f'  {title}':{margin}}{first:{ROOM}}{''.join(f'{count:3}' for count in counts)}"

@@ -48,7 +48,7 @@ def exit_code(error: JobAppError) -> int:
 
 
 def _last_kind(error: JobAppError) -> Kind | None:
-    """Return what the last refusal meant; a deadline that allowed no request ended a wait for a key."""
+    """Return what the last rejection meant; a deadline that allowed no request ended a wait for a key."""
     match error:
         case ProviderError():
             verdict = error.verdict

@@ -95,12 +95,12 @@ def guess_provider(text: str) -> str:
 
 
 def is_blocking(kind: Kind) -> bool:
-    """Tell whether an error of this kind sets a key aside."""
+    """Return whether an error of this kind sets a key aside."""
     return kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH)
 
 
 def consequence(verdict: Verdict, until: datetime | None, now: datetime, rules: RetrySettings) -> str:
-    """Return what a call would do after this refusal, in a sentence."""
+    """Return what a call would do after this rejection, in a sentence."""
     match verdict.kind:
         case Kind.REQUEST:
             return "raise InvalidRequestError at once, or ask the fallback model; no key is marked"

@@ -14,7 +14,7 @@ from typing import Any
 from jobapp.config.keys import is_usual_name, variable_of
 from jobapp.config.provider_registry import ProviderDirectory
 from jobapp.config.sources import Sources, Tree
-from jobapp.config.validators import Place
+from jobapp.config.validators import Location
 from jobapp.domain.settings import BudgetSettings, ModelSettings, ProviderSettings, RetrySettings, Settings
 
 DEFAULT = "default"
@@ -107,10 +107,10 @@ class _Models:
             )
         return found
 
-    def _place(self, *path: str) -> Place:
+    def _place(self, *path: str) -> Location:
         return self.directory.sources.place("models", *path)
 
-    def _model(self, place: Place, own: Tree, bases: tuple[ModelSettings, ...]) -> ModelSettings:
+    def _model(self, place: Location, own: Tree, bases: tuple[ModelSettings, ...]) -> ModelSettings:
         model = complete(own, bases)
         if model is None:
             missing = "model" if own.get("provider") or bases else "provider"

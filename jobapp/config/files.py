@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobapp.config.validators import Place
+from jobapp.config.validators import Location
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -62,10 +62,10 @@ def _read_text(path: Path, *, required: bool) -> str | None:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Place(str(path)).fault("is not UTF-8", "save it as UTF-8") from None
+        raise Location(str(path)).fault("is not UTF-8", "save it as UTF-8") from None
     except OSError as error:
         wrong = f"can't be read ({error.strerror})"
-        raise Place(str(path)).fault(wrong, "check the path and its rights") from error
+        raise Location(str(path)).fault(wrong, "check the path and its rights") from error
 
 
 def _parse(text: str, path: Path) -> Any:
@@ -81,7 +81,7 @@ def _parse(text: str, path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or "it holds a value that YAML can't read"
-        raise Place(str(path)).fault(where + problem, "correct the YAML there") from None
+        raise Location(str(path)).fault(where + problem, "correct the YAML there") from None
     finally:
         loader.dispose()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from jobapp.config.validators import Place
+from jobapp.config.validators import Location
 from jobapp.domain.types import EMPTY, ApiKey
 from jobapp.providers import PROVIDERS
 
@@ -53,7 +53,7 @@ def base_url_variable(provider: str) -> str:
 
 
 def is_usual_name(name: str, provider: str) -> bool:
-    """Tell whether a key of *provider* is found under *name* without any configuration."""
+    """Return whether a key of *provider* is found under *name* without any configuration."""
     return any(_rank(name, prefix) for prefix in prefixes_of(provider))
 
 
@@ -78,7 +78,7 @@ def variable_of(name: str) -> str:
 
 
 def is_set(name: str, environment: Environment) -> bool:
-    """Tell whether there is a key, or a list of keys, that goes by *name*."""
+    """Return whether there is a key, or a list of keys, that goes by *name*."""
     return any(secret_of(each, environment) for each in _expanded(name, environment))
 
 
@@ -95,7 +95,7 @@ def secret_of(name: str, environment: Environment) -> str | None:
     else:
         secret = (environment.get(name) or "").strip(_AROUND) or None
     if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
-        raise Place("environment", (name,)).fault(
+        raise Location("environment", (name,)).fault(
             "holds a space or a character that no key has",
             "copy the key again, without what stands around it",
         )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from jobapp.config.keys import base_url_variable
 from jobapp.config.sources import Sources
-from jobapp.config.validators import Place, did_you_mean, shown, url
+from jobapp.config.validators import Location, did_you_mean, shown, url
 from jobapp.domain.settings import ProviderSettings
 from jobapp.providers import PROVIDERS
 
@@ -27,11 +27,11 @@ class ProviderDirectory:
         variable = base_url_variable(name)
         value = self.sources.environment.get(variable)
         if value:
-            return url(value, Place("environment", (variable,)))
+            return url(value, Location("environment", (variable,)))
         configured = self.configured[name].base_url if name in self.configured else None
         return configured or (PROVIDERS[name].base_url if name in PROVIDERS else None)
 
-    def check(self, name: str, place: Place, base_url: str | None = None) -> None:
+    def check(self, name: str, place: Location, base_url: str | None = None) -> None:
         """Raise a ConfigError about *place* unless *name* can be reached; *base_url* is a model's own."""
         if name in PROVIDERS or base_url or self.address_of(name):
             return
@@ -52,6 +52,6 @@ class ProviderDirectory:
         )
 
     def is_elsewhere(self, base_url: str, name: str) -> bool:
-        """Tell whether *base_url* is neither on the host of *name* nor on this machine."""
+        """Return whether *base_url* is neither on the host of *name* nor on this machine."""
         home = self.address_of(name)
         return home is not None and urlsplit(base_url).hostname not in {urlsplit(home).hostname, *_LOOPBACK}

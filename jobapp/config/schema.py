@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobapp.config.validators import (
-    Place,
+    Location,
     Reader,
     boolean,
     close_to,
@@ -78,7 +78,7 @@ OLDER_PATHS = ("user_data", "auth")
 """Settings below ``paths`` that the older program had and jobapp has no use for."""
 
 
-def models(value: Any, place: Place) -> dict[str, Any]:
+def models(value: Any, place: Location) -> dict[str, Any]:
     """Read ``models``: every name is a task's, but ``fallback`` may be a list."""
     tasks = mapping(value, place)
     fallback = section({"fallback": MODEL["fallback"]})({"fallback": tasks.pop("fallback", None)}, place)
@@ -101,13 +101,13 @@ OLDER_SECTIONS = ("settings", "google_spreadsheet")
 def read_tree(tree: Any, source: str) -> dict[str, Any]:
     """Check what the file *source* holds and return it, its names canonical and its values typed."""
     checked: dict[str, Any] = section(ROOT, ignored=OLDER_SECTIONS)(
-        {} if tree is None else tree, Place(source)
+        {} if tree is None else tree, Location(source)
     )
     return checked
 
 
 def is_ours(tree: Any) -> bool:
-    """Tell whether a ``config.yaml`` that was merely found is jobapp's, and not another program's."""
+    """Return whether a ``config.yaml`` that was merely found is jobapp's, and not another program's."""
     if not isinstance(tree, Mapping) or tree.keys() & {"models", "providers", "retry"}:
         return True
     known = [*ROOT, *OLDER_SECTIONS]
@@ -121,7 +121,7 @@ def override(settings: RetrySettings, /, **changes: Any) -> RetrySettings:
         ConfigError: An argument is unknown or breaks the rule that the setting of its name obeys.
     """
     changed = {name: value for name, value in changes.items() if value is not getattr(settings, name, None)}
-    given = _read_arguments(changed, Place("argument"))
+    given = _read_arguments(changed, Location("argument"))
     return replace(settings, **given) if given else settings
 
 

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from jobapp.config.keys import Environment
-from jobapp.config.validators import Place
+from jobapp.config.validators import Location
 from jobapp.domain.types import EMPTY
 
 Tree = Mapping[str, Any]
@@ -41,21 +41,21 @@ class Sources:
         """Return what the files hold together."""
         return merge_all([layer.tree for layer in self.layers])
 
-    def place(self, *path: str) -> Place:
+    def place(self, *path: str) -> Location:
         """Return where the setting *path*, or what is nearest above it, was written."""
         for length in range(len(path), 0, -1):
             for layer in self.layers:
                 if _holds(layer.tree, path[:length]):
-                    return Place(layer.source, path)
-        return Place("configuration", path)
+                    return Location(layer.source, path)
+        return Location("configuration", path)
 
-    def place_of_key(self, name: str) -> Place:
+    def place_of_key(self, name: str) -> Location:
         """Return where *name* is written as a key's name."""
         for layer in self.layers:
             for section in ("models", "providers"):
                 for path in _paths_to(layer.tree.get(section), name, (section,)):
-                    return Place(layer.source, path)
-        return Place("argument")
+                    return Location(layer.source, path)
+        return Location("argument")
 
     def filled(self, value: str, *path: str) -> str:
         """Return *value*, the setting *path*, with each ``${VARIABLE}`` replaced by what it holds."""

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobapp.domain.exceptions import ConfigError
-from jobapp.domain.redaction import MASK, mask
+from jobapp.domain.redaction import MASK, redact
 from jobapp.providers import canonical_name
 
 LONGEST = 1e9
@@ -28,19 +28,19 @@ _SHOWN_AT_MOST = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where a value stands: a file, ``environment`` or ``argument``, and the path of the setting."""
 
     source: str
     path: tuple[str, ...] = ()
 
-    def at(self, name: str) -> Place:
+    def at(self, name: str) -> Location:
         """Return the place of the setting *name* below this one."""
-        return Place(self.source, (*self.path, name))
+        return Location(self.source, (*self.path, name))
 
-    def item(self, index: int) -> Place:
+    def item(self, index: int) -> Location:
         """Return the place of the *index*-th entry, counted from 0, of the list here."""
-        return Place(self.source, (*self.path[:-1], f"{self.path[-1]}[{index + 1}]"))
+        return Location(self.source, (*self.path[:-1], f"{self.path[-1]}[{index + 1}]"))
 
     def fault(self, wrong: str, fix: str, error: type[ConfigError] = ConfigError) -> ConfigError:
         """Return the error that says what is wrong here and what to write instead."""
@@ -48,16 +48,16 @@ class Place:
         return error(f"{self.source}: {without_keys(told)}")
 
 
-Reader = Callable[[Any, Place], Any]
+Reader = Callable[[Any, Location], Any]
 
 
 def without_keys(words: str) -> str:
     """Return *words* with whatever may be an API key masked: people paste keys where names belong."""
-    return _RANDOM.sub(MASK, mask(words))
+    return _RANDOM.sub(MASK, redact(words))
 
 
 def looks_like_key(value: str) -> bool:
-    """Tell whether *value* may be an API key itself, or hold one."""
+    """Return whether *value* may be an API key itself, or hold one."""
     return without_keys(value) != value
 
 
@@ -91,7 +91,7 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), type(value).__name__)
 
 
-def text(value: Any, place: Place) -> str:
+def text(value: Any, place: Location) -> str:
     """Read text that is not blank."""
     if not isinstance(value, str):
         raise place.fault(f"must be text, not {_kind(value)}", "put it in quotes")
@@ -100,7 +100,7 @@ def text(value: Any, place: Place) -> str:
     return value.strip()
 
 
-def boolean(value: Any, place: Place) -> bool:
+def boolean(value: Any, place: Location) -> bool:
     """Read ``true`` or ``false``."""
     if not isinstance(value, bool):
         raise place.fault(f"must be true or false, not {_kind(value)}", "write true or false")
@@ -110,7 +110,7 @@ def boolean(value: Any, place: Place) -> bool:
 def whole(least: int, most: int = 1_000_000) -> Reader:
     """Read a whole number from *least* to *most*."""
 
-    def read(value: Any, place: Place) -> int:
+    def read(value: Any, place: Location) -> int:
         fix = f"write a whole number, {least} or more"
         if not isinstance(value, int) or isinstance(value, bool):
             raise place.fault(f"must be a whole number, not {_kind(value)}", fix)
@@ -122,9 +122,9 @@ def whole(least: int, most: int = 1_000_000) -> Reader:
 
 
 def seconds(*, zero: bool) -> Reader:
-    """Read a time in seconds; *zero* tells whether it may be 0."""
+    """Read a time in seconds; *zero* says whether it may be 0."""
 
-    def read(value: Any, place: Place) -> float:
+    def read(value: Any, place: Location) -> float:
         fix = "write seconds, 0 or more" if zero else "write seconds, more than 0"
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise place.fault(f"must be a number of seconds, not {_kind(value)}", fix)
@@ -138,7 +138,7 @@ def seconds(*, zero: bool) -> Reader:
 def one_of(choices: type[StrEnum]) -> Reader:
     """Read one of the words of *choices*."""
 
-    def read(value: Any, place: Place) -> StrEnum:
+    def read(value: Any, place: Location) -> StrEnum:
         try:
             return choices(value)
         except ValueError:
@@ -147,7 +147,7 @@ def one_of(choices: type[StrEnum]) -> Reader:
     return read
 
 
-def url(value: Any, place: Place) -> str:
+def url(value: Any, place: Location) -> str:
     """Read an HTTP address, without the slash at its end; no error shows it: it may hold a password."""
     address = text(value, place)
     fix = "write one that begins with https:// or http://"
@@ -161,7 +161,7 @@ def url(value: Any, place: Place) -> str:
     return address.rstrip("/")
 
 
-def zone(value: Any, place: Place) -> str:
+def zone(value: Any, place: Location) -> str:
     """Read the name of an IANA time zone."""
     from zoneinfo import ZoneInfo
 
@@ -175,7 +175,7 @@ def zone(value: Any, place: Place) -> str:
     return name
 
 
-def provider_name(value: Any, place: Place) -> str:
+def provider_name(value: Any, place: Location) -> str:
     """Read a provider's name and return its canonical one."""
     name = text(value, place)
     if looks_like_key(name):
@@ -183,7 +183,7 @@ def provider_name(value: Any, place: Place) -> str:
     return canonical_name(name)
 
 
-def key_name(value: Any, place: Place) -> str:
+def key_name(value: Any, place: Location) -> str:
     """Read the name of the environment variable of a key; the error never shows what stands there."""
     name = text(value, place)
     fix = (
@@ -196,7 +196,7 @@ def key_name(value: Any, place: Place) -> str:
     return name
 
 
-def key_names(value: Any, place: Place) -> tuple[str, ...]:
+def key_names(value: Any, place: Location) -> tuple[str, ...]:
     """Read a list of names of variables, or one name."""
     if isinstance(value, str):
         return (key_name(value, place),)
@@ -206,7 +206,7 @@ def key_names(value: Any, place: Place) -> tuple[str, ...]:
 def several(reader: Reader) -> Reader:
     """Read a list whose every entry *reader* reads."""
 
-    def read(value: Any, place: Place) -> tuple[Any, ...]:
+    def read(value: Any, place: Location) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
             raise place.fault(
                 f"must be a list, not {_kind(value)}", "write one entry a line, each after a dash"
@@ -219,14 +219,14 @@ def several(reader: Reader) -> Reader:
 def one_or_several(reader: Reader) -> Reader:
     """Read a list, or one mapping in its place."""
 
-    def read(value: Any, place: Place) -> tuple[Any, ...]:
+    def read(value: Any, place: Location) -> tuple[Any, ...]:
         entries: tuple[Any, ...] = several(reader)([value] if isinstance(value, dict) else value, place)
         return entries
 
     return read
 
 
-def mapping(value: Any, place: Place) -> dict[str, Any]:
+def mapping(value: Any, place: Location) -> dict[str, Any]:
     """Read a mapping whose names are text."""
     if not isinstance(value, Mapping):
         raise place.fault(f"must be a mapping, not {_kind(value)}", "write name: value, one a line, indented")
@@ -239,7 +239,7 @@ def mapping(value: Any, place: Place) -> dict[str, Any]:
 def section(settings: Mapping[str, Reader], ignored: Iterable[str] = ()) -> Reader:
     """Read a mapping of *settings*; a setting without a value is as if it were not written."""
 
-    def read(value: Any, place: Place) -> dict[str, Any]:
+    def read(value: Any, place: Location) -> dict[str, Any]:
         found = {name: entry for name, entry in mapping(value, place).items() if name not in ignored}
         for name in found.keys() - settings.keys():
             raise place.at(name).fault("unknown setting", did_you_mean(name, settings))
@@ -253,7 +253,7 @@ def section(settings: Mapping[str, Reader], ignored: Iterable[str] = ()) -> Read
 def table(reader: Reader, named: Reader = text) -> Reader:
     """Read a mapping of the user's own names, which *named* reads, to what *reader* reads."""
 
-    def read(value: Any, place: Place) -> dict[str, Any]:
+    def read(value: Any, place: Location) -> dict[str, Any]:
         entries: dict[str, Any] = {}
         for written, entry in mapping(value, place).items():
             name = named(written, place)

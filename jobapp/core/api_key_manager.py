@@ -25,10 +25,10 @@ from jobapp.domain.types import (
     Scope,
     Verdict,
 )
-from jobapp.limits.headers import read_allowance, read_hold
-from jobapp.pool.blocks import pools_of
+from jobapp.limits.headers import read_headroom, read_token_wait
+from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.reservation import Ticket
+from jobapp.pool.reservation import Reservation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATIENT_STRIKES = 12
-"""Refusals in a row that are still taken for one busy minute."""
+PATIENT_STREAK = 12
+"""Rejections in a row that are still taken for one busy minute."""
 
 LONGEST_COOLDOWN = 3600.0
 """Seconds; a key that may be spent is tried again each hour."""
@@ -115,62 +115,62 @@ class APIKeyManager:
         *,
         stay: str | None = None,
         skip: Iterable[str] = (),
-        patience: float = 0.0,
-        apart: float = 0.0,
-        ticket: Ticket | None = None,
-    ) -> Ticket | float | None:
+        max_wait: float = 0.0,
+        jitter: float = 0.0,
+        reservation: Reservation | None = None,
+    ) -> Reservation | float | None:
         """Find a key that may be asked for *model*; see :meth:`KeyPool.take`."""
         now = self.clock.now().timestamp()
         with self._lock:
             self._look()
             return self._pool.take(
-                model, now, stay=stay, skip=skip, patience=patience, apart=apart, ticket=ticket
+                model, now, stay=stay, skip=skip, max_wait=max_wait, jitter=jitter, reservation=reservation
             )
 
-    def answered(self, ticket: Ticket, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
+    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
         """Note that a request was answered, what the headers say of its key's limits, and what it cost."""
         now = self.clock.now().timestamp()
-        at = now if ticket.opened_at is None else ticket.opened_at
-        said = read_allowance(headers, at) if headers else None
-        hold = read_hold(headers, at) if headers else 0.0
+        at = now if reservation.opened_at is None else reservation.opened_at
+        said = read_headroom(headers, at) if headers else None
+        hold = read_token_wait(headers, at) if headers else 0.0
         if said is not None and at + said.resets_in < now:  # the headers of a long stream are old news
             said = None
         with self._lock:
-            self._pool.finish(ticket, at, said=said, tokens=tokens)
+            self._pool.finish(reservation, at, said=said, tokens=tokens)
             if hold:
-                self._pool.hold(ticket, at + hold)
+                self._pool.hold(reservation, at + hold)
 
-    def opened(self, ticket: Ticket) -> None:
+    def opened(self, reservation: Reservation) -> None:
         """Note that a stream has begun; it keeps its key until it is over."""
         with self._lock:
-            self._pool.opened(ticket, self.clock.now().timestamp())
+            self._pool.opened(reservation, self.clock.now().timestamp())
 
-    def question(self, ticket: Ticket) -> None:
-        """Note that a request was refused; :meth:`refused` must follow, or :meth:`drop`."""
+    def question(self, reservation: Reservation) -> None:
+        """Note that a request was rejected; :meth:`rejected` must follow, or :meth:`drop`."""
         with self._lock:
-            ticket.question()
+            reservation.question()
 
-    def refused(self, ticket: Ticket, verdict: Verdict) -> int:
-        """Note that a request was refused.
+    def rejected(self, reservation: Reservation, verdict: Verdict) -> int:
+        """Note that a request was rejected.
 
         Returns:
-            How many times in a row the key was refused before.
+            How many times in a row the key was rejected before.
         """
         now = self.clock.now()
         with self._lock:
-            self._pool.finish(ticket, now.timestamp(), verdict)
-            return self._row(self._block_id(ticket.key, ticket.model, verdict), verdict, now)
+            self._pool.finish(reservation, now.timestamp(), verdict)
+            return self._streak(self._block_id(reservation.key, reservation.model, verdict), verdict, now)
 
-    def drop(self, ticket: Ticket, *, sent: bool) -> None:
+    def drop(self, reservation: Reservation, *, sent: bool) -> None:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
         with self._lock:
             if sent:
-                ticket.end()
+                reservation.end()
             else:
-                ticket.give_back()
+                reservation.release()
 
     def judge(self, facts: ErrorFacts) -> Verdict:
-        """Tell what a refusal means, by this manager's rules."""
+        """Tell what a rejection means, by this manager's rules."""
         from jobapp.classification.classify import classify
 
         return classify(facts, self.clock.now(), self.error_rules)
@@ -181,9 +181,9 @@ class APIKeyManager:
         """Set *key* aside, and the keys that share its quota, at once for everyone in this process.
 
         Args:
-            key: The key that was refused.
+            key: The key that was rejected.
             model: The model that was asked.
-            verdict: What the refusal means.
+            verdict: What the rejection means.
             cooldown: Seconds for which a busy minute is waited; left out, what the verdict says.
 
         Returns:
@@ -192,11 +192,11 @@ class APIKeyManager:
         now = self.clock.now()
         with self._lock:
             blocks = tuple(
-                self._block(member, model, verdict, now, cooldown) for member in self._sharers(key, verdict)
+                self._block(member, model, verdict, now, cooldown) for member in self._group_of(key, verdict)
             )
             blocks = tuple(block for block in blocks if not self._is_old_news(block))
             for block in blocks:
-                self._pool.block(block, trial=verdict.retry_after is None)
+                self._pool.block(block, half_open=verdict.retry_after is None)
                 self._unwritten.add(block)
         return blocks
 
@@ -208,7 +208,7 @@ class APIKeyManager:
 
     @property
     def error_rules(self) -> tuple[Rule, ...]:
-        """The table by which refusals are told apart: the user's rules, then jobapp's."""
+        """The table by which rejections are told apart: the user's rules, then jobapp's."""
         from jobapp.classification.classify import RULES
 
         return (*self._own_rules, *RULES)
@@ -224,7 +224,7 @@ class APIKeyManager:
             self._look()
             blocks = [b for b in self._pool.blocks.all() if b.until > now]
         if model is not None:
-            blocks = [b for b in blocks if b.model in pools_of(model)]
+            blocks = [b for b in blocks if b.model in scopes_of(model)]
         return [line for key in self.keys for line in self._lines(key, blocks)]
 
     @property
@@ -248,7 +248,7 @@ class APIKeyManager:
         return next((key.name for key in self.keys if self.is_key_available(key.name)), None)
 
     def is_key_available(self, key_env: str) -> bool:
-        """Tell whether nothing keeps the key of that name from being asked."""
+        """Return whether nothing keeps the key of that name from being asked."""
         return any(line.key == key_env and line.state == "free" for line in self.statuses())
 
     def get_quota_status(self) -> dict[str, str]:
@@ -256,11 +256,11 @@ class APIKeyManager:
         return {line.key: _status_word(line) for line in reversed(self.statuses())}
 
     def is_rate_limit_error(self, error: BaseException | str) -> bool:
-        """Tell whether *error* means a busy minute (RPM)."""
+        """Return whether *error* means a busy minute (RPM)."""
         return self._meaning(error).kind is Kind.RATE_LIMIT
 
     def is_quota_exhausted_error(self, error: BaseException | str) -> bool:
-        """Tell whether *error* means a spent day, month or balance (RPD)."""
+        """Return whether *error* means a spent day, month or balance (RPD)."""
         return self._meaning(error).kind is Kind.QUOTA
 
     def handle_api_error(self, error: BaseException | str, key_env: str) -> str:
@@ -314,7 +314,7 @@ class APIKeyManager:
             self.swept.add(mark)
             self.store.sweep(self.provider_name, self.clock.now())
 
-    def _sharers(self, key: ApiKey, verdict: Verdict) -> Iterable[ApiKey]:
+    def _group_of(self, key: ApiKey, verdict: Verdict) -> Iterable[ApiKey]:
         """Return the keys that a verdict on *key* is true of: a group shares its quotas, not its bad keys."""
         if key.group is None or verdict.kind is Kind.AUTH:
             return (key,)
@@ -324,11 +324,11 @@ class APIKeyManager:
         self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None
     ) -> Block:
         id_ = self._block_id(key, model, verdict)
-        strikes = self._row(id_, verdict, now) + 1
+        streak = self._streak(id_, verdict, now) + 1
         if verdict.kind is Kind.RATE_LIMIT and cooldown is not None:
-            until = now + timedelta(seconds=_escalated(cooldown, verdict, strikes))
+            until = now + timedelta(seconds=_escalated(cooldown, verdict, streak))
         else:
-            until = block_end(verdict, now, zone=self._zone, strikes=strikes)
+            until = block_end(verdict, now, zone=self._zone, streak=streak)
         return Block(
             provider=self.provider_name,
             fingerprint=key.fingerprint,
@@ -338,21 +338,21 @@ class APIKeyManager:
             since=now,
             reason=f"{verdict.rule}: {verdict.reason}",
             key_name=key.name,
-            strikes=strikes,
+            streak=streak,
         )
 
-    def _row(self, block_id: BlockId, verdict: Verdict, now: datetime) -> int:
-        """Return how many times in a row the key was refused before.
+    def _streak(self, block_id: BlockId, verdict: Verdict, now: datetime) -> int:
+        """Return how many times in a row the key was rejected before.
 
-        A refusal while a block is in force is of a request that was already on its way: it is the same one.
+        A rejection while a block is in force is of a request that was already on its way: it is the same one.
         """
         known = self._pool.blocks.last(block_id, verdict.kind)
         if known is None:
             return 0
-        return known.strikes - 1 if known.until > now else known.strikes
+        return known.streak - 1 if known.until > now else known.streak
 
     def _is_old_news(self, block: Block) -> bool:
-        """Tell whether a refusal that was on its way says what a block in force says already."""
+        """Return whether a rejection that was on its way says what a block in force says already."""
         known = self._pool.blocks.last(block.id, block.kind)
         in_force = known is not None and known.until > block.since and block.kind is not Kind.RATE_LIMIT
         return in_force and known is not None and block.until - known.until < NEWS
@@ -382,14 +382,14 @@ class APIKeyManager:
         self.remember(self.learn(key, "", verdict))
 
 
-def _escalated(cooldown: float, verdict: Verdict, strikes: int) -> float:
+def _escalated(cooldown: float, verdict: Verdict, streak: int) -> float:
     """Return the seconds to cool: longer each time where nobody says how long and the key never answers.
 
     A busy minute without any mark may be a spent day.
     """
-    if verdict.retry_after is not None or strikes <= PATIENT_STRIKES:
+    if verdict.retry_after is not None or streak <= PATIENT_STREAK:
         return cooldown
-    return min(LONGEST_COOLDOWN, cooldown * 2.0 ** (strikes - PATIENT_STRIKES))
+    return min(LONGEST_COOLDOWN, cooldown * 2.0 ** (streak - PATIENT_STREAK))
 
 
 def _status_word(line: KeyStatus) -> str:

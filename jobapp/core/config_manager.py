@@ -18,7 +18,7 @@ from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual
 from jobapp.config.provider_registry import ProviderDirectory
 from jobapp.config.schema import is_ours, override, read_tree
 from jobapp.config.sources import Layer, Sources, merge_all
-from jobapp.config.validators import Place, provider_name, text
+from jobapp.config.validators import Location, provider_name, text
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
 from jobapp.domain.settings import ModelSettings, ProviderSettings, RetrySettings, Settings
 from jobapp.domain.types import ApiKey
@@ -116,7 +116,7 @@ class ConfigManager:
         known = known_models(self.settings.models, task_name)
         if known and provider is None and model is None:
             return known[0]
-        place = Place("argument")
+        place = Location("argument")
         own: dict[str, str] = {}
         if provider is not None:
             own["provider"] = provider_name(provider, place.at("provider"))
@@ -146,7 +146,7 @@ class ConfigManager:
         Raises:
             ConfigError: The provider is unknown, or the environment's address is no address.
         """
-        place = Place("argument", ("provider",))
+        place = Location("argument", ("provider",))
         name = provider_name(name, place)
         self._directory.check(name, place, base_url)
         return self._directory.settings_of(name, base_url)
@@ -249,7 +249,7 @@ def _layer(path: Path, tree: Any, sections: Iterable[str] | None = None) -> Laye
     return Layer(str(path), read_tree(ours, str(path)), raw=written)
 
 
-def _incomplete(own: Mapping[str, str], place: Place) -> ConfigError:
+def _incomplete(own: Mapping[str, str], place: Location) -> ConfigError:
     fix = "or set models.default in config.yaml"
     if "provider" in own:
         return place.fault(f"no model is given for provider {own['provider']}", f"pass model=, {fix}")

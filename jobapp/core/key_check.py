@@ -95,7 +95,7 @@ def check_key(
     if response.is_success and isinstance(body, Mapping) and {"data", "models"} & body.keys():
         return _accepted(manager, key, body.get("data"), clock.now())
     facts = ErrorFacts(manager.provider_name, response.status_code, dict(response.headers), body)
-    return _refused(manager, key, manager.judge(facts))
+    return _rejected(manager, key, manager.judge(facts))
 
 
 def request_of(settings: ProviderSettings, key: ApiKey) -> tuple[str, dict[str, str]]:
@@ -119,8 +119,8 @@ def _body(response: Any) -> Any:
         return response.text
 
 
-def _refused(manager: APIKeyManager, key: ApiKey, verdict: Verdict) -> Finding:
-    """Return what a refusal tells; what is true of the whole key is remembered."""
+def _rejected(manager: APIKeyManager, key: ApiKey, verdict: Verdict) -> Finding:
+    """Return what a rejection tells; what is true of the whole key is remembered."""
     about = (manager.provider_name, key.name)
     state = State.UNCLEAR if verdict.rule in TELLING_NOTHING else STATES.get(verdict.kind, State.UNCLEAR)
     if state is State.UNREACHABLE:

@@ -138,10 +138,10 @@ class LLMInterface:
         Raises:
             ConfigError: An argument or a setting is wrong; nothing was sent.
             NoAPIKeysAvailableError: No key may be asked now; ``available_at`` tells when one may.
-            AllAttemptsFailedError: Keys are left, but every try was refused.
+            AllAttemptsFailedError: Keys are left, but every try was rejected.
             DeadlineExceededError: The deadline came, or the next wait would have passed it.
             InvalidRequestError: The request itself is at fault.
-            ProviderError: The one attempt of ``retry=False`` was refused.
+            ProviderError: The one attempt of ``retry=False`` was rejected.
         """
         messages = read_prompt(prompt, system)
         rules = self.config.rules_of_call(
@@ -268,7 +268,7 @@ class LLMInterface:
         await self.aclose()
 
     def _wants_details(self) -> bool:
-        """Tell whether anybody hears of what goes well."""
+        """Return whether anybody hears of what goes well."""
         return self._on_event is not None or logger.isEnabledFor(logging.DEBUG)
 
     def _targets(

@@ -25,7 +25,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """A request was refused, and this is what the refusal means."""
+    """A request was rejected, and this is what the rejection means."""
 
     call: int
     provider: str

@@ -5,7 +5,7 @@
     + MissingKeyError           the environment holds no key where one is needed
   - StateStoreError             the quota state can't be kept where it was asked to be kept
   - NoAPIKeysAvailableError     every key is spent, cooling or set aside; ``available_at`` says until when
-  - AllAttemptsFailedError      keys are left, but every try was refused; ``attempts`` lists them
+  - AllAttemptsFailedError      keys are left, but every try was rejected; ``attempts`` lists them
   - DeadlineExceededError       the call's deadline came, or the next wait would have passed it
   - ProviderError               one provider's "no", with its verdict; ``__cause__`` is the SDK's exception
     + RateLimitError            a busy minute
@@ -77,7 +77,7 @@ class NoAPIKeysAvailableError(_CallError):
 
 
 class AllAttemptsFailedError(_CallError):
-    """Keys are left, but every try was refused; the text lists the tries."""
+    """Keys are left, but every try was rejected; the text lists the tries."""
 
 
 class DeadlineExceededError(_CallError):

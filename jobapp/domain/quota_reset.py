@@ -1,4 +1,4 @@
-"""Until when a refused key is not asked: pure, with the provider's own calendar.
+"""Until when a rejected key is not asked: pure, with the provider's own calendar.
 
 OpenAI's day is rolling (openai-agents-js#1022, 2026-02-26). Gemini's ends at Pacific midnight (ai.google.dev,
 rate limits) or at 00:00 UTC (reports of 2026-10). OpenRouter's free day ends at 00:00 UTC (its docs,
@@ -24,7 +24,7 @@ BAD_KEY = timedelta(hours=1)
 BAD_KEY_FOR_MODEL = timedelta(days=1)
 
 ROLLING_DAY = timedelta(days=1)
-"""After it a rolling day is whole again, however often the key was refused."""
+"""After it a rolling day is whole again, however often the key was rejected."""
 
 LONGEST = timedelta(days=35)
 """No block lasts longer: a month and a little more."""
@@ -32,24 +32,24 @@ LONGEST = timedelta(days=35)
 PACIFIC = "America/Los_Angeles"
 
 
-def block_end(verdict: Verdict, now: datetime, *, zone: str, strikes: int = 1) -> datetime:
+def block_end(verdict: Verdict, now: datetime, *, zone: str, streak: int = 1) -> datetime:
     """Return until when a block of *verdict* holds, as aware UTC, always after *now*.
 
     Args:
-        verdict: What the refusal means.
+        verdict: What the rejection means.
         now: Aware; when it was learnt.
         zone: IANA zone in whose midnight the provider's day quotas return.
-        strikes: Refusals in a row, this one included.
+        streak: Rejections in a row, this one included.
 
     RATE_LIMIT holds for ``retry_after``, at most a day, else 60 s. AUTH holds for an hour, for one model a
-    day. QUOTA holds until ``resets_at`` (``repeat_resets_at`` when refused again); else, for a rolling day,
+    day. QUOTA holds until ``resets_at`` (``repeat_resets_at`` when rejected again); else, for a rolling day,
     for ``retry_after`` doubled with each strike, at most a day; else until the provider's next midnight.
     Nothing holds for more than 35 days.
     """
     now = now.astimezone(UTC)
     match verdict.kind:
         case Kind.QUOTA:
-            end = _quota_end(verdict, now, zone, strikes)
+            end = _quota_end(verdict, now, zone, streak)
         case Kind.AUTH:
             end = now + (BAD_KEY_FOR_MODEL if verdict.scope is Scope.MODEL else BAD_KEY)
         case _ if verdict.retry_after is None:
@@ -59,12 +59,12 @@ def block_end(verdict: Verdict, now: datetime, *, zone: str, strikes: int = 1) -
     return min(end, now + LONGEST) if end > now else now + AT_ONCE
 
 
-def _quota_end(verdict: Verdict, now: datetime, zone: str, strikes: int) -> datetime:
-    stated = (verdict.repeat_resets_at if strikes > 1 else None) or verdict.resets_at
+def _quota_end(verdict: Verdict, now: datetime, zone: str, streak: int) -> datetime:
+    stated = (verdict.repeat_resets_at if streak > 1 else None) or verdict.resets_at
     if stated is not None and stated > now:
         return stated
     if verdict.retry_after:
-        return now + _at_most(verdict.retry_after * 2.0 ** min(max(strikes - 1, 0), 20), ROLLING_DAY)
+        return now + _at_most(verdict.retry_after * 2.0 ** min(max(streak - 1, 0), 20), ROLLING_DAY)
     return next_midnight(now, zone)
 
 

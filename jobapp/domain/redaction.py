@@ -38,7 +38,7 @@ def _any_of(lines: str) -> str:
     return "|".join(line.strip() for line in lines.strip().splitlines())
 
 
-def mask(text: str, secrets: Iterable[str] = ()) -> str:
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return *text* with *secrets*, and whatever looks like a key of any provider, replaced by ``***``.
 
     Args:

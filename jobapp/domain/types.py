@@ -208,7 +208,7 @@ class Verdict:
         rule: The id of the rule that said so.
         reason: The rule's meaning in a few words, for people.
         message: The provider's own words, shortened and with anything like a key masked.
-        repeat_resets_at: Aware UTC at which it returns if the key is refused again after ``resets_at``.
+        repeat_resets_at: Aware UTC at which it returns if the key is rejected again after ``resets_at``.
     """
 
     kind: Kind
@@ -234,7 +234,7 @@ class Block:
         since: Aware UTC at which this was learnt.
         reason: Why, for people; begins with the rule's id.
         key_name: The key's name where it was learnt.
-        strikes: Refusals in a row without an answer between them; the first is 1.
+        streak: Rejections in a row without an answer between them; the first is 1.
     """
 
     provider: str
@@ -245,7 +245,7 @@ class Block:
     since: datetime
     reason: str = ""
     key_name: str = ""
-    strikes: int = 1
+    streak: int = 1
 
     @property
     def id(self) -> BlockId:

@@ -1,1 +1,1 @@
-"""How much a key may still be asked: what headers tell, refusals teach and the user allows. Pure."""
+"""How much a key may still be asked: what headers tell, rejections teach and the user allows. Pure."""

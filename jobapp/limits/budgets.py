@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey
-from jobapp.limits.window import MINUTE, Window
+from jobapp.limits.window import MINUTE, FixedWindow
 
 DAY = 86_400.0
 
@@ -29,7 +29,7 @@ class Limit(Protocol):
         """Count a request that is sent, or booked for when there is room."""
         ...
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Take back a request that was booked and is not sent."""
         ...
 
@@ -38,7 +38,7 @@ class Limit(Protocol):
         ...
 
 
-class RequestBudget(Window):
+class RequestBudget(FixedWindow):
     """So many requests in a minute or a day."""
 
     __slots__ = ()
@@ -55,7 +55,7 @@ class TokenBudget:
     """
 
     def __init__(self, tokens: int) -> None:
-        self._window = Window(tokens, MINUTE)
+        self._window = FixedWindow(tokens, MINUTE)
         self._usual = 0
 
     def ready_at(self, now: float) -> float:
@@ -67,7 +67,7 @@ class TokenBudget:
         self._window.use(now)
         self._window.used += self._usual - 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Take back a request that was booked and is not sent."""
         self._window.used = max(0, self._window.used - self._usual)
 
@@ -77,7 +77,7 @@ class TokenBudget:
         self._usual = (3 * self._usual + tokens) // 4 if self._usual else tokens
 
 
-class Gate:
+class ConcurrencyLimit:
     """So many requests at the same time; it can't be booked, since nobody knows when an answer comes.
 
     Attributes:
@@ -96,11 +96,11 @@ class Gate:
         return 0.0 if self.under_way < self.most else now + TURN
 
 
-class Allowed(NamedTuple):
+class BudgetLimits(NamedTuple):
     """All that a configuration allows one key with one model."""
 
     limits: tuple[Limit, ...] = ()
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[ConcurrencyLimit, ...] = ()
 
     def ready_at(self, now: float) -> float:
         """Return when the next request may be sent, by the limits that can be booked."""
@@ -116,9 +116,9 @@ class Budgets:
 
     def __init__(self, rows: Sequence[BudgetSettings] = ()) -> None:
         self._rows = tuple(rows)
-        self._made: dict[tuple[int, str, str | None], Allowed] = {}
+        self._made: dict[tuple[int, str, str | None], BudgetLimits] = {}
 
-    def of(self, key: ApiKey, model: str) -> Allowed:
+    def of(self, key: ApiKey, model: str) -> BudgetLimits:
         """Return what a request with *key* to *model* must obey."""
         if not self._rows:
             return NOTHING_SAID
@@ -127,20 +127,20 @@ class Budgets:
             for number, row in enumerate(self._rows)
             if row.key in (None, key.name) and row.group in (None, key.group) and row.model in (None, model)
         ]
-        return Allowed(
+        return BudgetLimits(
             tuple(limit for allowed in found for limit in allowed.limits),
             tuple(gate for allowed in found for gate in allowed.gates),
         )
 
-    def _counted(self, number: int, row: BudgetSettings, key: ApiKey) -> Allowed:
+    def _counted(self, number: int, row: BudgetSettings, key: ApiKey) -> BudgetLimits:
         """Return the limits of one row that this key counts in: its own, or its group's."""
         counted = (number, row.group or key.fingerprint, row.model)
         if counted not in self._made:
-            self._made[counted] = Allowed(tuple(_limits(row)), tuple(_gates(row)))
+            self._made[counted] = BudgetLimits(tuple(_limits(row)), tuple(_gates(row)))
         return self._made[counted]
 
 
-NOTHING_SAID = Allowed()
+NOTHING_SAID = BudgetLimits()
 
 
 def _limits(row: BudgetSettings) -> Iterator[Limit]:
@@ -152,6 +152,6 @@ def _limits(row: BudgetSettings) -> Iterator[Limit]:
         yield TokenBudget(row.tpm)
 
 
-def _gates(row: BudgetSettings) -> Iterator[Gate]:
+def _gates(row: BudgetSettings) -> Iterator[ConcurrencyLimit]:
     if row.max_concurrency:
-        yield Gate(row.max_concurrency)
+        yield ConcurrencyLimit(row.max_concurrency)

@@ -1,23 +1,23 @@
-"""The limit that refusals teach, where no header tells it. No I/O."""
+"""The limit that rejections teach, where no header tells it. No I/O."""
 
 from __future__ import annotations
 
 import math
 
-from jobapp.limits.window import MINUTE, Window
-from jobapp.limits.window_length import SharedLength
+from jobapp.limits.window import MINUTE, FixedWindow
+from jobapp.limits.window_length import WindowLengthEstimate
 
 LONG_AGO = -math.inf
 """When a window was opened of which that was not seen."""
 
 
-class Learnt:
-    """One key's window, as its refusals and answers show it.
+class EstimatedLimit:
+    """One key's window, as its rejections and answers show it.
 
     What a window's requests were answered before it was full is its limit; the time from its first request to
-    the first one that is answered after a refusal is its length, at most. After some full windows without a
-    refusal more is tried, in case the limit was taken for too low: one request more, then two, four …; after
-    each refusal, later.
+    the first one that is answered after a rejection is its length, at most. After some full windows without
+    a rejection more is tried, in case the limit was taken for too low: one request more, then two, four …;
+    after each rejection, later.
 
     Args:
         length: The length of the windows, which the keys of a model share.
@@ -31,20 +31,20 @@ class Learnt:
         "_opened",
         "_patience",
         "_previous",
-        "_refused",
         "_refused_at",
+        "_rejected",
         "_sent",
         "_step",
         "_usual",
         "_window",
     )
 
-    def __init__(self, length: SharedLength) -> None:
+    def __init__(self, length: WindowLengthEstimate) -> None:
         self._length = length
-        self._window: Window | None = None
+        self._window: FixedWindow | None = None
         self._opened: float | None = None  # when the window's first request was sent
         self._previous = LONG_AGO  # the same of the window before
-        self._sent = self._refused = 0  # requests of this window
+        self._sent = self._rejected = 0  # requests of this window
         self._alive = False  # whether one of them was answered
         self._closed_since: float | None = None  # since when only an answer tells that there is room again
         self._refused_at = LONG_AGO  # when that was last tried in vain
@@ -52,17 +52,17 @@ class Learnt:
         self._full, self._patience, self._step = 0, 2, 1
 
     @property
-    def window(self) -> Window | None:
-        """The limit, where both its sizes are known and no refusal puts it in doubt."""
+    def window(self) -> FixedWindow | None:
+        """The limit, where both its sizes are known and no rejection puts it in doubt."""
         return self._window if self._closed_since is None and self._length.known else None
 
     def unsure(self) -> bool:
-        """Tell whether the window that is open now was opened on a guess, and nothing was answered yet."""
+        """Return whether the window that is open now was opened on a guess, and nothing was answered yet."""
         window = self.window
         return window is not None and not self._alive and window.length != self._length.confirmed
 
     def reopens_at(self) -> float | None:
-        """Return when a key that was refused should have room again, where that is known."""
+        """Return when a key that was rejected should have room again, where that is known."""
         if self._opened is None or not self._length.known:
             return None
         at = self._opened + self._length.seconds
@@ -82,17 +82,17 @@ class Learnt:
             self._opened = LONG_AGO
         self._sent += 1
 
-    def answered(self, sent_at: float, under_way: int, booked: int) -> None:
-        """Learn from an answer to a request of *sent_at*, while others are *under_way* and *booked*."""
+    def answered(self, sent_at: float, under_way: int, reserved: int) -> None:
+        """Learn from an answer to a request of *sent_at*, while others are *under_way* and *reserved*."""
         if self._closed_since is not None:
             if sent_at >= self._closed_since:
-                self._reopen(sent_at, 1 + under_way, booked)
+                self._reopen(sent_at, 1 + under_way, reserved)
         elif self._opened is not None and sent_at >= self._opened and not self._alive:
             self._alive = True
             if self._window is not None:
                 self._length.confirm(self._window.length)
 
-    def refused(self, now: float, sent_at: float, retry_after: float | None, under_way: int) -> None:
+    def rejected(self, now: float, sent_at: float, retry_after: float | None, under_way: int) -> None:
         """Learn from a busy minute that asks to wait *retry_after* seconds, if it says so.
 
         Where other requests are *under_way*, they may have taken the room, and the window may well be over.
@@ -103,8 +103,8 @@ class Learnt:
         if self._closed_since is not None and sent_at >= self._closed_since:
             self._go_on(now, sent_at, guess=bool(retry_after or under_way))
         elif sent_at >= opened:
-            self._refused += 1
-            served = self._sent - self._refused
+            self._rejected += 1
+            served = self._sent - self._rejected
             if served > 0:
                 self._fill(served, opened, now)
             else:
@@ -117,11 +117,11 @@ class Learnt:
         if opened == LONG_AGO:
             return
         if self._window is None:
-            self._window = Window(served, self._length.seconds, opened, served, served)
+            self._window = FixedWindow(served, self._length.seconds, opened, served, served)
         else:
-            self._window.give_back()
+            self._window.release()
             self._window.limit = min(self._window.limit, served)
-            if self._refused == 1:
+            if self._rejected == 1:
                 self._patience, self._step = self._patience * 2, 1
 
     def _stay(self, now: float, sent_at: float, *, guess: bool) -> None:
@@ -142,21 +142,21 @@ class Learnt:
         """Wait for an answer, which will tell that the window is over."""
         self._closed_since, self._refused_at = self._closed_since or now, now
 
-    def _reopen(self, now: float, sent: int, booked: int) -> None:
+    def _reopen(self, now: float, sent: int, reserved: int) -> None:
         """Begin a window: the one before is over, since a request was answered again."""
         if self._opened is not None and self._opened > LONG_AGO:
             self._length.over(now - self._opened)
         self._closed_since = None
         if self._window is not None:
-            self._window = Window(self._window.limit, self._length.seconds, now, sent + booked, sent)
+            self._window = FixedWindow(self._window.limit, self._length.seconds, now, sent + reserved, sent)
         self._begin_counting(now, sent)
         self._alive = True
 
-    def _enter(self, window: Window, now: float) -> None:
+    def _enter(self, window: FixedWindow, now: float) -> None:
         """Begin the next window; let it hold more when those before were full often enough."""
         if self._length.known:
             window.length = self._length.seconds
-        if self._sent >= window.limit and not self._refused:
+        if self._sent >= window.limit and not self._rejected:
             self._full += 1
         if self._full >= self._patience:
             self._full = 0
@@ -167,5 +167,5 @@ class Learnt:
     def _begin_counting(self, now: float, sent: int) -> None:
         self._previous = LONG_AGO if self._opened is None else self._opened
         self._opened = now
-        self._sent, self._refused, self._alive = sent, 0, False
+        self._sent, self._rejected, self._alive = sent, 0, False
         self._usual = 0 if self._window is None else self._window.limit

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from jobapp.limits.reported import Allowance
+from jobapp.limits.reported import RequestHeadroom
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -24,7 +24,7 @@ _TOKEN_METERS = tuple(
 )
 
 
-def read_allowance(headers: Mapping[str, str], now: float) -> Allowance | None:
+def read_headroom(headers: Mapping[str, str], now: float) -> RequestHeadroom | None:
     """Return the limit of requests that *headers* (lower-case names) tell, ``None`` where they tell none.
 
     Args:
@@ -44,10 +44,10 @@ def read_allowance(headers: Mapping[str, str], now: float) -> Allowance | None:
     if remaining is None or length is None or not (limit.isdecimal() and remaining.isdecimal()):
         return None
     most = int(limit)
-    return Allowance(most, min(int(remaining), most), length) if most > 0 else None
+    return RequestHeadroom(most, min(int(remaining), most), length) if most > 0 else None
 
 
-def read_hold(headers: Mapping[str, str], now: float) -> float:
+def read_token_wait(headers: Mapping[str, str], now: float) -> float:
     """Return the seconds for which *headers* tell that no token is left; 0 where some are."""
     hold = 0.0
     if headers.get("x-ratelimit-remaining-tokens") == "0":

@@ -17,7 +17,7 @@ PART = 0.25
 """The part of a request that need not be back yet for it to be sent: requests take time to arrive."""
 
 
-class Window:
+class FixedWindow:
     """So many requests in so many seconds, all back at once; the first request opens it.
 
     Args:
@@ -58,7 +58,7 @@ class Window:
             self.start = now
         self.used += 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Take back a request that was booked and is not sent."""
         self.used = max(0, self.used - 1)
 
@@ -70,7 +70,7 @@ class Window:
         self.sent += 1
 
     def admits(self, now: float) -> bool:
-        """Tell whether a booked request has room now, as it was foreseen."""
+        """Return whether a booked request has room now, as it was foreseen."""
         self.roll(now)
         return self.sent < self.limit
 
@@ -84,7 +84,7 @@ class Window:
         self.sent = 0
 
 
-class Bucket:
+class TokenBucket:
     """So many requests at once, and one more each ``interval`` seconds.
 
     Args:
@@ -112,7 +112,7 @@ class Bucket:
         """Count a request that is sent, or booked for when there is room."""
         self.full_at = max(self.full_at, now) + self.interval
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Take back a request that was booked and is not sent."""
         self.full_at -= self.interval
 
@@ -120,5 +120,5 @@ class Bucket:
         """Note that a counted request is sent: it was counted for this instant."""
 
     def admits(self, now: float) -> bool:  # noqa: ARG002 - as Window has it
-        """Tell whether a booked request has room now: what comes back all the time does so as foreseen."""
+        """Return whether a booked request has room now: what comes back all the time does so as foreseen."""
         return True

@@ -1,4 +1,4 @@
-"""How long the windows of a model are, as its keys learn it together from refusals. No I/O."""
+"""How long the windows of a model are, as its keys learn it together from rejections. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOUBTS = 3
 """How many observations that can't be true put in doubt all that is known."""
 
 
-class SharedLength:
+class WindowLengthEstimate:
     """What was seen of the length of a model's windows.
 
     One observation that contradicts the others is taken for another's doing; several begin it all anew.

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from jobapp.domain.settings import BudgetSettings, Strategy
 from jobapp.domain.types import ApiKey, Block, BlockId, Kind, Verdict
 from jobapp.limits.budgets import Budgets
-from jobapp.limits.reported import Allowance
-from jobapp.pool.blocks import KnownBlocks, pools_of
-from jobapp.pool.model_keys import Lane, Slot
-from jobapp.pool.reservation import Ticket
+from jobapp.limits.reported import RequestHeadroom
+from jobapp.pool.blocks import Blocks, scopes_of
+from jobapp.pool.model_keys import KeyState, ModelKeys
+from jobapp.pool.reservation import Reservation
 
 NO_KEYS: frozenset[int] = frozenset()
 
@@ -25,7 +25,7 @@ SOON = 0.1
 UNTIL_LEARNT = 1.0
 """Seconds for which a spent or bad key is left alone while the caller makes a block of what it was told."""
 
-MOST_APART = 1.0
+MOST_JITTER = 1.0
 """Seconds by which callers who wait for the same instant come apart at most."""
 
 
@@ -51,8 +51,8 @@ class KeyPool:
         self._strategy = strategy
         self._budgets = Budgets(budgets)
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
-        self._lanes: dict[str, Lane] = {}
-        self.blocks = KnownBlocks(provider, self._index)
+        self._models: dict[str, ModelKeys] = {}
+        self.blocks = Blocks(provider, self._index)
 
     def take(
         self,
@@ -61,10 +61,10 @@ class KeyPool:
         *,
         stay: str | None = None,
         skip: Iterable[str] = (),
-        patience: float = 0.0,
-        apart: float = 0.0,
-        ticket: Ticket | None = None,
-    ) -> Ticket | float | None:
+        max_wait: float = 0.0,
+        jitter: float = 0.0,
+        reservation: Reservation | None = None,
+    ) -> Reservation | float | None:
         """Find a key for *model*.
 
         Args:
@@ -72,133 +72,141 @@ class KeyPool:
             now: Seconds since the epoch.
             stay: The fingerprint of the key to prefer, even if it must be waited for.
             skip: Fingerprints of keys that are not wanted.
-            patience: The longest wait in seconds that the caller accepts.
-            apart: The share of a wait by which to come later where others wait for the same instant.
-            ticket: An earlier ticket, with which the caller waits; its key comes first.
+            max_wait: The longest wait in seconds that the caller accepts.
+            jitter: The share of a wait by which to come later where others wait for the same instant.
+            reservation: An earlier ticket, with which the caller waits; its key comes first.
 
         Returns:
             A ticket, whose ``wait`` is 0 when the key may be asked now; else the seconds until the first
             key is free, or ``None`` where there is no key.
         """
-        lane = self._lane(model)
+        keys_of_model = self._model(model)
         skipped = frozenset(self._index[f] for f in skip) if skip else NO_KEYS
-        if ticket is not None:
-            if ticket.booked and ticket.slot.admits(now):
-                ticket.begin(now)
-                return ticket
-            if self._is_best(lane, ticket, now, skipped, staying=stay is not None):
-                return ticket
-            ticket.give_back()
-        slot = self._choose(lane, now, stay, skipped, patience)
-        if slot is None:
-            return self._first_free(lane, now)
-        found = self._ticket(slot, model, now, patience, apart)
-        lane.use(slot, now, counted=found.booked)
+        if reservation is not None:
+            if reservation.reserved and reservation.state.admits(now):
+                reservation.begin(now)
+                return reservation
+            if self._is_best(keys_of_model, reservation, now, skipped, staying=stay is not None):
+                return reservation
+            reservation.release()
+        state = self._choose(keys_of_model, now, stay, skipped, max_wait)
+        if state is None:
+            return self._first_free(keys_of_model, now)
+        found = self._reserve(state, model, now, max_wait, jitter)
+        keys_of_model.use(state, now, counted=found.reserved)
         if found.wait <= 0:
             found.begin(now)
         return found
 
     def _choose(
-        self, lane: Lane, now: float, stay: str | None, skip: frozenset[int], patience: float
-    ) -> Slot | None:
+        self, keys_of_model: ModelKeys, now: float, stay: str | None, skip: frozenset[int], max_wait: float
+    ) -> KeyState | None:
         """Return the key to take: that to stay with, one that is ready, or the first that will be."""
         if stay is not None:
-            slot = lane.slot(self._index[stay])
-            if slot.free_at(now) - now <= patience:
-                return slot
-        if ready := lane.first_ready(now, skip):
+            state = keys_of_model.state(self._index[stay])
+            if state.free_at(now) - now <= max_wait:
+                return state
+        if ready := keys_of_model.first_ready(now, skip):
             return ready
-        if cooling := lane.first_cooling(now, skip):
-            slot, free_at = cooling
-            # a wait that nobody but we foresee is not refused, but tried
-            if free_at - now <= patience or slot.allowed_at(now) <= now:
-                return slot
+        if cooling := keys_of_model.first_cooling(now, skip):
+            state, free_at = cooling
+            # a wait that nobody but we foresee is not rejected, but tried
+            if free_at - now <= max_wait or state.allowed_at(now) <= now:
+                return state
         return None
 
-    def _ticket(self, slot: Slot, model: str, now: float, patience: float, apart: float) -> Ticket:
+    def _reserve(
+        self, state: KeyState, model: str, now: float, max_wait: float, jitter: float
+    ) -> Reservation:
         """Return a ticket for when the key is free; for now where it is, or where that is beyond patience."""
-        key, free_at = self.keys[slot.index], slot.free_at(now)
+        key, free_at = self.keys[state.index], state.free_at(now)
         wait = free_at - now
-        if wait > patience or round(wait, 6) <= 0:
-            return Ticket(key, slot, model, now, now, booked=True)
-        shared = slot.allowed_at(now) > now
-        later = min(wait * apart, MOST_APART, patience - wait) if shared else 0.0
-        found = Ticket(key, slot, model, free_at, free_at + later, booked=slot.foresees(now))
+        if wait > max_wait or round(wait, 6) <= 0:
+            return Reservation(key, state, model, now, now, reserved=True)
+        shared = state.allowed_at(now) > now
+        later = min(wait * jitter, MOST_JITTER, max_wait - wait) if shared else 0.0
+        found = Reservation(key, state, model, free_at, free_at + later, reserved=state.foresees(now))
         found.wait = round(wait + later, 6)
         return found
 
     def _is_best(
-        self, lane: Lane, ticket: Ticket, now: float, skip: frozenset[int], *, staying: bool
+        self,
+        keys_of_model: ModelKeys,
+        reservation: Reservation,
+        now: float,
+        skip: frozenset[int],
+        *,
+        staying: bool,
     ) -> bool:
-        """Tell whether a caller does best to wait on for the key of its ticket."""
-        ticket.wait = round(ticket.due - now, 6)
-        freed = now < ticket.free_at and ticket.slot.free_at(now) <= now
-        if ticket.wait <= 0 or freed:
+        """Return whether a caller does best to wait on for the key of its ticket."""
+        reservation.wait = round(reservation.due - now, 6)
+        freed = now < reservation.free_at and reservation.state.free_at(now) <= now
+        if reservation.wait <= 0 or freed:
             return False
-        if staying or (ticket.booked and ticket.wait <= SOON):
+        if staying or (reservation.reserved and reservation.wait <= SOON):
             return True
-        return lane.first_ready(now, skip | {ticket.slot.index}) is None
+        return keys_of_model.first_ready(now, skip | {reservation.state.index}) is None
 
     def finish(
         self,
-        ticket: Ticket,
+        reservation: Reservation,
         now: float,
         verdict: Verdict | None = None,
-        said: Allowance | None = None,
+        said: RequestHeadroom | None = None,
         tokens: int = 0,
     ) -> None:
         """Learn from the end of a request.
 
         Args:
-            ticket: What it was sent with.
+            reservation: What it was sent with.
             now: Seconds since the epoch.
-            verdict: What its refusal means; ``None`` for an answer.
+            verdict: What its rejection means; ``None`` for an answer.
             said: What the answer's headers say of the limit.
             tokens: What it cost.
         """
-        slot = ticket.slot
-        ticket.end(tokens)
+        state = reservation.state
+        reservation.end(tokens)
         if verdict is None:
-            self._answered(ticket, now, said)
+            self._answered(reservation, now, said)
         elif verdict.kind is Kind.RATE_LIMIT:
-            slot.sent -= 1
-            slot.meter.refused(now, ticket.sent_at, verdict.retry_after, slot.asked)
+            state.sent -= 1
+            state.meter.rejected(now, reservation.sent_at, verdict.retry_after, state.asked)
         elif verdict.kind in (Kind.QUOTA, Kind.AUTH):
-            slot.blocked_until = max(slot.blocked_until, now + UNTIL_LEARNT)
+            state.blocked_until = max(state.blocked_until, now + UNTIL_LEARNT)
             if verdict.kind is Kind.QUOTA:
-                slot.sent -= 1
-                slot.peers.spent_after = slot.sent or math.inf
+                state.sent -= 1
+                state.shared.spent_after = state.sent or math.inf
 
-    def opened(self, ticket: Ticket, now: float) -> None:
+    def opened(self, reservation: Reservation, now: float) -> None:
         """Note that a stream has begun: its key answers, although the request is not over."""
-        self._answered(ticket, now, None)
-        ticket.opened_at = now
+        self._answered(reservation, now, None)
+        reservation.opened_at = now
 
-    def _answered(self, ticket: Ticket, now: float, said: Allowance | None) -> None:
-        slot = ticket.slot
-        slot.unanswered = 0
-        if ticket.number > slot.peers.spent_after:
-            slot.peers.spent_after = math.inf
-        if said is not None or ticket.opened_at is None:
-            under_way = max(slot.sent - ticket.number, slot.asked)
-            slot.meter.answered(now, ticket.sent_at, said, under_way, slot.booked)
-        if slot.blocked_at and ticket.sent_at >= slot.blocked_at:
-            self._end_row(ticket)
+    def _answered(self, reservation: Reservation, now: float, said: RequestHeadroom | None) -> None:
+        state = reservation.state
+        state.unanswered = 0
+        if reservation.number > state.shared.spent_after:
+            state.shared.spent_after = math.inf
+        if said is not None or reservation.opened_at is None:
+            under_way = max(state.sent - reservation.number, state.asked)
+            state.meter.answered(now, reservation.sent_at, said, under_way, state.reserved)
+        if state.blocked_at and reservation.sent_at >= state.blocked_at:
+            self._end_streak(reservation)
 
-    def hold(self, ticket: Ticket, until: float) -> None:
+    def hold(self, reservation: Reservation, until: float) -> None:
         """Expect no answer from a key before *until*: a limit of another kind, of tokens say, is full."""
-        meter = ticket.slot.meter
-        meter.held_until = max(meter.held_until, until)
+        meter = reservation.state.meter
+        meter.token_limit_until = max(meter.token_limit_until, until)
 
-    def _end_row(self, ticket: Ticket) -> None:
-        """Note that a key which was refused has answered since."""
-        slot = ticket.slot
-        slot.on_trial, slot.blocked_at, slot.backoff_until = False, 0.0, 0.0
-        self.blocks.end_row(ticket.key.fingerprint, ticket.model)
+    def _end_streak(self, reservation: Reservation) -> None:
+        """Note that a key which was rejected has answered since."""
+        state = reservation.state
+        state.half_open, state.blocked_at, state.backoff_until = False, 0.0, 0.0
+        self.blocks.end_streak(reservation.key.fingerprint, reservation.model)
 
-    def block(self, block: Block, *, trial: bool = False) -> None:
-        """Set a key aside; after a long block, or if *trial* says so, one call tries it before the others."""
-        if self.blocks.add(block, trial=trial):
+    def block(self, block: Block, *, half_open: bool = False) -> None:
+        """Set a key aside; after a long block, or with *half_open*, one call probes it before the others."""
+        if self.blocks.add(block, half_open=half_open):
             self._apply_everywhere((block,))
 
     def replace_blocks(self, blocks: Mapping[BlockId, Block]) -> None:
@@ -206,42 +214,42 @@ class KeyPool:
         new, freed = self.blocks.replace(blocks)
         self._apply_everywhere(new)
         for fingerprint in freed:
-            for lane in self._lanes.values():
-                lane.free(self._index[fingerprint])
+            for keys_of_model in self._models.values():
+                keys_of_model.free(self._index[fingerprint])
             self._apply_everywhere(self.blocks.of(fingerprint))
 
     def _apply_everywhere(self, blocks: Iterable[Block]) -> None:
         for block in blocks:
-            for model, lane in self._lanes.items():
-                self._apply(model, lane, block)
+            for model, keys_of_model in self._models.items():
+                self._apply(model, keys_of_model, block)
 
-    def _lane(self, model: str) -> Lane:
-        lane = self._lanes.get(model)
-        if lane is None:
-            lane = self._lanes[model] = Lane(
+    def _model(self, model: str) -> ModelKeys:
+        keys_of_model = self._models.get(model)
+        if keys_of_model is None:
+            keys_of_model = self._models[model] = ModelKeys(
                 len(self.keys), self._strategy, lambda index: self._budgets.of(self.keys[index], model)
             )
             for block in self.blocks.all():
-                self._apply(model, lane, block)
-        return lane
+                self._apply(model, keys_of_model, block)
+        return keys_of_model
 
-    def _apply(self, model: str, lane: Lane, block: Block) -> None:
-        if block.model not in pools_of(model):
+    def _apply(self, model: str, keys_of_model: ModelKeys, block: Block) -> None:
+        if block.model not in scopes_of(model):
             return
-        trial = self.blocks.ends_with_trial(block)
-        slot = lane.slot(self._index[block.fingerprint])
+        half_open = self.blocks.ends_half_open(block)
+        state = keys_of_model.state(self._index[block.fingerprint])
         until = block.until.timestamp()
-        slot.blocked_at = max(slot.blocked_at, block.since.timestamp())
-        if until >= slot.blocked_until:
-            slot.on_trial = trial
-        if trial and block.kind is Kind.RATE_LIMIT:
-            slot.backoff_until = max(slot.backoff_until, until)
+        state.blocked_at = max(state.blocked_at, block.since.timestamp())
+        if until >= state.blocked_until:
+            state.half_open = half_open
+        if half_open and block.kind is Kind.RATE_LIMIT:
+            state.backoff_until = max(state.backoff_until, until)
         else:
-            slot.blocked_until = max(slot.blocked_until, until)
+            state.blocked_until = max(state.blocked_until, until)
 
-    def _first_free(self, lane: Lane, now: float) -> float | None:
+    def _first_free(self, keys_of_model: ModelKeys, now: float) -> float | None:
         """Return the seconds until any key is free, the skipped ones included."""
-        found = lane.first_cooling(now, frozenset())
-        if lane.ready:
+        found = keys_of_model.first_cooling(now, frozenset())
+        if keys_of_model.ready:
             return 0.0
         return None if found is None else max(0.0, found[1] - now)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
 
 from jobapp.domain.settings import Strategy
-from jobapp.limits.budgets import Allowed
+from jobapp.limits.budgets import BudgetLimits
 from jobapp.limits.meter import RateMeter
-from jobapp.limits.window_length import SharedLength
+from jobapp.limits.window_length import WindowLengthEstimate
 
 Rank = tuple[float, int, int]
 """What puts the ready keys of a lane in order: less room, later turn, later place."""
@@ -25,46 +25,46 @@ NEARLY = 0.02
 NEARLY_FIRST = 8
 """How many keys are looked at for that."""
 
-CROWD = 4
+MOST_UNPROVEN = 4
 """Requests under way without an answer between them, from which on another free key comes first: if this
-one turns out to be spent, each of them is refused."""
+one turns out to be spent, each of them is rejected."""
 
 PROBE_POLL = 0.05
 """Seconds between two looks at a key that one call is trying alone, for it may be spent or full."""
 
 
-class Peers:
+class SharedEstimates:
     """What the keys of one model have in common: the length of their windows, and perhaps their quota."""
 
     __slots__ = ("length", "spent_after")
 
     def __init__(self) -> None:
-        self.length = SharedLength()
+        self.length = WindowLengthEstimate()
         self.spent_after = math.inf
         """So many requests one of them was answered before its quota was spent."""
 
 
 @dataclass(slots=True)
-class Slot:
+class KeyState:
     """One key in one lane."""
 
     index: int
     meter: RateMeter
-    allowed: Allowed
-    peers: Peers
+    allowed: BudgetLimits
+    shared: SharedEstimates
     blocked_at: float = 0.0
     """When it was last blocked; 0 once it has answered since."""
     blocked_until: float = 0.0
-    on_trial: bool = False
+    half_open: bool = False
     """When the last block ends, it is not sure that the key answers: one call tries before the others do."""
     asked: int = 0
     """Requests that are under way."""
-    booked: int = 0
+    reserved: int = 0
     """Requests that wait for their turn."""
-    in_question: int = 0
-    """Requests that were refused, while nobody knows yet what that means."""
+    pending_verdict: int = 0
+    """Requests that were rejected, while nobody knows yet what that means."""
     sent: int = 0
-    """Requests that were ever sent, and not refused because of a limit."""
+    """Requests that were ever sent, and not rejected because of a limit."""
     unanswered: int = 0
     """Requests that were sent since its last answer."""
     turn: int = 0
@@ -79,9 +79,9 @@ class Slot:
         if self.backoff_until > now:
             reopens_at = self.meter.reopens_at(now)
             until = max(until, self.backoff_until if reopens_at is None else reopens_at)
-        if self.in_question:
+        if self.pending_verdict:
             until = max(until, now + PROBE_POLL)
-        if self.asked and (self.on_trial or self.sent >= self.peers.spent_after or self.meter.unsure()):
+        if self.asked and (self.half_open or self.sent >= self.shared.spent_after or self.meter.unsure()):
             until = max(until, now + PROBE_POLL)
         for gate in self.allowed.gates:
             until = max(until, gate.ready_at(now))
@@ -97,30 +97,30 @@ class Slot:
         return max(self.allowed_at(now), self.meter.ready_at(now))
 
     def foresees(self, now: float) -> bool:
-        """Tell whether it is known how much room there will be when the key is free."""
+        """Return whether it is known how much room there will be when the key is free."""
         return self.meter.limit is not None or self.open_at(now) <= now
 
     def admits(self, now: float) -> bool:
-        """Tell whether a request that was booked may be sent now."""
+        """Return whether a request that was booked may be sent now."""
         return self.open_at(now) <= now and self.meter.admits(now)
 
     def book(self, now: float) -> None:
         """Count a request, for now or for when the key is free."""
-        self.booked += 1
+        self.reserved += 1
         self.meter.use(now)
         for limit in self.allowed.limits:
             limit.use(now)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Take back a request that was booked."""
-        self.booked -= 1
-        self.meter.give_back()
+        self.reserved -= 1
+        self.meter.release()
         for limit in self.allowed.limits:
-            limit.give_back()
+            limit.release()
 
     def begin(self, now: float) -> int:
         """Note that a request that was booked is sent; return its number."""
-        self.booked -= 1
+        self.reserved -= 1
         self.asked += 1
         self.sent += 1
         self.unanswered += 1
@@ -129,9 +129,9 @@ class Slot:
             gate.under_way += 1
         return self.sent
 
-    def is_crowded(self) -> bool:
-        """Tell whether many ask the key already, and nobody knows whether it answers."""
-        return min(self.asked, self.unanswered) >= CROWD
+    def is_unproven(self) -> bool:
+        """Return whether many ask the key already, and nobody knows whether it answers."""
+        return min(self.asked, self.unanswered) >= MOST_UNPROVEN
 
     def end(self, tokens: int = 0) -> None:
         """Note that a request is over, which cost *tokens*."""
@@ -142,7 +142,7 @@ class Slot:
             gate.under_way -= 1
 
 
-class Lane:
+class ModelKeys:
     """The keys as one model sees them.
 
     A key stands in exactly one of two heaps: ``ready``, by preference, or ``cooling``, by the instant it is
@@ -154,55 +154,55 @@ class Lane:
         allowed: Returns what the configuration allows the key of an index.
     """
 
-    def __init__(self, size: int, strategy: Strategy, allowed: Callable[[int], Allowed]) -> None:
+    def __init__(self, size: int, strategy: Strategy, allowed: Callable[[int], BudgetLimits]) -> None:
         self._allowed = allowed
-        self.slots: dict[int, Slot] = {}
-        self._peers = Peers()
-        self._seen = self._peers.length.seconds
+        self.states: dict[int, KeyState] = {}
+        self._shared = SharedEstimates()
+        self._seen = self._shared.length.seconds
         self.ready: list[Rank] = [(-math.inf, 0, i) for i in range(size)]
         self.cooling: list[tuple[float, int]] = []
         self.sticky = strategy is Strategy.STICKY
         self.turn = 0
 
-    def slot(self, index: int) -> Slot:
+    def state(self, index: int) -> KeyState:
         """Return what is known of the key of that index."""
-        slot = self.slots.get(index)
-        if slot is None:
-            meter = RateMeter(self._peers.length)
-            slot = self.slots[index] = Slot(index, meter, self._allowed(index), self._peers)
-        return slot
+        state = self.states.get(index)
+        if state is None:
+            meter = RateMeter(self._shared.length)
+            state = self.states[index] = KeyState(index, meter, self._allowed(index), self._shared)
+        return state
 
-    def first_ready(self, now: float, skip: frozenset[int]) -> Slot | None:
+    def first_ready(self, now: float, skip: frozenset[int]) -> KeyState | None:
         """Return the preferred key that is free now; with ``sticky`` rather one that is not crowded."""
         self._move_due(now)
         passed: list[Rank] = []
         found = crowded = None
         while self.ready and found is None:
             index = self.ready[0][2]
-            slot = self.slot(index)
-            free_at = slot.free_at(now)
+            state = self.state(index)
+            free_at = state.free_at(now)
             if free_at > now:
                 heappop(self.ready)
                 heappush(self.cooling, (free_at, index))
             elif index in skip:
                 passed.append(heappop(self.ready))
-            elif self.sticky and slot.is_crowded():
-                crowded = crowded or slot
+            elif self.sticky and state.is_unproven():
+                crowded = crowded or state
                 passed.append(heappop(self.ready))
             else:
-                found = slot
+                found = state
         for entry in passed:
             heappush(self.ready, entry)
         return found or crowded
 
-    def first_cooling(self, now: float, skip: frozenset[int]) -> tuple[Slot, float] | None:
+    def first_cooling(self, now: float, skip: frozenset[int]) -> tuple[KeyState, float] | None:
         """Return the key that is free first, with the instant; of some that are nearly first, the idlest."""
         passed: list[tuple[float, int]] = []
-        nearly: list[tuple[Slot, float]] = []
+        nearly: list[tuple[KeyState, float]] = []
         while self.cooling and len(nearly) < NEARLY_FIRST:
             at, index = heappop(self.cooling)
-            slot = self.slot(index)
-            free_at = slot.free_at(now)
+            state = self.state(index)
+            free_at = state.free_at(now)
             if free_at > at:
                 heappush(self.cooling, (free_at, index))
                 continue
@@ -210,40 +210,42 @@ class Lane:
             if nearly and free_at > nearly[0][1] + (nearly[0][1] - now) * NEARLY:
                 break
             if index not in skip:
-                nearly.append((slot, free_at))
+                nearly.append((state, free_at))
         for entry in passed:
             heappush(self.cooling, entry)
         return min(nearly, key=lambda found: found[0].turn, default=None)
 
-    def use(self, slot: Slot, now: float, *, counted: bool) -> None:
-        """Let a request have its turn with *slot*; with ``spread`` it goes behind the keys with more room."""
+    def use(self, state: KeyState, now: float, *, counted: bool) -> None:
+        """Give a request its turn; with ``spread`` the key then goes behind those with more room."""
         if counted:
-            slot.book(now)
+            state.book(now)
         self.turn += 1
-        slot.turn = self.turn
-        if not self.sticky and self.ready and self.ready[0][2] == slot.index:
-            heapreplace(self.ready, self._rank(slot, now))
+        state.turn = self.turn
+        if not self.sticky and self.ready and self.ready[0][2] == state.index:
+            heapreplace(self.ready, self._rank(state, now))
 
-    def _rank(self, slot: Slot, now: float) -> Rank:
-        return (-math.inf, 0, slot.index) if self.sticky else (-slot.meter.room(now), slot.turn, slot.index)
+    def _rank(self, state: KeyState, now: float) -> Rank:
+        return (
+            (-math.inf, 0, state.index) if self.sticky else (-state.meter.room(now), state.turn, state.index)
+        )
 
     def free(self, index: int) -> None:
         """Forget what blocks the key of that index; what is known of its limits stays."""
-        slot = self.slot(index)
-        slot.blocked_at = slot.blocked_until = slot.backoff_until = 0.0
-        slot.on_trial = False
+        state = self.state(index)
+        state.blocked_at = state.blocked_until = state.backoff_until = 0.0
+        state.half_open = False
         self._seen = math.nan
 
     def _move_due(self, now: float) -> None:
-        if self._seen != self._peers.length.seconds:
-            self._seen = self._peers.length.seconds
-            self.cooling = [(self.slot(index).free_at(now), index) for _, index in self.cooling]
+        if self._seen != self._shared.length.seconds:
+            self._seen = self._shared.length.seconds
+            self.cooling = [(self.state(index).free_at(now), index) for _, index in self.cooling]
             heapify(self.cooling)
         while self.cooling and self.cooling[0][0] <= now:
             _, index = heappop(self.cooling)
-            slot = self.slot(index)
-            free_at = slot.free_at(now)
+            state = self.state(index)
+            free_at = state.free_at(now)
             if free_at > now:
                 heappush(self.cooling, (free_at, index))
             else:
-                heappush(self.ready, self._rank(slot, now))
+                heappush(self.ready, self._rank(state, now))

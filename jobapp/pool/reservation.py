@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from jobapp.domain.types import ApiKey
-from jobapp.pool.model_keys import Slot
+from jobapp.pool.model_keys import KeyState
 
 
-class Ticket:
+class Reservation:
     """A key that was found for a caller: it must be finished or given back. Instants are since the epoch.
 
     Args:
@@ -19,28 +19,28 @@ class Ticket:
     """
 
     __slots__ = (
-        "booked",
         "due",
         "free_at",
-        "in_question",
         "key",
         "model",
         "number",
         "opened_at",
+        "pending_verdict",
+        "reserved",
         "sent_at",
-        "slot",
+        "state",
         "wait",
     )
 
     def __init__(
-        self, key: ApiKey, slot: Slot, model: str, free_at: float, due: float, *, booked: bool
+        self, key: ApiKey, state: KeyState, model: str, free_at: float, due: float, *, reserved: bool
     ) -> None:
         self.key = key
-        self.slot = slot
+        self.state = state
         self.model = model
         self.free_at = free_at
         self.due = due
-        self.booked = booked
+        self.reserved = reserved
         self.wait = 0.0
         """Seconds until it may be asked."""
         self.number = 0
@@ -49,26 +49,26 @@ class Ticket:
         """When it was handed over for asking."""
         self.opened_at: float | None = None
         """When the stream began that it was sent for."""
-        self.in_question = False
-        """Whether it was refused, and nobody knows yet what that means."""
+        self.pending_verdict = False
+        """Whether it was rejected, and nobody knows yet what that means."""
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Note that its request is not sent."""
-        if self.booked:
-            self.slot.give_back()
+        if self.reserved:
+            self.state.release()
 
     def begin(self, now: float) -> None:
         """Note that its request is sent."""
-        self.wait, self.sent_at, self.number = 0.0, now, self.slot.begin(now)
+        self.wait, self.sent_at, self.number = 0.0, now, self.state.begin(now)
 
     def question(self) -> None:
-        """Let nobody else ask the key while it is judged what its refusal means."""
-        self.in_question = True
-        self.slot.in_question += 1
+        """Let nobody else ask the key while it is judged what its rejection means."""
+        self.pending_verdict = True
+        self.state.pending_verdict += 1
 
     def end(self, tokens: int = 0) -> None:
         """Note that its request is over, which cost *tokens*."""
-        self.slot.end(tokens)
-        if self.in_question:
-            self.in_question = False
-            self.slot.in_question -= 1
+        self.state.end(tokens)
+        if self.pending_verdict:
+            self.pending_verdict = False
+            self.state.pending_verdict -= 1

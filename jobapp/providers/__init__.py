@@ -122,7 +122,7 @@ def open_adapter(settings: ProviderSettings) -> Adapter:
 
 
 def is_installed(module: str) -> bool:
-    """Tell whether *module* can be imported, without importing it."""
+    """Return whether *module* can be imported, without importing it."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # the package above it is missing

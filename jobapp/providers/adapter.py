@@ -45,7 +45,7 @@ class Adapter(Protocol):
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
         """Return what *error* tells, without the text of *key*; ``None`` for what could not even be sent.
 
-        Some providers repeat a refused key in their answer.
+        Some providers repeat a rejected key in their answer.
         """
         ...
 

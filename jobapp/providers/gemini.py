@@ -121,7 +121,7 @@ def model_of(answer: Any) -> str:
 
 
 def is_complete(answer: Any) -> bool:
-    """Tell whether *answer* is the last one of a stream."""
+    """Return whether *answer* is the last one of a stream."""
     return bool(answer.candidates and _name(answer.candidates[0].finish_reason))
 
 

@@ -140,5 +140,5 @@ def _http_library() -> Any:
 
 
 def _is_no_word_about_environment(record: logging.LogRecord) -> bool:
-    """Tell whether a record may pass: which variable a key comes from is not the SDK's choice here."""
+    """Return whether a record may pass: which variable a key comes from is not the SDK's choice here."""
     return "GOOGLE_API_KEY" not in record.getMessage()

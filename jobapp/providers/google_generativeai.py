@@ -24,7 +24,7 @@ from jobapp.providers.addresses import each_address
 from jobapp.providers.gemini import common_names, contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.http_client import CONNECT_SECONDS
-from jobapp.providers.request_context import TAIL_LENGTH, TimeLimit, current_exchange
+from jobapp.providers.request_context import TAIL_LENGTH, TimeLimit, current_request
 from jobapp.providers.responses import reply_error
 from jobapp.providers.sdk_adapter import Calls
 
@@ -178,10 +178,10 @@ def _sdk() -> Any:
 
 def _note(response: Any, **_: Any) -> None:
     """Keep a response; take an error out of the array that a stream brings it in: the SDK can't read that."""
-    exchange = current_exchange()
-    exchange.response = response
-    if exchange.tail is not None:
-        response.iter_content = exchange.tail.watch(response.iter_content)
+    context = current_request()
+    context.response = response
+    if context.tail is not None:
+        response.iter_content = context.tail.watch(response.iter_content)
     if not response.ok:
         try:
             body = response.json()
@@ -202,7 +202,7 @@ class _LimitedSocket:
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         """Return what one response is read from."""
-        return io.BufferedReader(_LimitedReads(self._plain, current_exchange().limit))
+        return io.BufferedReader(_LimitedReads(self._plain, current_request().limit))
 
 
 class _LimitedReads(io.RawIOBase):
@@ -239,7 +239,7 @@ def _limited_pools() -> dict[str, type[Any]]:
 
             def connect(self) -> None:
                 host = self._dns_host
-                limit = TimeLimit(min(current_exchange().limit.left, CONNECT_SECONDS))
+                limit = TimeLimit(min(current_request().limit.left, CONNECT_SECONDS))
                 try:
                     for address, seconds, last in each_address(host, self.port, limit):
                         self._dns_host, self.timeout = address, seconds

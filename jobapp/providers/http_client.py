@@ -11,7 +11,7 @@ from http.cookiejar import CookieJar
 from typing import Any
 
 from jobapp.providers.addresses import SHORTEST, each_address
-from jobapp.providers.request_context import TimeLimit, current_exchange
+from jobapp.providers.request_context import TimeLimit, current_request
 
 CONNECT_SECONDS = 10.0
 """A connection that takes longer will not come; the rest of a timeout is for the answer."""
@@ -61,7 +61,7 @@ def _package(cls: type[Any]) -> Any:
 
 
 def _limit_request(request: Any) -> None:
-    limit = current_exchange().limit
+    limit = current_request().limit
     left = max(SHORTEST, limit.left)
     connect = TimeLimit(min(left, CONNECT_SECONDS))
     request.extensions["timeout"].update(connect=connect, read=limit, write=limit, pool=left)
@@ -72,17 +72,17 @@ async def _alimit_request(request: Any) -> None:
 
 
 def _note_response(response: Any) -> None:
-    exchange = current_exchange()
-    exchange.response = response
-    if exchange.tail is not None:
-        response.iter_bytes = exchange.tail.watch(response.iter_bytes)
+    context = current_request()
+    context.response = response
+    if context.tail is not None:
+        response.iter_bytes = context.tail.watch(response.iter_bytes)
 
 
 async def _anote_response(response: Any) -> None:
-    exchange = current_exchange()
-    exchange.response = response
-    if exchange.tail is not None:
-        response.aiter_bytes = exchange.tail.awatch(response.aiter_bytes)
+    context = current_request()
+    context.response = response
+    if context.tail is not None:
+        response.aiter_bytes = context.tail.awatch(response.aiter_bytes)
 
 
 def _limit_all_reads(client: Any) -> None:

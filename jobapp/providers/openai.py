@@ -68,7 +68,7 @@ class OpenAIAdapter(StainlessAdapter):
     """Sent with every request."""
 
     def is_failure(self, choice: Any) -> bool:
-        """Tell whether *choice* holds an error instead of an answer."""
+        """Return whether *choice* holds an error instead of an answer."""
         return bool(choice.finish_reason == "error")
 
     def _endpoint(self, client: Any) -> Endpoint:

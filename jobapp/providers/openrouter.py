@@ -16,7 +16,7 @@ class OpenRouterAdapter(OpenAIAdapter):
     headers: ClassVar[Mapping[str, str]] = {"X-OpenRouter-Title": "jobapp"}
 
     def is_failure(self, choice: Any) -> bool:
-        """Tell whether *choice* holds an error, its own or one of the model's host."""
+        """Return whether *choice* holds an error, its own or one of the model's host."""
         extra = choice.model_extra or EMPTY  # what the SDK does not know
         reasons = (choice.finish_reason, extra.get("native_finish_reason"))
         return "error" in reasons or bool(extra.get("error"))

@@ -89,11 +89,11 @@ class Tail:
         return type(self._parts[0])().join(self._parts) if self._parts else ""
 
 
-class Exchange:
+class RequestContext:
     """One request of an adapter.
 
     Attributes:
-        limit: What the request may take, which began with the exchange: an SDK's import counts too.
+        limit: What the request may take, which began with the context: an SDK's import counts too.
         tail: Where a stream leaves its tail; ``None`` for a whole answer.
         response: The HTTP response, once it is there.
     """
@@ -106,14 +106,14 @@ class Exchange:
         self.response: Any = None
 
 
-_current: ContextVar[Exchange] = ContextVar("jobapp_exchange")
+_current: ContextVar[RequestContext] = ContextVar("jobapp_request")
 
 
-def begin_exchange(seconds: float, tail: Tail | None = None) -> Exchange:
-    """Return the exchange of the next request of this thread or task, which the hooks will find."""
-    exchange = Exchange(seconds, tail)
-    _current.set(exchange)
-    return exchange
+def begin_request(seconds: float, tail: Tail | None = None) -> RequestContext:
+    """Return the context of the next request of this thread or task, which the hooks will find."""
+    context = RequestContext(seconds, tail)
+    _current.set(context)
+    return context
 
 
-current_exchange = _current.get
+current_request = _current.get

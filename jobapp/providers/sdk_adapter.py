@@ -14,7 +14,7 @@ from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts, Reply
 from jobapp.providers import PROVIDERS
 from jobapp.providers.adapter import ErrorInReplyError
 from jobapp.providers.client_cache import ClientCache, LoopCaches
-from jobapp.providers.request_context import begin_exchange
+from jobapp.providers.request_context import begin_request
 from jobapp.providers.responses import facts_without, reply_error
 from jobapp.providers.stream_reader import StreamReader
 
@@ -67,29 +67,29 @@ class SDKAdapter:
     def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer."""
         arguments = self._arguments(request, timeout)
-        exchange = begin_exchange(timeout)
+        context = begin_request(timeout)
         try:
             answer = self._clients.get(key).create(**arguments)
-            return self._reply(answer, exchange.response, request.model)
+            return self._reply(answer, context.response, request.model)
         except Exception as error:
-            self._explain(error, exchange.response, request.model)
+            self._explain(error, context.response, request.model)
             raise
         finally:
-            exchange.response = None  # the context holds the exchange until the next one
+            context.response = None  # the context holds the context until the next one
 
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer, in the running event loop."""
         await self._import_beside_loop(key)
         arguments = self._arguments(request, timeout)
-        exchange = begin_exchange(timeout)
+        context = begin_request(timeout)
         try:
             answer = await self._async_clients.get(key).create(**arguments)
-            return self._reply(answer, exchange.response, request.model)
+            return self._reply(answer, context.response, request.model)
         except Exception as error:
-            self._explain(error, exchange.response, request.model)
+            self._explain(error, context.response, request.model)
             raise
         finally:
-            exchange.response = None
+            context.response = None
 
     def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[str | Reply]:
         """Ask and yield the answer's text as it comes, then the whole reply."""
@@ -106,7 +106,7 @@ class SDKAdapter:
         finally:
             if (response := reader.response) is not None:
                 response.close()
-            reader.exchange.response = None
+            reader.context.response = None
 
     async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
@@ -124,7 +124,7 @@ class SDKAdapter:
         finally:
             if (response := reader.response) is not None:
                 await response.aclose()
-            reader.exchange.response = None
+            reader.context.response = None
 
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
         """Return what *error* tells, without the text of *key*; ``None`` for arguments that can't be sent."""
@@ -198,7 +198,7 @@ class SDKAdapter:
         SDKs often leave out status and headers, and of an event keep a part.
 
         Raises:
-            ErrorInReplyError: The error is no refusal, but a response that can't be read.
+            ErrorInReplyError: The error is no rejection, but a response that can't be read.
             ConfigError: The SDK can't be imported, or the address redirects.
         """
         if isinstance(error, ImportError):

@@ -6,7 +6,7 @@ from typing import Any
 
 from jobapp.domain.types import Reply
 from jobapp.providers.adapter import ErrorInReplyError
-from jobapp.providers.request_context import Tail, begin_exchange
+from jobapp.providers.request_context import Tail, begin_request
 from jobapp.providers.responses import reply_error
 
 
@@ -17,7 +17,7 @@ class StreamReader:
         adapter: The adapter whose stream it is.
         model: The model that was asked.
         tail: The last of what came.
-        exchange: The request and its response.
+        context: The request and its response.
         pieces: The pieces so far.
     """
 
@@ -27,20 +27,20 @@ class StreamReader:
         self.adapter = adapter
         self.model = model
         self.tail = Tail()
-        self.exchange = begin_exchange(timeout, self.tail)
+        self.context = begin_request(timeout, self.tail)
         self.pieces: list[str] = []
 
     @property
     def response(self) -> Any:
         """The HTTP response, once it is there."""
-        return self.exchange.response
+        return self.context.response
 
     def read(self, event: Any) -> str:
         """Return the text that *event* adds, often none."""
         text = self.text_of(event)
         if text:
             if not self.pieces:
-                self.exchange.limit.lift()
+                self.context.limit.lift()
             self.pieces.append(text)
         return text
 

@@ -111,7 +111,7 @@ def block_to_json(block: Block) -> dict[str, Any]:
         "kind": block.kind.value,
         "until": to_text(block.until),
         "since": to_text(block.since),
-        "strikes": block.strikes,
+        "strikes": block.streak,
         "reason": block.reason,
     }
 
@@ -132,7 +132,7 @@ def block_from_json(row: Any) -> Block:
         since=from_text(row.get("since")),
         reason=_string(row.get("reason", "")),
         key_name=_string(row.get("key", "")),
-        strikes=_count(row.get("strikes", 1)),
+        streak=_count(row.get("strikes", 1)),
     )
     if not block.provider or not block.fingerprint:
         raise ValueError("a block names no key")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from jobapp.domain.clock import Clock
 from jobapp.domain.types import Block
-from jobapp.stores import atomic_file as files
+from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, encode
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.older_form import Legacy
@@ -86,12 +86,12 @@ class JSONFileStore:
 
     @property
     def unwritten(self) -> bool:
-        """Tell whether something was learnt that could not be written yet."""
+        """Return whether something was learnt that could not be written yet."""
         return not self._unwritten.is_empty
 
     @property
     def stale(self) -> bool:
-        """Tell whether what could not be written is worth another try; a view itself looks at the file."""
+        """Return whether what could not be written is worth another try; a view itself looks at the file."""
         return self._unwritten is not NOTHING and self._clock.monotonic() >= self._retry_at
 
     def refresh(self) -> None:
@@ -106,7 +106,7 @@ class JSONFileStore:
             if now < self._now:  # the clock was set back: what is to be believed is another matter now
                 self._look_again()
             self._now = now
-            if files.signature_of(self._file) != self._disk.signature:
+            if atomic_file.signature_of(self._file) != self._disk.signature:
                 self._read()
             if self._outage:
                 self._outage.end("read")
@@ -174,7 +174,7 @@ class JSONFileStore:
     def _look_again(self) -> None:
         """Let the file be read even if it has not changed."""
         with self._memory:
-            self._disk = replace(self._disk, signature=files.UNREAD)
+            self._disk = replace(self._disk, signature=atomic_file.UNREAD)
 
     @property
     def _patience(self) -> float:
@@ -186,7 +186,7 @@ class JSONFileStore:
         try:
             with _held(self._writing, self._patience):
                 if self.unwritten or swept is not None:
-                    with files.locked(self.path, self._patience):
+                    with atomic_file.locked(self.path, self._patience):
                         self._write(swept)
         except _WRITE_ERRORS as error:
             self._retry_at = self._clock.monotonic() + RETRY
@@ -197,7 +197,7 @@ class JSONFileStore:
     def _repair(self, faults: tuple[str, ...]) -> None:
         """Set a broken file aside, unless another process is writing, which does the same."""
         try:
-            with _held(self._writing, 0), files.locked(self.path, 0):
+            with _held(self._writing, 0), atomic_file.locked(self.path, 0):
                 self._write()
         except TimeoutError:
             self._look_again()
@@ -218,7 +218,7 @@ class JSONFileStore:
         if state is not disk.state or disk.outdated or disk.faults:
             disk = self._replace(disk, state, now)
         else:
-            files.sync_folder(self.path.parent)  # its writer may have died before it did
+            atomic_file.sync_folder(self.path.parent)  # its writer may have died before it did
         with self._memory:
             if self._unwritten is batch:
                 self._unwritten = NOTHING
@@ -229,19 +229,19 @@ class JSONFileStore:
         if len(content) > MAX_BYTES:
             raise OSError(errno.EFBIG, f"it would be larger than {MAX_BYTES} bytes")
         if self._first_write:
-            files.remove_leftovers(self.path)
+            atomic_file.remove_leftovers(self.path)
             self._first_write = False
         if disk.faults:
             with self._set_aside(disk, now):
-                signature = files.replace(self.path, content, disk.signature)
+                signature = atomic_file.replace(self.path, content, disk.signature)
         else:
-            signature = files.replace(self.path, content, disk.signature)
+            signature = atomic_file.replace(self.path, content, disk.signature)
         return OnDisk(signature, state, disk.dates)
 
     @contextmanager
     def _set_aside(self, disk: OnDisk, now: datetime) -> Iterator[None]:
         """Rename the broken file for as long as its place is being filled, and for good if it was."""
-        aside = files.move_aside(self.path, f".broken-{now:%Y%m%dT%H%M%SZ}")
+        aside = atomic_file.move_aside(self.path, f".broken-{now:%Y%m%dT%H%M%SZ}")
         try:
             yield
         except BaseException:

@@ -22,7 +22,7 @@ class Outage:
         self._told: dict[str, object] = {}
 
     def __bool__(self) -> bool:
-        """Tell whether anything is amiss."""
+        """Return whether anything is amiss."""
         return bool(self._faults)
 
     def begin(self, fault: str, error: object) -> None:

@@ -84,12 +84,12 @@ class RedisStore:
 
     @property
     def unwritten(self) -> bool:
-        """Tell whether something was learnt that the server does not know yet."""
+        """Return whether something was learnt that the server does not know yet."""
         return not self._unwritten.is_empty
 
     @property
     def stale(self) -> bool:
-        """Tell whether others' news may be missing, and the server is worth a try."""
+        """Return whether others' news may be missing, and the server is worth a try."""
         now = self._clock.monotonic()
         return now - self._fresh_at >= self._max_age and now >= self._retry_at
 

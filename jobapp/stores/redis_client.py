@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from jobapp.domain.exceptions import ConfigError, StateStoreError
 from jobapp.domain.types import Block, Kind
 from jobapp.stores.codec import block_from_json, block_to_json, from_text, to_text
-from jobapp.stores.state import RESET_MEMORY, STRIKE_MEMORY, Reset
+from jobapp.stores.state import RESET_MEMORY, STREAK_MEMORY, Reset
 
 PAGE = 1000
 """How many changed ids one answer holds at most."""
@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 class ServerError(Exception):
-    """The server can't be reached, or refuses."""
+    """The server can't be reached, or rejects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,12 @@ class Server:
         """Bring *resets* and *blocks*, and fetch what has changed since *cursor*: one round trip.
 
         Raises:
-            ServerError: if the server can't be reached, or refuses.
+            ServerError: if the server can't be reached, or rejects.
         """
         learnt = {
             "horizon": to_text(now - RESET_MEMORY),
             "resets": [_reset_out(reset) for reset in resets],
-            "blocks": [_block_out(block, now) for block in blocks if block.until + STRIKE_MEMORY > now],
+            "blocks": [_block_out(block, now) for block in blocks if block.until + STREAK_MEMORY > now],
         }
         keys = [self._prefix + name for name in ("meta", "changes", "resets")]
         keep = _milliseconds(RESET_MEMORY)
@@ -154,7 +154,7 @@ def _block_out(block: Block, now: datetime) -> dict[str, Any]:
         "kind": block.kind.value,
         "since": to_text(block.since),
         "until": to_text(block.until),
-        "ttl": _milliseconds(block.until + STRIKE_MEMORY - now),
+        "ttl": _milliseconds(block.until + STREAK_MEMORY - now),
         "payload": json.dumps(block_to_json(block), ensure_ascii=False),
     }
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from jobapp.domain.clock import Clock
 from jobapp.domain.types import EMPTY
-from jobapp.stores import atomic_file as files
+from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, Document, decode
 from jobapp.stores.older_form import Legacy, convert
 from jobapp.stores.state import NOTHING, QuotaState
@@ -30,7 +30,7 @@ class OnDisk:
         faults: What could not be read; the file is broken and is to be set aside.
     """
 
-    signature: files.Signature | None = None
+    signature: atomic_file.Signature | None = None
     state: QuotaState = NOTHING
     dates: Mapping[str, date] = EMPTY
     version: int = VERSION
@@ -44,12 +44,12 @@ def load(path: str, known: OnDisk, clock: Clock, legacy: Legacy) -> OnDisk:
     Raises:
         OSError: if it is there and can't be read.
     """
-    signature = files.signature_of(path)
+    signature = atomic_file.signature_of(path)
     if signature == known.signature:
         return known
     if signature is None:
         return OnDisk()
-    signature, content = files.read(path, MAX_BYTES)
+    signature, content = atomic_file.read(path, MAX_BYTES)
     too_large = Document(faults=(f"it is larger than {MAX_BYTES} bytes",))
     return _understood(
         signature, too_large if content is None else decode(content), known, clock.now(), legacy
@@ -57,7 +57,7 @@ def load(path: str, known: OnDisk, clock: Clock, legacy: Legacy) -> OnDisk:
 
 
 def _understood(
-    signature: files.Signature, document: Document, known: OnDisk, now: datetime, legacy: Legacy
+    signature: atomic_file.Signature, document: Document, known: OnDisk, now: datetime, legacy: Legacy
 ) -> OnDisk:
     blocks, dates = convert(document.dates, legacy, document.state.resets.values(), now)
     state = document.state.with_blocks(blocks).believed(now)

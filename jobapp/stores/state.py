@@ -17,8 +17,8 @@ from itertools import product
 from jobapp.domain import quota_reset
 from jobapp.domain.types import EMPTY, Block, BlockId, Kind
 
-STRIKE_MEMORY = timedelta(days=1)
-"""How long an expired block is kept: a key refused again soon after it is blocked for longer."""
+STREAK_MEMORY = timedelta(days=1)
+"""How long an expired block is kept: a key rejected again soon after it is blocked for longer."""
 
 LONGEST = {
     Kind.RATE_LIMIT: quota_reset.LONGEST_MINUTE,
@@ -27,7 +27,7 @@ LONGEST = {
 }
 """The longest a block of each kind may last: what says more comes from a clock that was wrong."""
 
-RESET_MEMORY = max(LONGEST.values()) + STRIKE_MEMORY
+RESET_MEMORY = max(LONGEST.values()) + STREAK_MEMORY
 """How long a reset is kept: as long as any block that it ended could be remembered."""
 
 CLOCK_SKEW = timedelta(minutes=1)
@@ -58,11 +58,11 @@ class Reset:
         return (self.provider, self.fingerprint, self.kind)
 
     def covers(self, block: Block) -> bool:
-        """Tell whether this reset ends *block*."""
+        """Return whether this reset ends *block*."""
         return block.since <= self.at and self.selection in _selections(block)
 
     def includes(self, other: Reset) -> bool:
-        """Tell whether this reset ends all that *other* ends."""
+        """Return whether this reset ends all that *other* ends."""
         pairs = zip(self.selection, other.selection, strict=True)
         return other.at <= self.at and all(mine in (None, theirs) for mine, theirs in pairs)
 
@@ -72,7 +72,7 @@ class QuotaState:
     """What is known of all keys.
 
     Attributes:
-        blocks: For each id the block that ends last; expired ones stay for :data:`STRIKE_MEMORY`.
+        blocks: For each id the block that ends last; expired ones stay for :data:`STREAK_MEMORY`.
         resets: The newest reset of each selection, which older memories must obey.
         outlasted: Blocks that end before the one in ``blocks`` but would outlive a reset of it.
     """
@@ -148,7 +148,7 @@ class QuotaState:
         def is_of_use(block: Block, memory: timedelta) -> bool:
             return now - block.until < memory or provider not in (None, block.provider)
 
-        first = {id_: block for id_, block in self.blocks.items() if is_of_use(block, STRIKE_MEMORY)}
+        first = {id_: block for id_, block in self.blocks.items() if is_of_use(block, STREAK_MEMORY)}
         rest: dict[BlockId, tuple[Block, ...]] = {}
         for id_, blocks in self.outlasted.items():
             _put(rest, id_, tuple(block for block in blocks if is_of_use(block, timedelta())))
@@ -199,7 +199,7 @@ def _selections(block: Block) -> Iterator[Selection]:
 
 def _rank(block: Block) -> tuple[datetime, datetime, Kind, int, str, str]:
     """Order blocks of one id: the later end counts, all else only makes the order total."""
-    return (block.until, block.since, block.kind, block.strikes, block.reason, block.key_name)
+    return (block.until, block.since, block.kind, block.streak, block.reason, block.key_name)
 
 
 def _standing(blocks: set[Block]) -> list[Block]:

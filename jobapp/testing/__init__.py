@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jobapp.testing.clock import FakeClock as FakeClock
-    from jobapp.testing.exchange import Request as Request
-    from jobapp.testing.exchange import Response as Response
     from jobapp.testing.faults import Fault as Fault
     from jobapp.testing.faults import Trouble as Trouble
     from jobapp.testing.holds import Hold as Hold
+    from jobapp.testing.http_values import Request as Request
+    from jobapp.testing.http_values import Response as Response
     from jobapp.testing.key import SimulatedKey as SimulatedKey
     from jobapp.testing.quota import Quota as Quota
     from jobapp.testing.simulator import Simulator as Simulator
@@ -33,8 +33,8 @@ _HOMES = {
     "Fault": "faults",
     "Hold": "holds",
     "Quota": "quota",
-    "Request": "exchange",
-    "Response": "exchange",
+    "Request": "http_values",
+    "Response": "http_values",
     "SimulatedKey": "key",
     "Simulator": "simulator",
     "Trouble": "faults",

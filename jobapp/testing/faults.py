@@ -77,12 +77,12 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """A fault as a provider tells it.
 
     Attributes:
         fault: What went wrong.
-        now: Aware UTC of the refusal.
+        now: Aware UTC of the rejection.
         free_at: Aware UTC from which a request may pass; ``None`` where the provider does not say.
         limit: Requests or tokens per window or day.
         detail: What is wrong with the request, for a faulty one.

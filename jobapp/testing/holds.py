@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobapp.testing.exchange import Request
-from jobapp.testing.replies import Reply
+from jobapp.testing.http_values import Request
+from jobapp.testing.replies import RawResponse
 from jobapp.testing.server import LoopbackServer, Pause
 
 
@@ -29,7 +29,7 @@ class Held:
         """Return whether *request* is one of them."""
         return self.provider in (None, request.provider) and self.key in (None, request.key)
 
-    def place(self, reply: Reply) -> int:
+    def place(self, reply: RawResponse) -> int:
         """Return before which part of *reply* they are held."""
         if self.after is None or not reply.lead:
             return 0
@@ -75,7 +75,7 @@ class Hold:
 
 
 def pauses_of(
-    request: Request, reply: Reply, holds: Sequence[Hold], slow: Pause | None
+    request: Request, reply: RawResponse, holds: Sequence[Hold], slow: Pause | None
 ) -> Mapping[int, list[Pause]]:
     """Return what the sending of *reply* waits for, by the part before which it waits."""
     pauses: dict[int, list[Pause]] = {}

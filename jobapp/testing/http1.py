@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from jobapp.testing.exchange import Response
+from jobapp.testing.http_values import Response
 
 HEAD_END = b"\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -23,7 +23,7 @@ REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overlo
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RawRequest:
     """One HTTP request."""
 
     method: str
@@ -48,7 +48,7 @@ class Reader:
         """Take what has come."""
         self._buffer += data
 
-    def next(self) -> Call | None:
+    def next(self) -> RawRequest | None:
         """Return the next whole request, ``None`` while it has not come."""
         head_end = self._buffer.find(HEAD_END)
         if head_end < 0:
@@ -62,7 +62,7 @@ class Reader:
         del self._buffer[:end]
         method, target, _ = start.split(" ", 2)
         path, _, query = target.partition("?")
-        return Call(method, unquote(path), dict(parse_qsl(query)) if query else {}, headers, content)
+        return RawRequest(method, unquote(path), dict(parse_qsl(query)) if query else {}, headers, content)
 
     def _body(self, start: int, headers: Mapping[str, str]) -> tuple[bytes, int] | None:
         if headers.get("transfer-encoding", "").lower() == "chunked":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 
-from jobapp.testing.exchange import Request, Response
-from jobapp.testing.faults import Fault, Refusal, Trouble
+from jobapp.testing.faults import Fault, Rejection, Trouble
+from jobapp.testing.http_values import Request, Response
 from jobapp.testing.meters import Room
 from jobapp.testing.quota import Quota
 from jobapp.testing.wire import tokens
@@ -14,7 +14,7 @@ from jobapp.testing.wire import tokens
 ScriptItem = Response | Fault | Trouble | str
 """One step of a script: a response as it is, a fault, or the text of a normal answer."""
 
-Reaction = Response | Trouble | Refusal | str | Mapping[str, Room]
+Reaction = Response | Trouble | Rejection | str | Mapping[str, Room]
 """What a request meets; text and what is left of the limits mean a normal answer."""
 
 SHUT_OUT = frozenset(
@@ -76,8 +76,8 @@ class SimulatedKey:
         quota: What it may ask.
         slow: Seconds before each answer, by the simulator's clock.
         closed_models: Models it may not ask.
-        asked: Requests by model, refused ones among them.
-        refused: Requests by model that were not answered as they should be.
+        asked: Requests by model, rejected ones among them.
+        rejected: Requests by model that were not answered as they should be.
         at_once: Requests being served now.
         most_at_once: The most that were ever served at once.
     """
@@ -95,7 +95,7 @@ class SimulatedKey:
         self.provider, self.name, self.secret = provider, name, secret
         self.quota, self.slow, self.closed_models = quota, slow, closed_models
         self.asked: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
         self._troubles = Troubles()
         self._script: deque[ScriptItem] = deque()
@@ -105,13 +105,13 @@ class SimulatedKey:
 
     @property
     def requests(self) -> int:
-        """How many requests it was asked, refused ones among them."""
+        """How many requests it was asked, rejected ones among them."""
         return self.asked.total()
 
     @property
-    def refusals(self) -> int:
+    def rejections(self) -> int:
         """How many of them were not answered as they should be."""
-        return self.refused.total()
+        return self.rejected.total()
 
     def fail(self, fault: Fault | Trouble, *, times: int | None = None) -> None:
         """Let a fault strike the next *times* requests, or every one until :meth:`heal`."""
@@ -132,7 +132,7 @@ class SimulatedKey:
 
     def reset_counts(self) -> None:
         """Start counting from 0; what was used of the quota stays used."""
-        self.asked, self.refused = Counter(), Counter()
+        self.asked, self.rejected = Counter(), Counter()
         self.most_at_once = self.at_once
 
     def shut_out(self) -> Trouble | None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 
 from jobapp.providers import PROVIDERS
-from jobapp.testing.exchange import Request
-from jobapp.testing.faults import Fault, Refusal, Trouble
+from jobapp.testing.faults import Fault, Rejection, Trouble
+from jobapp.testing.http_values import Request
 from jobapp.testing.key import Reaction, SimulatedKey, Troubles
 from jobapp.testing.quota import Quota
 from jobapp.testing.wire import KeyFacts, Wire
@@ -70,7 +70,7 @@ class SimulatedProvider:
         if told is not None:
             return told
         if flaw := self._wire.flaw(request):
-            return Refusal(Fault.BAD_REQUEST, request.at, detail=flaw)
+            return Rejection(Fault.BAD_REQUEST, request.at, detail=flaw)
         if self.only_these and request.model not in self.models:
             return Trouble(Fault.UNKNOWN_MODEL)
         return key.admit(request)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from jobapp.domain.types import FREE_MODELS
-from jobapp.testing.faults import Fault, Refusal
+from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.meters import FixedWindow, Meter, Room, SlidingWindow, new_day
 
 Rooms = Mapping[str, Room]
@@ -27,7 +27,7 @@ class Quota:
         tokens: Tokens of prompts per window; a token is a word.
         sliding: The window of requests slides; else (the default) it opens with its first request.
         per_model: ``False`` makes one pool of all models.
-        count_refused: A refused request uses up quota too, as is reported of Gemini.
+        count_refused: A rejected request uses up quota too, as is reported of Gemini.
 
     Raises:
         ValueError: A limit is below 1, or the window not above 0.
@@ -53,18 +53,18 @@ class Quota:
         self._windows: dict[str, Meter] = {}
         self._token_windows: dict[str, FixedWindow] = {}
 
-    def take(self, provider: str, model: str, now: datetime, tokens: int = 1) -> Refusal | Rooms:
-        """Count a request of *tokens*, and return what is left, or the refusal."""
+    def take(self, provider: str, model: str, now: datetime, tokens: int = 1) -> Rejection | Rooms:
+        """Count a request of *tokens*, and return what is left, or the rejection."""
         day, window, token_window = self._meters(provider, model)
-        refusal = self._refusal(day, window, token_window, now, tokens)
-        if refusal is None or self._count_refused:
+        rejection = self._rejection(day, window, token_window, now, tokens)
+        if rejection is None or self._count_refused:
             for meter in (day, window):
                 if meter is not None:
                     meter.take(now)
             if token_window is not None:
                 token_window.take(now, tokens)
-        if refusal is not None:
-            return refusal
+        if rejection is not None:
+            return rejection
         told = {"requests": window or day, "tokens": token_window}
         return {name: meter.room(now) for name, meter in told.items() if meter is not None}
 
@@ -99,22 +99,22 @@ class Quota:
     def _pool(self, name: str) -> str:
         return name if self._per_model else ""
 
-    def _refusal(
+    def _rejection(
         self,
         day: Meter | None,
         window: Meter | None,
         token_window: FixedWindow | None,
         now: datetime,
         tokens: int,
-    ) -> Refusal | None:
+    ) -> Rejection | None:
         if day is not None and (free_at := day.free_at(now)):
-            return Refusal(Fault.SPENT_DAY, now, free_at, self.per_day or 0)
+            return Rejection(Fault.SPENT_DAY, now, free_at, self.per_day or 0)
         if window is not None and (free_at := window.free_at(now)):
-            return Refusal(Fault.BUSY_MINUTE, now, free_at, self.limit or 0)
+            return Rejection(Fault.BUSY_MINUTE, now, free_at, self.limit or 0)
         if self.tokens is not None and tokens > self.tokens:
-            return Refusal(Fault.TOO_LARGE, now, None, self.tokens, detail=str(tokens))
+            return Rejection(Fault.TOO_LARGE, now, None, self.tokens, detail=str(tokens))
         if token_window is not None and (free_at := token_window.free_at(now, tokens)):
-            return Refusal(Fault.BUSY_TOKENS, now, free_at, self.tokens or 0)
+            return Rejection(Fault.BUSY_TOKENS, now, free_at, self.tokens or 0)
         return None
 
 

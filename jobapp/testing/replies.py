@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 
-from jobapp.testing.exchange import Request, Response
-from jobapp.testing.faults import Fault, Refusal, Trouble
+from jobapp.testing.faults import Fault, Rejection, Trouble
 from jobapp.testing.http1 import LAST_CHUNK, chunk, stream_head, whole
+from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction
 from jobapp.testing.meters import Room, day_end, month_end
 from jobapp.testing.wire import HTML_PAGE, Wire
@@ -23,7 +23,7 @@ PIECE = re.compile(r"\s*\S+\s*|\s+")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RawResponse:
     """Bytes to send.
 
     Attributes:
@@ -62,12 +62,12 @@ class Replier:
     request_id: str
     hints: bool
 
-    def to(self, reaction: Reaction, text: str) -> Reply:
+    def to(self, reaction: Reaction, text: str) -> RawResponse:
         """Return the reply to what the request met; *text* is the normal answer."""
         match reaction:
             case Response():
                 return self._send(reaction, answered=reaction.status == HTTPStatus.OK and not reaction.cut)
-            case Refusal():
+            case Rejection():
                 return self._send(self._refuse(reaction))
             case Trouble():
                 return self._strike(reaction, text)
@@ -76,14 +76,14 @@ class Replier:
             case _:
                 return self._send(self._answer(text, reaction), answered=True)
 
-    def _send(self, response: Response, *, answered: bool = False) -> Reply:
+    def _send(self, response: Response, *, answered: bool = False) -> RawResponse:
         if response.events is None:
-            return Reply([whole(response)], close=response.cut, answered=answered)
+            return RawResponse([whole(response)], close=response.cut, answered=answered)
         events = self.wire.encode(self.request, response.events, ended=not response.cut)
         parts = [stream_head(response, self.wire.stream_type(self.request)), *map(chunk, events)]
         if not response.cut:
             parts.append(LAST_CHUNK)
-        return Reply(parts, 1 + response.lead, close=response.cut, answered=answered)
+        return RawResponse(parts, 1 + response.lead, close=response.cut, answered=answered)
 
     def _answer(self, text: str, rooms: Mapping[str, Room]) -> Response:
         headers = {**self.wire.id_headers(self.request_id), **self._room_headers(rooms)}
@@ -100,17 +100,17 @@ class Replier:
                 headers.update(self.wire.room_headers(meter, room, self.request.at))
         return headers
 
-    def _refuse(self, refusal: Refusal) -> Response:
-        if refusal.fault is Fault.BAD_GATEWAY:
+    def _refuse(self, rejection: Rejection) -> Response:
+        if rejection.fault is Fault.BAD_GATEWAY:
             return Response(HTTPStatus.BAD_GATEWAY, {"content-type": "text/html"}, HTML_PAGE)
-        return self.wire.refuse(self.request, self._hinted(refusal), self.request_id)
+        return self.wire.reject(self.request, self._hinted(rejection), self.request_id)
 
-    def _strike(self, trouble: Trouble, text: str) -> Reply:
+    def _strike(self, trouble: Trouble, text: str) -> RawResponse:
         match trouble.fault:
             case Fault.HANG:
-                return Reply(hang=True)
+                return RawResponse(hang=True)
             case Fault.CUT:
-                return Reply(close=True)
+                return RawResponse(close=True)
             case Fault.CUT_SHORT:
                 return self._send(self._cut_short(trouble.after, text))
             case Fault.GARBAGE:
@@ -118,7 +118,7 @@ class Replier:
             case Fault.ERROR_IN_200 | Fault.ERROR_IN_CHOICE:
                 return self._send(self._error_in_200(trouble, text))
             case _:
-                return self._send(self._refuse(self._refusal(trouble)))
+                return self._send(self._refuse(self._rejection(trouble)))
 
     def _cut_short(self, after: int, text: str) -> Response:
         return self._first(after, text) if self.request.stream else replace(self._answer(text, {}), cut=True)
@@ -129,9 +129,9 @@ class Replier:
         return Response(headers={"content-type": "application/json"}, body=HTML_PAGE)
 
     def _error_in_200(self, trouble: Trouble, text: str) -> Response:
-        refusal = self._hinted(self._refusal(replace(trouble, fault=trouble.says)))
+        rejection = self._hinted(self._rejection(replace(trouble, fault=trouble.says)))
         in_choice = trouble.fault is Fault.ERROR_IN_CHOICE
-        error = self.wire.error_in_200(self.request, refusal, in_choice=in_choice)
+        error = self.wire.error_in_200(self.request, rejection, in_choice=in_choice)
         if not self.request.stream:
             return Response(headers=self.wire.id_headers(self.request_id), body=error)
         before = self._first(trouble.after, text)
@@ -145,7 +145,7 @@ class Replier:
         headers = self.wire.id_headers(self.request_id)
         return Response(headers=headers, events=events, cut=True, lead=len(lead_in))
 
-    def _refusal(self, trouble: Trouble) -> Refusal:
+    def _rejection(self, trouble: Trouble) -> Rejection:
         now = self.request.at
         match trouble.fault:
             case Fault.BUSY_MINUTE | Fault.BUSY_TOKENS:
@@ -155,8 +155,8 @@ class Replier:
             case Fault.SPENT_MONTH:
                 free_at = month_end(now)
             case _:
-                return Refusal(trouble.fault, now, limit=0)
-        return Refusal(trouble.fault, now, free_at, trouble.limit)
+                return Rejection(trouble.fault, now, limit=0)
+        return Rejection(trouble.fault, now, free_at, trouble.limit)
 
-    def _hinted(self, refusal: Refusal) -> Refusal:
-        return refusal if self.hints else replace(refusal, free_at=None)
+    def _hinted(self, rejection: Rejection) -> Rejection:
+        return rejection if self.hints else replace(rejection, free_at=None)

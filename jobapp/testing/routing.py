@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jobapp.testing.http1 import Call
+from jobapp.testing.http1 import RawRequest
 from jobapp.testing.wire import Wire
 from jobapp.testing.wire_anthropic import AnthropicWire
 from jobapp.testing.wire_google import GoogleWire
@@ -27,7 +27,7 @@ ENDPOINTS: Mapping[tuple[str, str], Wire] = {
 }
 
 
-def wire_for(call: Call) -> Wire | None:
+def wire_for(call: RawRequest) -> Wire | None:
     """Return the protocol that *call* speaks, ``None`` where no provider has such a path."""
     if call.method == "POST" and call.path.startswith(("/v1beta/models/", "/v1/models/")):
         return GOOGLE if call.path.endswith((":generateContent", ":streamGenerateContent")) else None
@@ -36,7 +36,7 @@ def wire_for(call: Call) -> Wire | None:
     return ENDPOINTS.get((call.method, call.path))
 
 
-def _lister(call: Call) -> Wire:
+def _lister(call: RawRequest) -> Wire:
     """Three providers list their models under one path; the key's header tells them apart."""
     if "x-goog-api-key" in call.headers or "key" in call.query:
         return GOOGLE

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from jobapp.domain.types import EMPTY
-from jobapp.testing.http1 import Call, Reader
+from jobapp.testing.http1 import RawRequest, Reader
 
 HOST = "127.0.0.1"
 BACKLOG = 2048
@@ -41,7 +41,7 @@ class Sending:
     done: Callable[[], None] = _nothing
 
 
-Application = Callable[[Call], Sending]
+Application = Callable[[RawRequest], Sending]
 
 
 class Connection(asyncio.Protocol):
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write(b"".join(sending.parts))
                 self._finish(sending, call)
 
-    async def _send_slowly(self, sending: Sending, call: Call) -> None:
+    async def _send_slowly(self, sending: Sending, call: RawRequest) -> None:
         try:
             for index, part in enumerate([*sending.parts, b""]):
                 for pause in sending.pauses.get(index, ()):
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._finish(sending, call)
         self._serve()
 
-    def _finish(self, sending: Sending, call: Call) -> None:
+    def _finish(self, sending: Sending, call: RawRequest) -> None:
         if sending.close or not call.keep_alive:
             self._transport.close()
         sending.done()

@@ -14,14 +14,14 @@ from typing import Self
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
 from jobapp.testing.clock import pass_time
-from jobapp.testing.exchange import Request, Response
 from jobapp.testing.faults import Fault, Trouble
 from jobapp.testing.holds import Held, Hold, pauses_of
-from jobapp.testing.http1 import Call, whole
+from jobapp.testing.http1 import RawRequest, whole
+from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
-from jobapp.testing.replies import FAILED, NO_SUCH_PATH, Replier, Reply
+from jobapp.testing.replies import FAILED, NO_SUCH_PATH, RawResponse, Replier
 from jobapp.testing.routing import BASE_PATHS, WIRES, wire_for
 from jobapp.testing.server import HOST, LoopbackServer, Sending
 
@@ -220,14 +220,14 @@ class Simulator:
     def requests(
         self, provider: str | None = None, key: str | None = None, *, model: str | None = None
     ) -> int:
-        """Return how many requests to models came, refused ones among them."""
+        """Return how many requests to models came, rejected ones among them."""
         return total([simulated.asked for simulated in self._all_keys(provider, key)], model)
 
-    def refusals(
+    def rejections(
         self, provider: str | None = None, key: str | None = None, *, model: str | None = None
     ) -> int:
         """Return how many of the requests were not answered as they should be."""
-        return total([simulated.refused for simulated in self._all_keys(provider, key)], model)
+        return total([simulated.rejected for simulated in self._all_keys(provider, key)], model)
 
     def reset_counts(self) -> None:
         """Start counting and recording from 0; what was used of quotas stays used."""
@@ -254,14 +254,14 @@ class Simulator:
         if not self._server.wait_for(condition, timeout):
             raise TimeoutError(f"the simulator did not come to the awaited state within {timeout} s")
 
-    def _serve(self, call: Call) -> Sending:
+    def _serve(self, call: RawRequest) -> Sending:
         try:
             return self._reply(call)
         except Exception:
             logger.exception("The simulator failed on %s %s", call.method, call.path)
             return Sending([whole(FAILED)])
 
-    def _reply(self, call: Call) -> Sending:
+    def _reply(self, call: RawRequest) -> Sending:
         wire = wire_for(call)
         if wire is None:
             return Sending([whole(NO_SUCH_PATH)])
@@ -276,7 +276,7 @@ class Simulator:
         else:
             key.asked[request.model] += 1
             reply = replier.to(self._meet(request, provider), self._text(request))
-            key.refused[request.model] += not reply.answered
+            key.rejected[request.model] += not reply.answered
         return self._sending(request, key, reply)
 
     def _meet(self, request: Request, provider: SimulatedProvider) -> Reaction:
@@ -286,7 +286,7 @@ class Simulator:
     def _text(self, request: Request) -> str:
         return self.answer if isinstance(self.answer, str) else self.answer(request)
 
-    def _sending(self, request: Request, key: SimulatedKey, reply: Reply) -> Sending:
+    def _sending(self, request: Request, key: SimulatedKey, reply: RawResponse) -> Sending:
         self._active += 1
         key.at_once += 1
         key.most_at_once = max(key.most_at_once, key.at_once)

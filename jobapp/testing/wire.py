@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from jobapp.testing.exchange import Request, Response, Stream
-from jobapp.testing.faults import Refusal
-from jobapp.testing.http1 import Call, dump
+from jobapp.testing.faults import Rejection
+from jobapp.testing.http1 import RawRequest, dump
+from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 
 HTML_PAGE = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>"
@@ -37,7 +37,7 @@ class KeyFacts:
 
 
 class Wire(Protocol):
-    """One provider's protocol: requests read, answers and refusals written. No state, no I/O."""
+    """One provider's protocol: requests read, answers and rejections written. No state, no I/O."""
 
     provider: str
 
@@ -45,7 +45,7 @@ class Wire(Protocol):
         """Return the content type of a stream."""
         ...
 
-    def read(self, call: Call, at: datetime) -> Request:
+    def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks."""
         ...
 
@@ -65,11 +65,11 @@ class Wire(Protocol):
         """Return the bytes of each event; ``ended`` closes the stream as the provider does."""
         ...
 
-    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
-        """Return a refusal with its HTTP status."""
+    def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
+        """Return a rejection with its HTTP status."""
         ...
 
-    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+    def error_in_200(self, request: Request, rejection: Rejection, *, in_choice: bool) -> Any:
         """Return the body, or the event of a stream, of an HTTP 200 that holds an error."""
         ...
 

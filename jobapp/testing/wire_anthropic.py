@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobapp.testing.exchange import Request, Response, Stream
-from jobapp.testing.faults import Fault, Refusal
+from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import ANTHROPIC
-from jobapp.testing.http1 import Call, dump
+from jobapp.testing.http1 import RawRequest, dump
+from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.wire import (
     EVENT_STREAM,
@@ -33,7 +33,7 @@ class AnthropicWire:
 
     provider = "anthropic"
 
-    def read(self, call: Call, at: datetime) -> Request:
+    def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks."""
         body = parse(call.content)
         asked = fields(body)
@@ -96,17 +96,17 @@ class AnthropicWire:
         """Return each event under the name of its type."""
         return [_named(event) for event in events]
 
-    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
-        """Return a refusal; a window tells its wait in headers, a spend limit its date in the text."""
-        headers = {**self.id_headers(request_id), **_hints(refusal)}
-        body = _error(request, refusal)
+    def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
+        """Return a rejection; a window tells its wait in headers, a spend limit its date in the text."""
+        headers = {**self.id_headers(request_id), **_hints(rejection)}
+        body = _error(request, rejection)
         if "type" in body:
             body["request_id"] = request_id
-        return Response(ANTHROPIC[refusal.fault].status, headers, body)
+        return Response(ANTHROPIC[rejection.fault].status, headers, body)
 
-    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+    def error_in_200(self, request: Request, rejection: Rejection, *, in_choice: bool) -> Any:
         """Return an error alone; in a stream it is an ``error`` event."""
-        return _error(request, refusal)
+        return _error(request, rejection)
 
     def id_headers(self, request_id: str) -> Mapping[str, str]:
         """Return ``request-id``."""
@@ -139,26 +139,26 @@ def _message(request: Request, request_id: str, said: int) -> dict[str, Any]:
     }
 
 
-def _error(request: Request, refusal: Refusal) -> dict[str, Any]:
-    form = ANTHROPIC[refusal.fault]
-    meter = METERS.get(refusal.fault, "").replace("-", " ")
+def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
+    form = ANTHROPIC[rejection.fault]
+    meter = METERS.get(rejection.fault, "").replace("-", " ")
     text = form.text.format(
-        model=request.model, limit=f"{refusal.limit:,}", meter=meter, detail=refusal.detail
+        model=request.model, limit=f"{rejection.limit:,}", meter=meter, detail=rejection.detail
     )
-    if refusal.free_at and refusal.fault in TOLD_BY_DATE:
-        text += f" You will regain access on {refusal.free_at:%Y-%m-%d at %H:%M} UTC."
+    if rejection.free_at and rejection.fault in TOLD_BY_DATE:
+        text += f" You will regain access on {rejection.free_at:%Y-%m-%d at %H:%M} UTC."
     error: dict[str, Any] = {"type": form.type, "message": text}
     if form.code:
         error["details"] = {"error_code": form.code}
     # the gate that blocks regions stands in front of the API and knows no outer type
-    return {"error": error} if refusal.fault is Fault.REGION else {"type": "error", "error": error}
+    return {"error": error} if rejection.fault is Fault.REGION else {"type": "error", "error": error}
 
 
-def _hints(refusal: Refusal) -> dict[str, str]:
-    if refusal.fault not in METERS or refusal.free_at is None or refusal.wait is None:
+def _hints(rejection: Rejection) -> dict[str, str]:
+    if rejection.fault not in METERS or rejection.free_at is None or rejection.wait is None:
         return {}
-    room = Room(refusal.limit, 0, refusal.free_at)
-    return {"retry-after": whole_seconds(refusal.wait), **_room_headers(METERS[refusal.fault], room)}
+    room = Room(rejection.limit, 0, rejection.free_at)
+    return {"retry-after": whole_seconds(rejection.wait), **_room_headers(METERS[rejection.fault], room)}
 
 
 def _room_headers(meter: str, room: Room) -> dict[str, str]:

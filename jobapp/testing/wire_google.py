@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobapp.testing.exchange import Request, Response, Stream
-from jobapp.testing.faults import Refusal
+from jobapp.testing.faults import Rejection
 from jobapp.testing.forms import GOOGLE, GOOGLE_QUOTAS, Form
-from jobapp.testing.http1 import Call, dump
+from jobapp.testing.http1 import RawRequest, dump
+from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.wire import (
     EVENT_STREAM,
@@ -33,7 +33,7 @@ class GoogleWire:
 
     provider = "google"
 
-    def read(self, call: Call, at: datetime) -> Request:
+    def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks; model and method stand in the path."""
         body = parse(call.content)
         model, _, method = call.path.partition("/models/")[2].partition(":")
@@ -82,15 +82,15 @@ class GoogleWire:
         parts = [(b",\r\n" if index else b"[") + dump(event) for index, event in enumerate(events)]
         return [*parts, b"]" if parts else b"[]"] if ended else parts
 
-    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
-        """Return a refusal: an object, in an array where a stream without ``alt=sse`` was asked for."""
-        body = {"error": _error(request, refusal)}
+    def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
+        """Return a rejection: an object, in an array where a stream without ``alt=sse`` was asked for."""
+        body = {"error": _error(request, rejection)}
         wrapped = request.stream and not _wants_sse(request)
-        return Response(GOOGLE[refusal.fault].status, body=[body] if wrapped else body)
+        return Response(GOOGLE[rejection.fault].status, body=[body] if wrapped else body)
 
-    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+    def error_in_200(self, request: Request, rejection: Rejection, *, in_choice: bool) -> Any:
         """Return an error alone."""
-        return {"error": _error(request, refusal)}
+        return {"error": _error(request, rejection)}
 
     def id_headers(self, request_id: str) -> Mapping[str, str]:
         """Return nothing: the id is in the body."""
@@ -129,35 +129,35 @@ def _content(
     }
 
 
-def _error(request: Request, refusal: Refusal) -> dict[str, Any]:
-    form = GOOGLE[refusal.fault]
-    _, metric = GOOGLE_QUOTAS.get(refusal.fault, ("", ""))
+def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
+    form = GOOGLE[rejection.fault]
+    _, metric = GOOGLE_QUOTAS.get(rejection.fault, ("", ""))
     text = form.text.format(
         model=request.model,
         key=request.key,
-        limit=refusal.limit,
+        limit=rejection.limit,
         metric=METRIC + metric,
-        detail=refusal.detail,
+        detail=rejection.detail,
     )
-    details = [*_quota_failure(request, refusal), *_error_info(form)]
-    if details and refusal.wait is not None:
-        text += f"\nPlease retry in {go_duration(refusal.wait)}."
-        details.append({"@type": f"{TYPE}RetryInfo", "retryDelay": f"{decimal_seconds(refusal.wait)}s"})
+    details = [*_quota_failure(request, rejection), *_error_info(form)]
+    if details and rejection.wait is not None:
+        text += f"\nPlease retry in {go_duration(rejection.wait)}."
+        details.append({"@type": f"{TYPE}RetryInfo", "retryDelay": f"{decimal_seconds(rejection.wait)}s"})
     error: dict[str, Any] = {"code": form.status, "message": text, "status": form.type}
     return error | {"details": details} if details else error
 
 
-def _quota_failure(request: Request, refusal: Refusal) -> list[dict[str, Any]]:
-    if refusal.fault not in GOOGLE_QUOTAS:
+def _quota_failure(request: Request, rejection: Rejection) -> list[dict[str, Any]]:
+    if rejection.fault not in GOOGLE_QUOTAS:
         return []
-    quota_id, metric = GOOGLE_QUOTAS[refusal.fault]
+    quota_id, metric = GOOGLE_QUOTAS[rejection.fault]
     violation: dict[str, Any] = {
         "quotaMetric": METRIC + metric,
         "quotaId": quota_id,
         "quotaDimensions": {"location": "global", "model": request.model},
     }
-    if refusal.limit:
-        violation["quotaValue"] = str(refusal.limit)
+    if rejection.limit:
+        violation["quotaValue"] = str(rejection.limit)
     return [{"@type": f"{TYPE}QuotaFailure", "violations": [violation]}]
 
 

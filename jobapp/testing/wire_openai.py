@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobapp.testing.exchange import Request, Response, Stream
-from jobapp.testing.faults import Fault, Refusal
+from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import OPENAI
-from jobapp.testing.http1 import Call
+from jobapp.testing.http1 import RawRequest
+from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.wire import (
     EVENT_STREAM,
@@ -39,7 +39,7 @@ class OpenAIWire:
 
     provider = "openai"
 
-    def read(self, call: Call, at: datetime) -> Request:
+    def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks."""
         body = parse(call.content)
         asked = fields(body)
@@ -94,14 +94,14 @@ class OpenAIWire:
         """Return each event with its ``data:``."""
         return [sse(event) for event in events]
 
-    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
-        """Return a refusal; a limit tells its wait in headers and text."""
-        headers = {**self.id_headers(request_id), **_hints(refusal)}
-        return Response(OPENAI[refusal.fault].status, headers, {"error": _error(request, refusal)})
+    def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
+        """Return a rejection; a limit tells its wait in headers and text."""
+        headers = {**self.id_headers(request_id), **_hints(rejection)}
+        return Response(OPENAI[rejection.fault].status, headers, {"error": _error(request, rejection)})
 
-    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+    def error_in_200(self, request: Request, rejection: Rejection, *, in_choice: bool) -> Any:
         """Return an error alone."""
-        return {"error": _error(request, refusal)}
+        return {"error": _error(request, rejection)}
 
     def id_headers(self, request_id: str) -> Mapping[str, str]:
         """Return ``x-request-id``."""
@@ -137,28 +137,28 @@ def usage(prompt: str, text: str) -> dict[str, int]:
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
-def _error(request: Request, refusal: Refusal) -> dict[str, Any]:
-    form = OPENAI[refusal.fault]
+def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
+    form = OPENAI[rejection.fault]
     text = form.text.format(
         model=request.model,
         masked_key=masked(request.key),
-        limit=refusal.limit,
-        meter=METERS.get(refusal.fault),
-        detail=refusal.detail,
+        limit=rejection.limit,
+        meter=METERS.get(rejection.fault),
+        detail=rejection.detail,
     )
-    if refusal.fault in METERS and refusal.wait is not None:
-        text += f" Please try again in {go_duration(refusal.wait)}."
+    if rejection.fault in METERS and rejection.wait is not None:
+        text += f" Please try again in {go_duration(rejection.wait)}."
     return {"message": text, "type": form.type, "param": None, "code": form.code}
 
 
-def _hints(refusal: Refusal) -> dict[str, str]:
-    if refusal.fault not in METERS or refusal.free_at is None or refusal.wait is None:
+def _hints(rejection: Rejection) -> dict[str, str]:
+    if rejection.fault not in METERS or rejection.free_at is None or rejection.wait is None:
         return {}
-    meter = "tokens" if refusal.fault is Fault.BUSY_TOKENS else "requests"
+    meter = "tokens" if rejection.fault is Fault.BUSY_TOKENS else "requests"
     return {
-        "retry-after": whole_seconds(refusal.wait),
-        "retry-after-ms": str(milliseconds(refusal.wait)),
-        **_room_headers(meter, Room(refusal.limit, 0, refusal.free_at), refusal.wait),
+        "retry-after": whole_seconds(rejection.wait),
+        "retry-after-ms": str(milliseconds(rejection.wait)),
+        **_room_headers(meter, Room(rejection.limit, 0, rejection.free_at), rejection.wait),
     }
 
 

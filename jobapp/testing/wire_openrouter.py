@@ -7,9 +7,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from jobapp.testing.exchange import Request, Response, Stream
-from jobapp.testing.faults import Refusal
+from jobapp.testing.faults import Rejection
 from jobapp.testing.forms import OPENROUTER, OPENROUTER_FREE, Form
+from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.wire import KeyFacts
 from jobapp.testing.wire_openai import DONE, OpenAIWire, delta_chunk, envelope, usage
@@ -36,16 +36,16 @@ class OpenRouterWire(OpenAIWire):
         last = plain.lead_out[0] | {"usage": usage(request.prompt, "".join(pieces))}
         return Stream([PROCESSING, *plain.lead_in], plain.pieces, [last, DONE])
 
-    def refuse(self, request: Request, refusal: Refusal, request_id: str) -> Response:
-        """Return a refusal; windows and free days tell their reset in epoch milliseconds."""
-        form, error = _form(request, refusal), _error(request, refusal)
+    def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
+        """Return a rejection; windows and free days tell their reset in epoch milliseconds."""
+        form, error = _form(request, rejection), _error(request, rejection)
         return Response(
             form.status, error["metadata"].get("headers", {}), {"error": error, "user_id": "user_simulated"}
         )
 
-    def error_in_200(self, request: Request, refusal: Refusal, *, in_choice: bool) -> Any:
+    def error_in_200(self, request: Request, rejection: Rejection, *, in_choice: bool) -> Any:
         """Return an error at the top or in the first choice; a stream has it in a chunk that ends."""
-        error = _error(request, refusal)
+        error = _error(request, rejection)
         if request.stream:
             body = delta_chunk(request, {"content": ""}, "error", finish="error")
         elif in_choice:
@@ -74,20 +74,20 @@ class OpenRouterWire(OpenAIWire):
         )
 
 
-def _form(request: Request, refusal: Refusal) -> Form:
-    return (OPENROUTER_FREE if request.model.endswith(":free") else OPENROUTER)[refusal.fault]
+def _form(request: Request, rejection: Rejection) -> Form:
+    return (OPENROUTER_FREE if request.model.endswith(":free") else OPENROUTER)[rejection.fault]
 
 
-def _error(request: Request, refusal: Refusal) -> dict[str, Any]:
-    form = _form(request, refusal)
+def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
+    form = _form(request, rejection)
     metadata: dict[str, Any] = {"error_type": form.type}
     if form.code:
         metadata["limit_source"] = form.code
-    if refusal.free_at and form.status == HTTPStatus.TOO_MANY_REQUESTS:
-        metadata["headers"] = _reset_headers(refusal.limit, refusal.free_at)
-    elif refusal.free_at:
-        metadata["resets_at"] = _iso(refusal.free_at)
-    text = form.text.format(model=request.model, limit=refusal.limit, detail=refusal.detail)
+    if rejection.free_at and form.status == HTTPStatus.TOO_MANY_REQUESTS:
+        metadata["headers"] = _reset_headers(rejection.limit, rejection.free_at)
+    elif rejection.free_at:
+        metadata["resets_at"] = _iso(rejection.free_at)
+    text = form.text.format(model=request.model, limit=rejection.limit, detail=rejection.detail)
     return {"message": text, "code": form.status, "metadata": metadata}
 
 

@@ -9,16 +9,16 @@ from statistics import median, quantiles
 
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import ApiKey, Block, Kind
-from jobapp.limits.reported import Allowance
+from jobapp.limits.reported import RequestHeadroom
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.reservation import Ticket
+from jobapp.pool.reservation import Reservation
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 TAKES = 1_000
 """How many choices one figure is the mean of."""
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-SAID = Allowance(1_000_000, 900_000, 30.0)
+SAID = RequestHeadroom(1_000_000, 900_000, 30.0)
 
 
 class Chooser:
@@ -38,7 +38,7 @@ class Chooser:
         for _ in range(times):
             self._now += 1e-4
             ticket = self._pool.take("model", self._now)
-            assert isinstance(ticket, Ticket)
+            assert isinstance(ticket, Reservation)
             self._pool.finish(ticket, self._now, said=SAID)
 
     def seconds(self) -> float:

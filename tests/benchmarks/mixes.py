@@ -29,8 +29,8 @@ class Mix:
         keys: What each key allows.
         prompts: How many there are, all from the start unless ``bursts`` says otherwise.
         workers: How many ask at the same time.
-        latency: Seconds an answer takes; a refusal takes a fifth of it.
-        hints: Whether headers tell what is left, and refusals how long to wait.
+        latency: Seconds an answer takes; a rejection takes a fifth of it.
+        hints: Whether headers tell what is left, and rejections how long to wait.
         strategy: Which free key a call takes.
         failing: The share of requests that the server fails with.
         bursts: Into how many equal bursts the prompts come.

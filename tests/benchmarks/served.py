@@ -21,7 +21,7 @@ Keys = Sequence[tuple[str, str, dict[str, Any]]]
 """Provider, secret, and what else ``Simulator.add_key`` is told."""
 
 ON_ITS_WAY = 0.05
-"""Seconds after a refusal in which a request may have been sent before the refusal was read."""
+"""Seconds after a rejection in which a request may have been sent before the rejection was read."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Served:
     _process: subprocess.Popen[str]
 
     def counts(self) -> dict[str, int]:
-        """Return ``asked``, ``refused`` and ``spent_asked``: how often a spent key was asked again."""
+        """Return ``asked``, ``rejected`` and ``spent_asked``: how often a spent key was asked again."""
         _say(self._process.stdin, "counts")
         told: dict[str, int] = _hear(self._process.stdout)
         return told
@@ -55,7 +55,7 @@ def serving(keys: Keys, *, hints: bool = True) -> Iterator[Served]:
 
 
 class _SpentKeys:
-    """Counts the requests to keys whose day is spent, from when their first refusal is known."""
+    """Counts the requests to keys whose day is spent, from when their first rejection is known."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -81,8 +81,8 @@ def main() -> None:
             simulator.add_key(provider, secret, **limits)
         _say(sys.stdout, simulator.environ())
         for _ in sys.stdin:
-            asked, refused = simulator.requests(), simulator.refusals()
-            _say(sys.stdout, {"asked": asked, "refused": refused, "spent_asked": spent.asked.total()})
+            asked, rejected = simulator.requests(), simulator.rejections()
+            _say(sys.stdout, {"asked": asked, "refused": rejected, "spent_asked": spent.asked.total()})
 
 
 def _say(stream: IO[str] | None, what: Any) -> None:

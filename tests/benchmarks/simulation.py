@@ -17,7 +17,7 @@ from jobapp.calls.call_policy import (
     Flow,
     Learn,
     NoneFree,
-    Refused,
+    Rejected,
     Send,
     Served,
     Take,
@@ -29,7 +29,7 @@ from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.domain.settings import RetrySettings
 from jobapp.domain.types import ApiKey, Block, Kind, Scope, Verdict
-from jobapp.pool.reservation import Ticket
+from jobapp.pool.reservation import Reservation
 from jobapp.stores.state import QuotaState, Reset
 from tests.benchmarks.mixes import DAY, KeyLimits, Mix, optimum
 
@@ -81,12 +81,12 @@ class ServerKey:
 
     Attributes:
         limits: What it allows.
-        refused: Requests that were refused because of a limit.
+        rejected: Requests that were rejected because of a limit.
         spent_asked: Those that were sent although the caller knew that the day is spent.
     """
 
     limits: KeyLimits
-    refused: int = 0
+    rejected: int = 0
     spent_asked: int = 0
     _start: float = -math.inf
     _used: int = 0
@@ -95,23 +95,23 @@ class ServerKey:
     _known_spent: float = math.inf
 
     def ask(self, now: float, *, sent: float, hints: bool) -> tuple[Verdict | None, dict[str, str]]:
-        """Return what a request meets that was *sent* before: a refusal, or the answer's headers."""
+        """Return what a request meets that was *sent* before: a rejection, or the answer's headers."""
         self._roll(now)
         if self.limits.cap is not None and self._of_day >= self.limits.cap:
-            self.refused += 1
+            self.rejected += 1
             self.spent_asked += sent > self._known_spent
             end = START + timedelta(seconds=self._day + DAY)
             return Verdict(Kind.QUOTA, Scope.MODEL, resets_at=end), {}
         left = self._start + self.limits.window - now
         if self._used >= self.limits.limit:
-            self.refused += 1
+            self.rejected += 1
             return Verdict(Kind.RATE_LIMIT, Scope.MODEL, left if hints else None), {}
         self._used += 1
         self._of_day += 1
         return None, self._headers(left) if hints else {}
 
     def told(self, verdict: Verdict, now: float) -> None:
-        """Note that the caller knows what it was refused for."""
+        """Note that the caller knows what it was rejected for."""
         if verdict.kind is Kind.QUOTA:
             self._known_spent = min(self._known_spent, now)
 
@@ -153,7 +153,7 @@ class _Worker:
 
     flow: Flow
     started: float
-    ticket: Ticket | None = None
+    reservation: Reservation | None = None
 
 
 @dataclass(order=True, slots=True)
@@ -206,7 +206,7 @@ class Simulation:
         return Outcome(
             served=served,
             makespan=self._last_end / optimum(self._mix),
-            wasted=sum(key.refused for key in keys) / max(1, served),
+            wasted=sum(key.rejected for key in keys) / max(1, served),
             spent_asked=sum(key.spent_asked for key in keys),
             longest=max(self._took, default=0.0),
         )
@@ -245,47 +245,49 @@ class Simulation:
                     return
 
     def _take(self, worker: _Worker, action: Take) -> Taken | NoneFree:
-        ticket, worker.ticket = worker.ticket, None
+        reservation, worker.reservation = worker.reservation, None
         found = self._manager.take(
             MODEL,
             stay=action.stay,
             skip=action.skip,
-            patience=action.patience,
-            apart=action.apart,
-            ticket=ticket,
+            max_wait=action.max_wait,
+            jitter=action.jitter,
+            reservation=reservation,
         )
-        if isinstance(found, Ticket):
-            worker.ticket = found
+        if isinstance(found, Reservation):
+            worker.reservation = found
             return Taken(found.key, found.wait)
         return NoneFree(found)
 
     def _send(self, worker: _Worker) -> None:
         """Let a request travel for a fifth of its latency, more or less: it may overtake others."""
-        ticket, worker.ticket = worker.ticket, None
-        assert ticket is not None
+        reservation, worker.reservation = worker.reservation, None
+        assert reservation is not None
         way = self._mix.latency * self._rng.uniform(0.1, 0.3)
-        self._at(self._clock.seconds + way, partial(self._arrive, worker, ticket, self._clock.seconds))
+        self._at(self._clock.seconds + way, partial(self._arrive, worker, reservation, self._clock.seconds))
 
-    def _arrive(self, worker: _Worker, ticket: Ticket, sent: float) -> None:
+    def _arrive(self, worker: _Worker, reservation: Reservation, sent: float) -> None:
         now, latency = self._clock.seconds, self._mix.latency
         verdict: Verdict | None = Verdict(Kind.UNAVAILABLE)
         headers: dict[str, str] = {}
         if self._rng.random() >= self._mix.failing:
-            verdict, headers = self._server[ticket.key.fingerprint].ask(now, sent=sent, hints=self._mix.hints)
+            verdict, headers = self._server[reservation.key.fingerprint].ask(
+                now, sent=sent, hints=self._mix.hints
+            )
         if verdict is None:
-            answered = partial(self._answered, worker, ticket, headers)
+            answered = partial(self._answered, worker, reservation, headers)
             self._at(now + latency * self._rng.uniform(0.7, 0.9), answered)
         else:
-            self._at(now + latency * 0.2, partial(self._refused, worker, ticket, verdict))
+            self._at(now + latency * 0.2, partial(self._rejected, worker, reservation, verdict))
 
-    def _answered(self, worker: _Worker, ticket: Ticket, headers: dict[str, str]) -> None:
-        self._manager.answered(ticket, headers)
+    def _answered(self, worker: _Worker, reservation: Reservation, headers: dict[str, str]) -> None:
+        self._manager.answered(reservation, headers)
         self._step(worker, Answered("text"))
 
-    def _refused(self, worker: _Worker, ticket: Ticket, verdict: Verdict) -> None:
-        self._server[ticket.key.fingerprint].told(verdict, self._clock.seconds)
-        row = self._manager.refused(ticket, verdict)
-        self._step(worker, Refused(verdict, row=row))
+    def _rejected(self, worker: _Worker, reservation: Reservation, verdict: Verdict) -> None:
+        self._server[reservation.key.fingerprint].told(verdict, self._clock.seconds)
+        row = self._manager.rejected(reservation, verdict)
+        self._step(worker, Rejected(verdict, row=row))
 
     def _end(self, worker: _Worker, outcome: object) -> None:
         if isinstance(outcome, Served):

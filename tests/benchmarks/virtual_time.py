@@ -1,4 +1,4 @@
-"""Mixes in virtual time: makespan over the optimum, refused requests per success, and the longest call."""
+"""Mixes in virtual time: makespan over the optimum, rejected requests per success, and the longest call."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def lost(store: QuotaStore, noted: Noted) -> list[str]:
 
 
 def is_broken(place: str) -> bool:
-    """Tell whether the file, as any reader finds it now, can't be read in full."""
+    """Return whether the file, as any reader finds it now, can't be read in full."""
     file = Path(place) / "api_key_state.json"
     if "://" in place or not file.exists():
         return False
@@ -111,7 +111,7 @@ def is_broken(place: str) -> bool:
 
 
 def holds_a_lock(process: int) -> bool:
-    """Tell whether the lock is held by *process*; never, where the system does not say."""
+    """Return whether the lock is held by *process*; never, where the system does not say."""
     locks = Path("/proc/locks")
     return locks.exists() and f" WRITE {process} " in locks.read_text()
 

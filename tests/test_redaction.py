@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.domain.redaction import MASK, mask
+from jobapp.domain.redaction import MASK, redact
 
 KEYS = [
     "sk-abcdefgh12345678", "sk-proj-AbC_d-ef12", "sk-ant-api03-AbC_12-34", "sk-or-v1-0123456789abcdef",
@@ -22,7 +22,7 @@ KEYS = [
     "around", ["{}", "key {} here", "<{}>", '"{}"', "${{{}}}.", "({})", "x={};", "https://h/{}/y"]
 )
 def test_a_key_of_any_provider_is_masked_wherever_it_stands(key, around):
-    masked = mask(around.format(key))
+    masked = redact(around.format(key))
     assert key not in masked
     assert masked == around.format(MASK) or MASK in masked
 
@@ -43,7 +43,7 @@ def test_a_key_of_any_provider_is_masked_wherever_it_stands(key, around):
     ],
 )
 def test_what_stands_where_a_key_belongs_is_masked_and_the_words_before_it_are_kept(text, masked):
-    assert mask(text) == masked
+    assert redact(text) == masked
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,18 @@ def test_what_stands_where_a_key_belongs_is_masked_and_the_words_before_it_are_k
     ],
 )
 def test_ordinary_words_are_left_alone(text):
-    assert mask(text) == text
+    assert redact(text) == text
 
 
 def test_known_secrets_are_masked_whatever_they_look_like():
-    assert mask("it was hunter2, or a%2Fb", ["hunter2", "a/b", ""]) == "it was ***, or ***"
+    assert redact("it was hunter2, or a%2Fb", ["hunter2", "a/b", ""]) == "it was ***, or ***"
 
 
 def test_a_secret_that_holds_another_is_masked_whole():
-    assert mask("abcdef", ["abc", "abcdef"]) == MASK
+    assert redact("abcdef", ["abc", "abcdef"]) == MASK
 
 
 @given(st.text(max_size=200))
 def test_masking_twice_is_masking_once(text):
-    once = mask(text)
-    assert mask(once) == once
+    once = redact(text)
+    assert redact(once) == once

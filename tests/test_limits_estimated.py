@@ -1,4 +1,4 @@
-"""What refusals teach of a key's window, where no header tells it."""
+"""What rejections teach of a key's window, where no header tells it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.limits.estimated import Learnt
+from jobapp.limits.estimated import EstimatedLimit
 from jobapp.limits.window import MINUTE
-from jobapp.limits.window_length import DOUBTS, MARGIN, USUAL_LENGTHS, SharedLength
+from jobapp.limits.window_length import DOUBTS, MARGIN, USUAL_LENGTHS, WindowLengthEstimate
 
 
 class Provider:
@@ -33,12 +33,12 @@ class Provider:
 class Caller:
     """Asks as soon as what was learnt allows it, and each second where nothing is known; nothing travels."""
 
-    def __init__(self, provider: Provider, length: SharedLength | None = None) -> None:
+    def __init__(self, provider: Provider, length: WindowLengthEstimate | None = None) -> None:
         self.provider = provider
-        self.length = length or SharedLength()
-        self.learnt = Learnt(self.length)
+        self.length = length or WindowLengthEstimate()
+        self.learnt = EstimatedLimit(self.length)
         self.now = 1000.0
-        self.answered = self.refused = 0
+        self.answered = self.rejected = 0
 
     def ask(self) -> bool:
         """Ask now, whatever was learnt."""
@@ -53,8 +53,8 @@ class Caller:
             self.answered += 1
             self.learnt.answered(self.now, 0, 0)
         else:
-            self.refused += 1
-            self.learnt.refused(self.now, self.now, None, 0)
+            self.rejected += 1
+            self.learnt.rejected(self.now, self.now, None, 0)
         return yes
 
     def ask_until_refused(self) -> None:
@@ -129,10 +129,10 @@ def test_a_learnt_window_is_used_to_the_full_and_seldom_overrun(limit, length):
     caller = Caller(Provider(limit, length))
     caller.work_for(60 * length)
     assert caller.answered >= 0.9 * 60 * limit
-    assert caller.refused <= 25
-    before = caller.refused
+    assert caller.rejected <= 25
+    before = caller.rejected
     caller.work_for(20 * length)
-    assert caller.refused <= before + 2
+    assert caller.rejected <= before + 2
 
 
 def test_a_limit_that_was_taken_for_too_low_grows_to_what_it_is():
@@ -152,41 +152,41 @@ def test_a_limit_that_sinks_is_followed_at_once():
     caller.work_for(300)
     provider.limit = 5
     caller.work_for(60)
-    before = caller.refused
+    before = caller.rejected
     caller.work_for(600)
-    assert caller.refused <= before + 5
+    assert caller.rejected <= before + 5
     assert caller.answered >= 45
 
 
 def test_a_hint_tells_the_length_at_the_first_refusal():
-    learnt = Learnt(SharedLength())
+    learnt = EstimatedLimit(WindowLengthEstimate())
     for second in range(4):
         learnt.begin(1000.0 + second)
-    learnt.refused(1003.1, 1003.0, 56.9, 0)
+    learnt.rejected(1003.1, 1003.0, 56.9, 0)
     assert learnt.window is not None
     assert learnt.window.limit == 3
     assert learnt.reopens_at() == pytest.approx(1000.0 + 60.0 * (1 + MARGIN))
 
 
 def test_what_is_still_under_way_when_a_refusal_comes_counts_for_the_limit_until_it_is_refused_too():
-    learnt = Learnt(SharedLength())
+    learnt = EstimatedLimit(WindowLengthEstimate())
     for _ in range(8):
         learnt.begin(1000.0)
     limits = []
     for _ in range(3):
-        learnt.refused(1000.2, 1000.0, 59.8, 5)
+        learnt.rejected(1000.2, 1000.0, 59.8, 5)
         assert learnt.window is not None
         limits.append(learnt.window.limit)
     assert limits == [7, 6, 5]
 
 
 def test_a_window_of_which_the_beginning_was_not_seen_teaches_no_limit():
-    learnt = Learnt(SharedLength())
+    learnt = EstimatedLimit(WindowLengthEstimate())
     for second in range(0, 300, 10):
         learnt.begin(1000.0 + second)
         learnt.answered(1000.0 + second, 0, 0)
     learnt.begin(1300.0)
-    learnt.refused(1300.0, 1300.0, None, 0)
+    learnt.rejected(1300.0, 1300.0, None, 0)
     assert learnt.window is None
     assert learnt.reopens_at() is None
 
@@ -209,7 +209,7 @@ def test_trials_that_are_refused_together_leave_the_limit_as_it_was():
     for _ in range(8):
         learnt.begin(sent_at)
     for under_way in reversed(range(8)):
-        learnt.refused(sent_at + 0.1, sent_at, None, under_way)
+        learnt.rejected(sent_at + 0.1, sent_at, None, under_way)
     caller.now += 61
     assert caller.ask()
     assert learnt.window is not None
@@ -240,7 +240,7 @@ def test_the_first_request_of_a_guessed_window_is_sent_alone_until_a_guess_was_r
 
 
 def test_a_length_that_contradicts_what_was_seen_is_forgotten_after_some_times():
-    length = SharedLength()
+    length = WindowLengthEstimate()
     length.not_over(31.0)
     length.over(62.0)
     assert length.seconds == 60.0 * (1 + MARGIN)
@@ -252,7 +252,7 @@ def test_a_length_that_contradicts_what_was_seen_is_forgotten_after_some_times()
 
 
 def test_a_window_that_is_over_a_little_late_was_measured_badly():
-    length = SharedLength()
+    length = WindowLengthEstimate()
     length.not_over(44.0)
     length.over(45.0)
     length.not_over(45.2)
@@ -261,7 +261,7 @@ def test_a_window_that_is_over_a_little_late_was_measured_badly():
 
 
 def test_an_unusual_length_is_the_longest_that_was_seen():
-    length = SharedLength()
+    length = WindowLengthEstimate()
     length.not_over(40.0)
     length.over(45.0)
     assert length.seconds == 45.0 * (1 + MARGIN)
@@ -272,7 +272,7 @@ def test_an_unusual_length_is_the_longest_that_was_seen():
     looks=st.lists(st.floats(0.01, 10_000.0), max_size=60),
 )
 def test_what_is_gone_by_is_never_shorter_than_what_was_seen_to_be_too_short(length, looks):
-    shared = SharedLength()
+    shared = WindowLengthEstimate()
     for seconds in looks:
         if seconds >= length:
             shared.over(seconds)

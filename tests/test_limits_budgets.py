@@ -8,7 +8,7 @@ from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey
 from jobapp.limits.budgets import TURN
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.reservation import Ticket
+from jobapp.pool.reservation import Reservation
 
 NOW = 1_700_000_000.0
 A = ApiKey("A", "secret-a")
@@ -20,12 +20,12 @@ def pool(*rows, keys=(A,)):
     return KeyPool("p", keys, budgets=[BudgetSettings(**row) for row in rows])
 
 
-def take(pool, model="m", now=NOW, patience=0.0):
-    return pool.take(model, now, patience=patience)
+def take(pool, model="m", now=NOW, max_wait=0.0):
+    return pool.take(model, now, max_wait=max_wait)
 
 
 def names(found):
-    return [ticket.key.name for ticket in found if isinstance(ticket, Ticket)]
+    return [ticket.key.name for ticket in found if isinstance(ticket, Reservation)]
 
 
 def test_requests_per_minute_are_not_exceeded():
@@ -85,9 +85,9 @@ def test_requests_at_the_same_time_are_not_exceeded():
 def test_a_request_that_is_given_back_leaves_its_room():
     keys = pool({"rpm": 1})
     take(keys)
-    booked = take(keys, patience=60)
-    assert isinstance(booked, Ticket)
-    assert booked.wait == pytest.approx(60)
-    assert take(keys, patience=60) == pytest.approx(120)
-    booked.give_back()
-    assert take(keys, patience=60).wait == pytest.approx(60)
+    reserved = take(keys, max_wait=60)
+    assert isinstance(reserved, Reservation)
+    assert reserved.wait == pytest.approx(60)
+    assert take(keys, max_wait=60) == pytest.approx(120)
+    reserved.release()
+    assert take(keys, max_wait=60).wait == pytest.approx(60)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.providers.request_context import TAIL_LENGTH, Tail, begin_exchange, current_exchange
+from jobapp.providers.request_context import TAIL_LENGTH, Tail, begin_request, current_request
 
 
 def tail_of(*parts: Any) -> Tail:
@@ -45,8 +45,8 @@ def test_what_is_kept_is_the_end_and_is_bounded(parts: list[bytes]) -> None:
 
 
 def test_each_request_has_its_own_exchange() -> None:
-    first = begin_exchange(1.0)
-    assert current_exchange() is first
-    second = begin_exchange(2.0)
-    assert current_exchange() is second
+    first = begin_request(1.0)
+    assert current_request() is first
+    second = begin_request(2.0)
+    assert current_request() is second
     assert (first.limit, first.response) == (1.0, None)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.limits.headers import duration_of, read_allowance, read_hold
-from jobapp.limits.reported import Allowance, Told
-from jobapp.limits.window import Bucket, Window
+from jobapp.limits.headers import duration_of, read_headroom, read_token_wait
+from jobapp.limits.reported import ReportedLimit, RequestHeadroom
+from jobapp.limits.window import FixedWindow, TokenBucket
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp()
 
@@ -34,11 +34,11 @@ def anthropic(limit="50", remaining="49", reset="2026-01-05T12:00:30Z"):
 @pytest.mark.parametrize(
     ("headers", "allowance"),
     [
-        (openai(), Allowance(10, 4, 36.0)),
-        (openai(reset="1m26.4s"), Allowance(10, 4, 86.4)),
-        (openai(remaining="12"), Allowance(10, 10, 36.0)),
-        (anthropic(), Allowance(50, 49, 30.0)),
-        (anthropic(reset="2026-01-05T11:59:00Z"), Allowance(50, 49, 0.0)),
+        (openai(), RequestHeadroom(10, 4, 36.0)),
+        (openai(reset="1m26.4s"), RequestHeadroom(10, 4, 86.4)),
+        (openai(remaining="12"), RequestHeadroom(10, 10, 36.0)),
+        (anthropic(), RequestHeadroom(50, 49, 30.0)),
+        (anthropic(reset="2026-01-05T11:59:00Z"), RequestHeadroom(50, 49, 0.0)),
         ({}, None),
         ({"content-type": "application/json"}, None),
         (openai(limit="0"), None),
@@ -51,7 +51,7 @@ def anthropic(limit="50", remaining="49", reset="2026-01-05T12:00:30Z"):
     ],
 )
 def test_a_limit_is_read_or_is_none(headers, allowance):
-    assert read_allowance(headers, NOW) == allowance
+    assert read_headroom(headers, NOW) == allowance
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_limit_is_read_or_is_none(headers, allowance):
     ],
 )
 def test_the_tokens_that_are_used_up_hold_the_key_until_all_are_back(headers, seconds):
-    assert read_hold(headers, NOW) == seconds
+    assert read_token_wait(headers, NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -91,34 +91,34 @@ def test_a_duration_is_a_number_or_none_whatever_the_text(text):
 
 
 def test_a_window_is_followed_and_what_is_under_way_counts():
-    told = Told()
-    told.obey(NOW, Allowance(10, 8, 60.0), 3, 0)
-    assert isinstance(told.limit, Window)
+    told = ReportedLimit()
+    told.obey(NOW, RequestHeadroom(10, 8, 60.0), 3, 0)
+    assert isinstance(told.limit, FixedWindow)
     assert told.limit.room(NOW) == 5
     assert told.limit.room(NOW + 60) == 10
 
 
 def test_a_bucket_is_known_by_a_time_to_full_in_proportion_to_what_was_used():
-    told = Told()
-    told.obey(NOW, Allowance(100, 99, 0.6), 0, 0)
-    told.obey(NOW, Allowance(100, 96, 2.4), 0, 0)
-    assert isinstance(told.limit, Bucket)
+    told = ReportedLimit()
+    told.obey(NOW, RequestHeadroom(100, 99, 0.6), 0, 0)
+    told.obey(NOW, RequestHeadroom(100, 96, 2.4), 0, 0)
+    assert isinstance(told.limit, TokenBucket)
     assert told.limit.interval == pytest.approx(0.6)
     assert told.limit.room(NOW) == 96
 
 
 def test_a_window_that_another_opened_begins_when_the_headers_say():
-    told = Told()
-    told.obey(NOW, Allowance(2, 1, 60.0), 0, 0)
-    told.obey(NOW + 70, Allowance(2, 0, 20.0), 0, 0)
+    told = ReportedLimit()
+    told.obey(NOW, RequestHeadroom(2, 1, 60.0), 0, 0)
+    told.obey(NOW + 70, RequestHeadroom(2, 0, 20.0), 0, 0)
     assert told.limit is not None
     assert told.limit.ready_at(NOW + 70) == NOW + 90
 
 
 def test_a_refusal_fills_the_window_until_it_is_over():
-    told = Told()
-    told.obey(NOW, Allowance(10, 5, 60.0), 0, 0)
-    told.refused()
+    told = ReportedLimit()
+    told.obey(NOW, RequestHeadroom(10, 5, 60.0), 0, 0)
+    told.rejected()
     assert told.reopens_at(NOW) == NOW + 60
     assert told.limit is not None
     assert told.limit.room(NOW) == 0

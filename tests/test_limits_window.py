@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.limits.window import Bucket, Window
+from jobapp.limits.window import FixedWindow, TokenBucket
 
 NOW = 1_767_571_200.0
 
 
 def test_the_first_request_opens_a_window():
-    window = Window(2, 60.0)
+    window = FixedWindow(2, 60.0)
     window.use(NOW)
     assert window.room(NOW) == 1
     window.use(NOW + 50)
@@ -21,7 +21,7 @@ def test_the_first_request_opens_a_window():
 
 
 def test_what_is_beyond_a_window_is_booked_for_the_next_ones():
-    window = Window(2, 60.0)
+    window = FixedWindow(2, 60.0)
     ready = []
     for _ in range(6):
         ready.append(window.ready_at(NOW))
@@ -30,15 +30,15 @@ def test_what_is_beyond_a_window_is_booked_for_the_next_ones():
 
 
 def test_a_booking_that_is_given_back_leaves_its_room():
-    window = Window(1, 60.0)
+    window = FixedWindow(1, 60.0)
     window.use(NOW)
     window.use(NOW)
-    window.give_back()
+    window.release()
     assert window.ready_at(NOW) == NOW + 60
 
 
 def test_bookings_are_admitted_only_as_far_as_the_window_holds():
-    window = Window(3, 60.0)
+    window = FixedWindow(3, 60.0)
     for _ in range(3):
         window.use(NOW)
         window.begin(NOW)
@@ -54,7 +54,7 @@ def test_bookings_are_admitted_only_as_far_as_the_window_holds():
 
 
 def test_a_window_begins_with_the_request_that_is_sent_and_not_with_the_one_that_is_booked():
-    window = Window(1, 60.0)
+    window = FixedWindow(1, 60.0)
     window.use(NOW)
     window.begin(NOW)
     window.use(NOW)
@@ -63,14 +63,14 @@ def test_a_window_begins_with_the_request_that_is_sent_and_not_with_the_one_that
 
 
 def test_a_bucket_gives_one_request_back_after_each_interval():
-    bucket = Bucket(3, 20.0, NOW)
+    bucket = TokenBucket(3, 20.0, NOW)
     for _ in range(3):
         assert bucket.ready_at(NOW) <= NOW
         bucket.use(NOW)
     assert bucket.room(NOW) == 0
     assert bucket.ready_at(NOW) == NOW + 20
     assert bucket.room(NOW + 40) == 2
-    bucket.give_back()
+    bucket.release()
     assert bucket.ready_at(NOW) <= NOW
 
 
@@ -80,7 +80,7 @@ def test_a_bucket_gives_one_request_back_after_each_interval():
     pauses=st.lists(st.floats(0.0, 30.0), min_size=1, max_size=100),
 )
 def test_no_window_holds_more_than_its_limit_whatever_the_pauses(limit, length, pauses):
-    window, now, sent = Window(limit, length), NOW, []
+    window, now, sent = FixedWindow(limit, length), NOW, []
     for pause in pauses:
         now = max(now + pause, window.ready_at(now + pause))
         window.use(now)
@@ -95,9 +95,9 @@ def test_no_window_holds_more_than_its_limit_whatever_the_pauses(limit, length, 
         assert used <= limit
 
 
-@pytest.mark.parametrize("kind", [Window(3, 60.0), Bucket(3, 20.0, NOW)])
+@pytest.mark.parametrize("kind", [FixedWindow(3, 60.0), TokenBucket(3, 20.0, NOW)])
 def test_what_was_used_and_given_back_leaves_as_much_room_as_before(kind):
     before = kind.room(NOW)
     kind.use(NOW)
-    kind.give_back()
+    kind.release()
     assert kind.room(NOW) == before
