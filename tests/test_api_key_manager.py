@@ -11,6 +11,7 @@ from jobapp.core.config_manager import ConfigManager
 from jobapp.core.key_setup import provider_of
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.types import Kind, Verdict
+from jobapp.pool.reservation import Take
 from jobapp.testing import FakeClock
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -169,33 +170,41 @@ def test_no_key_is_in_what_is_shown_or_kept(manager_of, tmp_path, caplog):
     assert not any("canary" in text for text in texts)
 
 
-def test_of_refusals_that_are_not_written_yet_the_longest_holds_whatever_others_write(manager_of, clock):
+def reserve(manager):
+    """Return the reservation of a request that is sent now with the first key."""
+    reservation = manager.take("m", Take(stay=manager.keys[0].fingerprint)).reservation
+    assert reservation.key is manager.keys[0]
+    return reservation
+
+
+def test_of_rejections_that_are_not_written_yet_the_longest_holds_whatever_others_write(manager_of, clock):
     manager = manager_of()
     key = manager.keys[0]
-    for seconds in (50.0, 20.0):
-        manager.learn(key, "m", Verdict(Kind.RATE_LIMIT), seconds)
+    under_way = [reserve(manager), reserve(manager)]
+    for reservation, seconds in zip(under_way, (50.0, 20.0), strict=True):
+        manager.settle(reservation, Verdict(Kind.RATE_LIMIT), seconds)
     manager_of().mark_key_failed("OPENAI_API_KEY_BACKUP_1")
     manager.store.refresh()
-    manager.take("m")
+    manager.take("m", Take())
     (line,) = [line for line in manager.statuses() if line.key == key.name]
     assert line.until == clock.now() + timedelta(seconds=50)
 
 
 def test_a_key_whose_tokens_are_used_up_is_held_until_they_are_back(manager_of, clock):
     manager = manager_of()
-    reservation = manager.take("m")
+    reservation = reserve(manager)
     headers = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "30s"}
     manager.answered(reservation, headers)
-    assert manager.take("m").key.name == "OPENAI_API_KEY_BACKUP_1"
+    assert manager.take("m", Take()).key.name == "OPENAI_API_KEY_BACKUP_1"
     clock.advance(30)
-    assert manager.take("m").key.name == "OPENAI_API_KEY"
+    assert manager.take("m", Take()).key.name == "OPENAI_API_KEY"
 
 
 def test_a_busy_minute_without_end_is_taken_for_more_and_more_but_tried_each_hour(manager_of, clock):
     manager = manager_of()
-    key, lengths = manager.keys[0], []
+    lengths = []
     for _ in range(PATIENT_STREAK + 8):
-        (block,) = manager.learn(key, "m", Verdict(Kind.RATE_LIMIT), 60.0)
+        (block,) = manager.settle(reserve(manager), Verdict(Kind.RATE_LIMIT), 60.0)
         lengths.append((block.until - block.since).total_seconds())
         clock.advance(lengths[-1] + 1)
     assert lengths[:PATIENT_STREAK] == [60.0] * PATIENT_STREAK

@@ -16,20 +16,18 @@ from jobapp.calls.call_policy import (
     Answered,
     Enter,
     GaveUp,
-    Learn,
-    NoneFree,
     Rejected,
     Send,
     Served,
+    Settle,
     StopReason,
-    Take,
-    Taken,
     Wait,
     backoff,
     call_policy,
 )
 from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
 from jobapp.domain.types import ApiKey, Kind, Verdict
+from jobapp.pool.reservation import NoneFree, Take, Taken
 
 OK = "answer"
 RPM = Verdict(Kind.RATE_LIMIT, retry_after=2.0)
@@ -53,6 +51,7 @@ class World:
     log: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     model: str = ""
+    under_way: str = ""
 
     def __post_init__(self) -> None:
         self.keys = {name: ApiKey(name, f"secret-{name}") for name in self.scripts}
@@ -69,6 +68,7 @@ class World:
             try:
                 action = flow.send(answer)
             except StopIteration as end:
+                assert not self.under_way, "every rejection is settled"
                 outcome: Served | GaveUp = end.value
                 return outcome
             answer = self.perform(action)
@@ -82,9 +82,8 @@ class World:
                 return self.take(action)
             case Send(key):
                 return self.ask(key)
-            case Learn(key, verdict, cooldown):
-                self.blocked[key.name] = self.now + (SPENT if cooldown is None else cooldown)
-                self.log.append(f"block {key.name} {verdict.kind.value}")
+            case Settle(verdict, cooldown):
+                self.settle(verdict, cooldown)
             case Wait(seconds):
                 self.now += seconds
                 self.waits.append(seconds)
@@ -108,10 +107,21 @@ class World:
             return Taken(self.keys[first], open_to_us[first], left)
         return NoneFree(min(waits.values(), default=None), left)
 
+    def settle(self, verdict: Verdict, cooldown: float | None) -> None:
+        name, self.under_way = self.under_way, ""
+        assert name, "there is a reservation to settle"
+        if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
+            self.blocked[name] = self.now + (SPENT if cooldown is None else cooldown)
+            self.log.append(f"block {name} {verdict.kind.value}")
+
     def ask(self, key: ApiKey) -> Answered | Rejected:
+        assert not self.under_way, "the rejection before is settled"
         self.log.append(f"{self.model}:{key.name}")
         said = self.scripts[key.name].pop(0) if self.scripts[key.name] else OK
-        return Answered(said) if isinstance(said, str) else Rejected(said, self.left)
+        if isinstance(said, str):
+            return Answered(said)
+        self.under_way = key.name
+        return Rejected(said, self.left)
 
 
 def rules(**changes) -> RetrySettings:
@@ -156,7 +166,7 @@ def test_a_faulty_request_burns_no_second_key():
     world = World({"A": [FAULTY], "B": []})
     outcome = world.run(rules())
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.REQUEST
+    assert outcome.reason is StopReason.REQUEST
     assert sent(world) == ["A"]
 
 
@@ -172,7 +182,7 @@ def test_all_keys_share_the_retries_of_an_overloaded_server():
     world = World({"A": [DOWN] * 9, "B": [DOWN] * 9})
     outcome = world.run(rules(max_retries=2))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.TRIES
+    assert outcome.reason is StopReason.TRIES
     assert len(sent(world)) == 3
 
 
@@ -180,7 +190,7 @@ def test_each_key_has_its_own_retries_for_busy_minutes():
     world = World({"A": [RPM] * 9, "B": [RPM] * 9})
     outcome = world.run(rules(max_retries=2))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.TRIES
+    assert outcome.reason is StopReason.TRIES
     assert sent(world) == ["A"] * 3 + ["B"] * 3
 
 
@@ -217,7 +227,7 @@ def test_a_hint_beyond_max_wait_and_no_other_key_is_told_as_no_key():
     world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=90.0)]})
     outcome = world.run(rules(max_wait=60.0))
     assert isinstance(outcome, GaveUp)
-    assert (outcome.why, outcome.wait) == (StopReason.NO_KEY, 90.0)
+    assert (outcome.reason, outcome.wait) == (StopReason.NO_KEY, 90.0)
 
 
 def test_spread_takes_the_next_free_key_instead_of_waiting():
@@ -251,18 +261,18 @@ def test_no_key_is_told_only_when_every_model_is_out_of_keys():
     world = World({"A": [RPD]})
     outcome = world.run(rules(), models=("m", "spare"))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.NO_KEY
+    assert outcome.reason is StopReason.NO_KEY
     world = World({"A": [FAULTY, RPD]})
     outcome = world.run(rules(), models=("m", "spare"))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.TRIES
+    assert outcome.reason is StopReason.TRIES
 
 
 def test_a_wait_that_would_pass_the_deadline_is_not_begun():
     world = World({"A": [Verdict(Kind.RATE_LIMIT, retry_after=10.0)]}, deadline=5.0)
     outcome = world.run(rules())
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.DEADLINE
+    assert outcome.reason is StopReason.DEADLINE
     assert world.waits == []
 
 
@@ -276,7 +286,7 @@ def test_a_backoff_that_would_pass_the_deadline_is_not_begun():
     world = World({"A": [DOWN] * 9}, deadline=2.5)
     outcome = world.run(rules())
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.DEADLINE
+    assert outcome.reason is StopReason.DEADLINE
     assert world.waits == [1.0]
 
 
@@ -321,7 +331,7 @@ def test_waiting_obeys_the_deadline():
     world = World({"A": [RPD]}, deadline=100.0)
     outcome = world.run(rules(on_exhausted=OnExhausted.WAIT))
     assert isinstance(outcome, GaveUp)
-    assert outcome.why is StopReason.DEADLINE
+    assert outcome.reason is StopReason.DEADLINE
     assert world.waits == []
 
 
@@ -335,7 +345,7 @@ def test_the_fallback_comes_before_the_waiting():
 def test_without_a_key_the_call_ends_at_once():
     outcome = World({}).run(rules())
     assert isinstance(outcome, GaveUp)
-    assert (outcome.why, outcome.wait) == (StopReason.NO_KEY, None)
+    assert (outcome.reason, outcome.wait) == (StopReason.NO_KEY, None)
 
 
 @given(st.integers(0, 5000), st.floats(0, 1e4), st.floats(0, 1e4), st.sampled_from(Jitter), st.integers())
@@ -397,4 +407,4 @@ def test_without_retry_more_than_a_moment_is_not_waited():
     world.blocked["A"] = 2 * MOMENT
     outcome = world.run(rules(retry=False))
     assert isinstance(outcome, GaveUp)
-    assert (outcome.why, world.waits) == (StopReason.NO_KEY, [])
+    assert (outcome.reason, world.waits) == (StopReason.NO_KEY, [])

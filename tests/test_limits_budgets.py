@@ -8,7 +8,7 @@ from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey
 from jobapp.limits.budgets import TURN
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.reservation import Reservation
+from jobapp.pool.reservation import NoneFree, Take, Taken
 
 NOW = 1_700_000_000.0
 A = ApiKey("A", "secret-a")
@@ -21,17 +21,22 @@ def pool(*rows, keys=(A,)):
 
 
 def take(pool, model="m", now=NOW, max_wait=0.0):
-    return pool.take(model, now, max_wait=max_wait)
+    return pool.take(model, now, Take(max_wait=max_wait))
+
+
+def wait_of(found):
+    assert isinstance(found, NoneFree)
+    return found.wait
 
 
 def names(found):
-    return [ticket.key.name for ticket in found if isinstance(ticket, Reservation)]
+    return [taken.key.name for taken in found if isinstance(taken, Taken)]
 
 
 def test_requests_per_minute_are_not_exceeded():
     keys = pool({"rpm": 2})
     assert names(take(keys) for _ in range(3)) == ["A", "A"]
-    assert take(keys) == pytest.approx(60)
+    assert wait_of(take(keys)) == pytest.approx(60)
     assert names([take(keys, now=NOW + 60)]) == ["A"]
 
 
@@ -65,9 +70,9 @@ def test_a_days_requests_are_not_exceeded():
 
 def test_tokens_per_minute_count_what_answers_cost():
     keys = pool({"tpm": 100})
-    keys.finish(take(keys), NOW, tokens=60)
-    keys.finish(take(keys), NOW, tokens=60)
-    assert take(keys) == pytest.approx(60)
+    keys.answered(take(keys).reservation, NOW, tokens=60)
+    keys.answered(take(keys).reservation, NOW, tokens=60)
+    assert wait_of(take(keys)) == pytest.approx(60)
     assert names([take(keys, now=NOW + 60)]) == ["A"]
 
 
@@ -75,10 +80,10 @@ def test_requests_at_the_same_time_are_not_exceeded():
     keys = pool({"max_concurrency": 2}, keys=(A, B))
     found = [take(keys) for _ in range(5)]
     assert names(found) == ["A", "A", "B", "B"]
-    assert found[4] == pytest.approx(TURN)
-    keys.finish(found[0], NOW)
+    assert wait_of(found[4]) == pytest.approx(TURN)
+    keys.answered(found[0].reservation, NOW)
     assert names([take(keys)]) == ["A"]
-    found[1].end()
+    found[1].reservation.end()
     assert names([take(keys)]) == ["A"]
 
 
@@ -86,8 +91,7 @@ def test_a_request_that_is_given_back_leaves_its_room():
     keys = pool({"rpm": 1})
     take(keys)
     reserved = take(keys, max_wait=60)
-    assert isinstance(reserved, Reservation)
     assert reserved.wait == pytest.approx(60)
-    assert take(keys, max_wait=60) == pytest.approx(120)
-    reserved.release()
+    assert take(keys, max_wait=60).wait == pytest.approx(120)
+    reserved.reservation.release()
     assert take(keys, max_wait=60).wait == pytest.approx(60)

@@ -8,16 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobapp.calls.call_policy import (
-    Answered,
-    GaveUp,
-    Learn,
-    NoneFree,
-    Rejected,
-    Take,
-    Taken,
-    Wait,
-)
+from jobapp.calls.call_policy import Answered, GaveUp, Rejected, Settle, Wait
 from jobapp.calls.key_manager import KeyManager
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
@@ -29,7 +20,6 @@ from jobapp.domain.types import (
     Block,
     ChatRequest,
     Completion,
-    ErrorFacts,
     KeyStatus,
     Kind,
     Message,
@@ -37,7 +27,7 @@ from jobapp.domain.types import (
     Usage,
     Verdict,
 )
-from jobapp.pool.reservation import Reservation
+from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.providers.adapter import Adapter
 
 if TYPE_CHECKING:
@@ -106,7 +96,7 @@ class Call:
         self._entered: dict[int, Target] = {}
         self._asked: Target | None = None
         self._key: ApiKey | None = None
-        self._reserve: Reservation | None = None
+        self._reservation: Reservation | None = None
         self._sent = False
         self._ended = False
         self._waited = 0.0
@@ -129,9 +119,17 @@ class Call:
         options = {**options, **self.options} if options else self.options
         self.request = ChatRequest(target.settings.model, self.messages, options)
         self.target = target
-        self.store = target.manager.store
         self._entered[id(target)] = target
         self._asked = self._asked or target
+
+    @property
+    def store_is_stale(self) -> bool:
+        """Whether :meth:`refresh_store` has something to do."""
+        return self.target.manager.store.stale
+
+    def refresh_store(self) -> None:
+        """Fetch what other processes have learnt, write what could not be written; may wait for I/O."""
+        self.target.manager.store.refresh()
 
     def take(self, action: Take) -> Taken | NoneFree:
         """Look for a key; the one that was taken before and not used is shown again."""
@@ -139,19 +137,12 @@ class Call:
         if left is not None and left <= 0:
             self._release()
             return NoneFree(None, left)
-        reservation, self._reserve = self._reserve, None
-        found = self.target.manager.take(
-            self.request.model,
-            stay=action.stay,
-            skip=action.skip,
-            max_wait=action.max_wait if left is None else min(action.max_wait, left),
-            jitter=action.jitter,
-            reservation=reservation,
-        )
-        if isinstance(found, Reservation):
-            self._reserve = found
-            return Taken(found.key, found.wait, left)
-        return NoneFree(found, left)
+        if left is not None and left < action.max_wait:
+            action = action._replace(max_wait=left)
+        held, self._reservation = self._reservation, None
+        found = self.target.manager.take(self.request.model, action, held)
+        self._reservation = found.reservation if isinstance(found, Taken) else None
+        return found._replace(left=left)
 
     def begin(self, key: ApiKey) -> float:
         """Note that a request with *key* starts; return the seconds it may take."""
@@ -176,53 +167,52 @@ class Call:
         if isinstance(reply, Reply):
             headers = reply.headers
             self.target.manager.answered(self._finished(), headers, reply.usage.total_tokens)
-        elif self._reserve is not None:
-            self.target.manager.opened(self._reserve)
+        elif self._reservation is not None:
+            self.target.manager.opened(self._reservation)
         self._note(key, None, 200, headers)
         return Answered(reply)
 
     def rejected(self, key: ApiKey, error: Exception) -> Rejected:
-        """Note that *key* was rejected, and judge what that means.
+        """Judge a rejection of *key*; its reservation stays open until :meth:`settle`.
 
         Raises:
             InvalidRequestError: The SDK would not even send the request.
             JobAppError: What the adapter says itself.
         """
         target = self.target
-        facts = self._question(key, error)
+        facts = target.adapter.error_facts(error, self.request.model, key)
         if facts is None and isinstance(error, JobAppError):
             raise error
         if facts is None:
             raise _not_sent(error, target, key) from error
         self.cause = error
         verdict = target.manager.judge(facts)
-        row = target.manager.rejected(self._finished(), verdict)
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._announcer.failed(attempt, len(self.attempts))
-        return Rejected(verdict, self.left, row)
+        streak = target.manager.streak(key, self.request.model, verdict)
+        return Rejected(verdict, self.left, streak)
 
-    def _question(self, key: ApiKey, error: Exception) -> ErrorFacts | None:
-        """Return what *error* tells, and let nobody else ask *key* until that is judged."""
-        if self._reserve is not None:
-            self.target.manager.question(self._reserve)
-        return self.target.adapter.error_facts(error, self.request.model, key)
+    def settle(self, action: Settle) -> tuple[Block, ...]:
+        """End the reservation of a rejection; the blocks are still to be remembered for other processes."""
+        return self.target.manager.settle(self._finished(), action.verdict, action.cooldown)
+
+    def remember(self, blocks: Sequence[Block]) -> None:
+        """Write *blocks* where other processes find them; may wait for I/O."""
+        self.target.manager.remember(blocks)
 
     def _finished(self) -> Reservation:
-        reservation, self._reserve, self._sent = self._reserve, None, False
+        reservation, self._reservation, self._sent = self._reservation, None, False
         assert reservation is not None  # noqa: S101 - the policy sends only with a key that was taken
         return reservation
 
     def broken(self, key: ApiKey, error: Exception) -> tuple[Block, ...]:
-        """Note that the stream of *key* broke after its first piece; return what it tells of the key."""
+        """Settle a stream of *key* that broke after its first piece; return the blocks to remember."""
         target = self.target
         self.cause = error
-        facts = self._question(key, error)
+        facts = target.adapter.error_facts(error, self.request.model, key)
         verdict = Verdict(Kind.UNAVAILABLE) if facts is None else target.manager.judge(facts)
-        target.manager.rejected(self._finished(), verdict)
         self.attempts[-1] = replace(self.attempts[-1], verdict=verdict)
-        if verdict.kind not in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
-            return ()
-        return self.learn(Learn(key, verdict))
+        return self.settle(Settle(verdict))
 
     def interrupted(self, blocks: Sequence[Block], partial: str) -> StreamInterruptedError:
         """End the call with the exception of a stream that broke, when its *blocks* are remembered."""
@@ -232,10 +222,6 @@ class Call:
         error = stream_error(self.attempts[-1], partial)
         self._end(None, error=error)
         return error
-
-    def learn(self, action: Learn) -> tuple[Block, ...]:
-        """Set a key aside in this process; the blocks are still to be remembered for the others."""
-        return self.target.manager.learn(action.key, self.request.model, action.verdict, action.cooldown)
 
     def blocked(self, blocks: Sequence[Block]) -> None:
         """Tell that *blocks* are remembered."""
@@ -251,9 +237,9 @@ class Call:
         self._waited += action.seconds
         return action.seconds
 
-    def answer(self, key: ApiKey, reply: Reply) -> Completion:
+    def complete(self, key: ApiKey, reply: Reply) -> Completion:
         """End the call with its result."""
-        if self._reserve is not None:
+        if self._reservation is not None:
             self.target.manager.answered(self._finished(), reply.headers, reply.usage.total_tokens)
             self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
@@ -277,14 +263,14 @@ class Call:
         return error
 
     def abandon(self, error: BaseException) -> None:
-        """End the call because of *error*, its caller's doing perhaps: a key that is taken is given back."""
+        """End the call because of *error*, its caller's doing perhaps: a reservation is released."""
         self._release()
         self._end(None, error=error)
 
     def _release(self) -> None:
-        reservation, self._reserve = self._reserve, None
+        reservation, self._reservation = self._reservation, None
         if reservation is not None:
-            self.target.manager.drop(reservation, sent=self._sent)
+            self.target.manager.release(reservation, sent=self._sent)
 
     def _end(
         self, key: str | None, *, usage: Usage | None = None, error: BaseException | None = None

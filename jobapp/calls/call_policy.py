@@ -1,10 +1,31 @@
 """The rules of a call, as a generator that decides every step and performs none.
 
-It yields an action and is sent the answer: ``Enter`` (None), ``Take`` (``Taken`` or ``NoneFree``), ``Send``
-(``Answered`` or ``Rejected``), ``Learn`` and ``Wait`` (None). It returns ``Served`` or ``GaveUp``. Sync,
-async and streamed calls drive this one generator; a test can drive it without a network or a clock.
+It yields an action and is sent the answer, as httpx drives its ``auth_flow``:
 
-Every time is in seconds from now, so the policy needs no clock.
+==============  ===================================  =====================================================
+action          is answered with                     means
+==============  ===================================  =====================================================
+``Enter``       ``None``                             go on with this model
+``Take``        ``Taken`` or ``NoneFree``            find a key and reserve room with it
+``Wait``        ``None``                             sleep
+``Send``        ``Answered`` or ``Rejected``         ask with the key that was taken
+``Settle``      ``None``                             end the reservation of a rejection: count, block, store
+==============  ===================================  =====================================================
+
+It returns ``Served`` or ``GaveUp``. Each ``Rejected`` is followed by one ``Settle``, whatever its kind::
+
+    Enter -> Take -> (Wait -> Take)* -> Send -> Answered -> Served
+               ^                          |
+               +---- (Wait) <- Settle <- Rejected
+
+Sync, async and streamed calls drive this one generator; a test can drive it without a network or a clock.
+Every time is in seconds from now, so the policy needs no clock. The wait before retry *n* (from 0)::
+
+    base = min(max_delay, retry_delay * 2**n)
+    full jitter:   uniform(0, base)                     none: base
+    equal jitter:  base / 2 + uniform(0, base / 2)
+
+(M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015-03-04.)
 """
 
 from __future__ import annotations
@@ -18,58 +39,28 @@ from typing import Any, NamedTuple
 
 from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
 from jobapp.domain.types import ApiKey, Kind, Verdict
+from jobapp.pool.reservation import NoneFree, Take, Taken
 
 POLL = 1.0
 """Seconds between two looks while a call waits for any key: another process may free one early."""
 
 MOMENT = 0.1
-"""Seconds that are no wait: so soon another call's trial of a key is over, or looked at again."""
+"""Waits up to this many seconds are always accepted: another call's probe ends within it, or is polled."""
 
 LOOK = 0.05
 """Seconds between two looks at least."""
 
 LOOKS = 0.05
-"""The share of a wait after which a call looks whether its key, or another, is free earlier than foreseen."""
+"""The fraction of a wait after which a call looks again: a key may be free earlier than was foreseen."""
 
 JITTER = 0.05
-"""The most of a wait that is added at random, so that callers who waited together come back apart."""
+"""Extra jitter at most, as a fraction of the wait, where several callers wait for the same reset."""
 
 
 class Enter(NamedTuple):
     """Go on with this model: one of the targets that the policy was given, whatever they are."""
 
     target: Any
-
-
-class Take(NamedTuple):
-    """Find a key.
-
-    Attributes:
-        stay: The fingerprint of the key to go on with, if it is free within ``max_wait``.
-        skip: Fingerprints of keys that this call has given up.
-        max_wait: The longest wait that is worth booking.
-        jitter: The share of a wait for an instant that others wait for too, by which to come later.
-    """
-
-    stay: str | None = None
-    skip: frozenset[str] = frozenset()
-    max_wait: float = 0.0
-    jitter: float = 0.0
-
-
-class Taken(NamedTuple):
-    """This key is the caller's: at once, or when it is taken again after ``wait`` seconds."""
-
-    key: ApiKey
-    wait: float = 0.0
-    left: float | None = None
-
-
-class NoneFree(NamedTuple):
-    """No key is free within the patience; the first one is in ``wait`` seconds (``None``: none ever)."""
-
-    wait: float | None = None
-    left: float | None = None
 
 
 class Send(NamedTuple):
@@ -85,23 +76,27 @@ class Answered(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """The provider said no.
+    """The provider said no; the reservation stays open until the policy settles it.
 
     Attributes:
         verdict: What that means.
         left: What remains of the deadline.
-        row: How many times in a row the key was rejected before, whoever asked.
+        streak: How many times in a row the key was rejected before, whoever asked.
     """
 
     verdict: Verdict
     left: float | None = None
-    row: int = 0
+    streak: int = 0
 
 
-class Learn(NamedTuple):
-    """Set this key aside as the verdict says; ``cooldown`` is how long when the verdict is a busy minute."""
+class Settle(NamedTuple):
+    """End the reservation of a rejection.
 
-    key: ApiKey
+    Attributes:
+        verdict: What the rejection means; the key is set aside where it says something of the key.
+        cooldown: Seconds for which a busy minute sets the key aside.
+    """
+
     verdict: Verdict
     cooldown: float | None = None
 
@@ -145,12 +140,12 @@ class StopReason(Enum):
 class GaveUp(NamedTuple):
     """A model was given up; ``wait`` is the seconds until its first key is free, where that is known."""
 
-    why: StopReason
+    reason: StopReason
     verdict: Verdict | None = None
     wait: float | None = None
 
 
-Action = Enter | Take | Send | Learn | Wait
+Action = Enter | Take | Send | Settle | Wait
 Flow = Generator[Action, Any, Served | GaveUp]
 
 
@@ -178,22 +173,16 @@ def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random
 
 def _wait_for_any(ends: Sequence[GaveUp], rules: RetrySettings) -> float | None:
     """Return the seconds until a key of any model is free, or ``None`` where the call may not wait for it."""
-    waits = [end.wait for end in ends if end.why is StopReason.NO_KEY and end.wait is not None]
+    waits = [end.wait for end in ends if end.reason is StopReason.NO_KEY and end.wait is not None]
     return min(waits) if waits and rules.on_exhausted is OnExhausted.WAIT and rules.retry else None
 
 
 def _summary(ends: Sequence[GaveUp]) -> GaveUp:
     """Return the one reason that stands for all models: out of keys only when every model is."""
-    reasons = {end.why for end in ends}
+    reasons = {end.reason for end in ends}
     waits = [end.wait for end in ends if end.wait is not None]
-    why = (
-        ends[-1].why
-        if len(reasons) == 1
-        else StopReason.DEADLINE
-        if StopReason.DEADLINE in reasons
-        else StopReason.TRIES
-    )
-    return GaveUp(why, ends[-1].verdict, min(waits, default=None))
+    mixed = StopReason.DEADLINE if StopReason.DEADLINE in reasons else StopReason.TRIES
+    return GaveUp(ends[-1].reason if len(reasons) == 1 else mixed, ends[-1].verdict, min(waits, default=None))
 
 
 @dataclass(slots=True)
@@ -257,12 +246,12 @@ def _nap(tries: _Tries, wait: float) -> float:
 
 
 def _nothing_free(tries: _Tries, found: NoneFree) -> GaveUp:
-    why = StopReason.NO_KEY
+    reason = StopReason.NO_KEY
     if _too_late(tries.rules, found):
-        why = StopReason.DEADLINE
+        reason = StopReason.DEADLINE
     elif tries.given_up and tries.rules.on_exhausted is OnExhausted.RAISE:
-        why = StopReason.TRIES
-    return GaveUp(why, tries.last, found.wait)
+        reason = StopReason.TRIES
+    return GaveUp(reason, tries.last, found.wait)
 
 
 def _too_late(rules: RetrySettings, found: NoneFree) -> bool:
@@ -278,24 +267,30 @@ def _too_late(rules: RetrySettings, found: NoneFree) -> bool:
 def _react(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Action, Any, GaveUp | None]:
     """Decide what follows from a rejection: ``None`` to try on."""
     verdict = tries.last = rejected.verdict
+    cooldown = _cooldown(tries, key, rejected) if verdict.kind is Kind.RATE_LIMIT else None
+    yield Settle(verdict, cooldown)
     match verdict.kind:
         case Kind.REQUEST:
             return GaveUp(StopReason.REQUEST, verdict)
         case Kind.UNAVAILABLE:
             return (yield from _back_off(tries, key, rejected))
         case Kind.RATE_LIMIT:
-            yield from _cool(tries, key, rejected)
+            _choose_next(tries, key)
         case Kind.QUOTA | Kind.AUTH:
-            yield Learn(key, verdict)
             tries.stay = None
     return None if tries.rules.retry else GaveUp(StopReason.TRIES, verdict)
 
 
-def _cool(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Action, Any, None]:
-    """Set the key aside for a moment, and stay with it while it has retries left."""
+def _cooldown(tries: _Tries, key: ApiKey, rejected: Rejected) -> float:
+    """Return the seconds for which a busy minute sets the key aside."""
+    retry = tries.limited.get(key.fingerprint, 0)
+    return tries.cooldown(rejected.verdict, max(retry, rejected.streak))
+
+
+def _choose_next(tries: _Tries, key: ApiKey) -> None:
+    """Stay with a key whose minute is busy while it has retries left."""
     retry = tries.limited.get(key.fingerprint, 0)
     tries.limited[key.fingerprint] = retry + 1
-    yield Learn(key, rejected.verdict, tries.cooldown(rejected.verdict, max(retry, rejected.row)))
     tries.stay = key.fingerprint if tries.rules.strategy is Strategy.STICKY else None
     if retry >= tries.rules.max_retries:
         tries.given_up.add(key.fingerprint)

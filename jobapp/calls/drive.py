@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jobapp.calls.call import Call, Opened
-from jobapp.calls.call_policy import Answered, Enter, Flow, GaveUp, Learn, Rejected, Send, Served, Take, Wait
-from jobapp.domain.types import ApiKey
+from jobapp.calls.call_policy import Answered, Enter, Flow, GaveUp, Rejected, Send, Served, Settle, Wait
+from jobapp.domain.types import ApiKey, Block
+from jobapp.pool.reservation import Take
 
 Ask = Callable[[Call, ApiKey], Answered | Rejected]
 AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Rejected]]
@@ -30,17 +31,15 @@ def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
             answer = None
             match action:
                 case Take():
-                    if call.store.stale:
-                        _in_time(call, call.store.refresh)
+                    if call.store_is_stale:
+                        _in_time(call, call.refresh_store)
                     answer = call.take(action)
                 case Send():
                     answer = ask(call, action.key)
                 case Enter():
                     call.enter(action.target)
-                case Learn():
-                    blocks = call.learn(action)
-                    _in_time(call, call.target.manager.remember, blocks)
-                    call.blocked(blocks)
+                case Settle():
+                    _remember(call, call.settle(action))
                 case Wait():
                     call.clock.sleep(call.wait(action))
     except BaseException as error:
@@ -61,22 +60,32 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
             answer = None
             match action:
                 case Take():
-                    if call.store.stale:
-                        await in_thread(call.store.refresh, max_wait=call.left)
+                    if call.store_is_stale:
+                        await in_thread(call.refresh_store, max_wait=call.left)
                     answer = call.take(action)
                 case Send():
                     answer = await ask(call, action.key)
                 case Enter():
                     call.enter(action.target)
-                case Learn():
-                    blocks = call.learn(action)
-                    await in_thread(call.target.manager.remember, blocks, max_wait=call.left)
-                    call.blocked(blocks)
+                case Settle():
+                    await _aremember(call, call.settle(action))
                 case Wait():
                     await call.clock.asleep(call.wait(action))
     except BaseException as error:
         call.abandon(error)
         raise
+
+
+def _remember(call: Call, blocks: tuple[Block, ...]) -> None:
+    if blocks:
+        _in_time(call, call.remember, blocks)
+        call.blocked(blocks)
+
+
+async def _aremember(call: Call, blocks: tuple[Block, ...]) -> None:
+    if blocks:
+        await in_thread(call.remember, blocks, max_wait=call.left)
+        call.blocked(blocks)
 
 
 def _in_time(call: Call, work: Callable[..., object], *arguments: Any) -> None:

@@ -68,9 +68,9 @@ def call_error(
         now: Aware UTC.
         single: The caller asked for one attempt only, and wants its own error.
     """
-    if attempts and (end.why is StopReason.REQUEST or (single and end.why is StopReason.TRIES)):
+    if attempts and (end.reason is StopReason.REQUEST or (single and end.reason is StopReason.TRIES)):
         return provider_error(attempts[-1])
-    match end.why:
+    match end.reason:
         case StopReason.NO_KEY:
             return no_keys_error(keys, attempts, now)
         case StopReason.DEADLINE:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from jobapp.domain.types import EMPTY, ApiKey, Block, ErrorFacts, KeyStatus, Verdict
-from jobapp.pool.reservation import Reservation
+from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 
 
 class SharedState(Protocol):
@@ -23,58 +23,45 @@ class SharedState(Protocol):
 
 
 class KeyManager(Protocol):
-    """One provider's keys, as a call uses them."""
+    """One provider's keys. Only :meth:`remember` and the store's ``refresh`` may wait for I/O."""
 
     @property
     def store(self) -> SharedState:
-        """Return where the state of the keys lives."""
+        """Where the blocks live that other processes see."""
         ...
 
-    def take(
-        self,
-        model: str,
-        *,
-        stay: str | None = None,
-        skip: Iterable[str] = (),
-        max_wait: float = 0.0,
-        jitter: float = 0.0,
-        reservation: Reservation | None = None,
-    ) -> Reservation | float | None:
-        """Find a key that may be asked for *model*."""
+    def take(self, model: str, want: Take, held: Reservation | None = None) -> Taken | NoneFree:
+        """Find a key for *model* and reserve room with it; the one that is *held* comes first."""
         ...
 
-    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
-        """Note that a request was answered."""
+    def release(self, reservation: Reservation, *, sent: bool) -> None:
+        """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
         ...
 
     def opened(self, reservation: Reservation) -> None:
-        """Note that a stream has begun."""
+        """Note that a stream has begun; it keeps its key until it is over."""
         ...
 
-    def question(self, reservation: Reservation) -> None:
-        """Note that a request was rejected, before it is judged."""
+    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
+        """End a reservation with an answer."""
         ...
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Return what a rejection means."""
         ...
 
-    def rejected(self, reservation: Reservation, verdict: Verdict) -> int:
-        """Note that a request was rejected; return how often in a row it was before."""
+    def streak(self, key: ApiKey, model: str, verdict: Verdict) -> int:
+        """Return how many times in a row *key* was rejected so before."""
         ...
 
-    def learn(
-        self, key: ApiKey, model: str, verdict: Verdict, cooldown: float | None = None
+    def settle(
+        self, reservation: Reservation, verdict: Verdict, cooldown: float | None = None
     ) -> tuple[Block, ...]:
-        """Set *key* aside in this process; return the blocks for :meth:`remember`."""
+        """End a reservation with a rejection; return the blocks for :meth:`remember`."""
         ...
 
     def remember(self, blocks: Sequence[Block]) -> None:
-        """Write *blocks* to the store."""
-        ...
-
-    def drop(self, reservation: Reservation, *, sent: bool) -> None:
-        """Note that a caller gave a request up."""
+        """Write *blocks* where other processes find them."""
         ...
 
     def statuses(self, model: str | None = None) -> list[KeyStatus]:

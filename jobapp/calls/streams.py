@@ -48,14 +48,14 @@ class _Reading:
             raise
         finally:
             pieces.close()
-        self.completion = self._call.answer(key, piece)
+        self.completion = self._call.complete(key, piece)
 
     def _next(self, key: ApiKey, pieces: Generator[str | Reply]) -> str | Reply:
         try:
             return next(pieces)
         except Exception as error:
             blocks = self._call.broken(key, error)
-            self._call.target.manager.remember(blocks)
+            self._call.remember(blocks)
             raise self._call.interrupted(blocks, "".join(self._text)) from error
 
     async def apieces(self) -> AsyncGenerator[str]:
@@ -72,14 +72,14 @@ class _Reading:
             raise
         finally:
             await pieces.aclose()
-        self.completion = self._call.answer(key, piece)
+        self.completion = self._call.complete(key, piece)
 
     async def _anext(self, key: ApiKey, pieces: AsyncGenerator[str | Reply]) -> str | Reply:
         try:
             return await anext(pieces)
         except Exception as error:
             blocks = self._call.broken(key, error)
-            await in_thread(self._call.target.manager.remember, blocks)
+            await in_thread(self._call.remember, blocks)
             raise self._call.interrupted(blocks, "".join(self._text)) from error
 
 

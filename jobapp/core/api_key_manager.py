@@ -28,7 +28,7 @@ from jobapp.domain.types import (
 from jobapp.limits.headers import read_headroom, read_token_wait
 from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.reservation import Reservation
+from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,9 @@ LONGEST_COOLDOWN = 3600.0
 
 NEWS = timedelta(minutes=1)
 """A block that is longer than the one in force by less than this tells nothing new."""
+
+BLOCKING = frozenset({Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH})
+"""The kinds of rejection that say something of the key."""
 
 _OUTCOMES = {Kind.QUOTA: "quota_exhausted", Kind.RATE_LIMIT: "rate_limited"}
 
@@ -109,59 +112,14 @@ class APIKeyManager:
             "%s: %d keys: %s", self.provider_name, len(self.keys), ", ".join(k.name for k in self.keys)
         )
 
-    def take(
-        self,
-        model: str,
-        *,
-        stay: str | None = None,
-        skip: Iterable[str] = (),
-        max_wait: float = 0.0,
-        jitter: float = 0.0,
-        reservation: Reservation | None = None,
-    ) -> Reservation | float | None:
-        """Find a key that may be asked for *model*; see :meth:`KeyPool.take`."""
+    def take(self, model: str, want: Take, held: Reservation | None = None) -> Taken | NoneFree:
+        """Find a key for *model* and reserve room with it; the one that is *held* comes first."""
         now = self.clock.now().timestamp()
         with self._lock:
             self._look()
-            return self._pool.take(
-                model, now, stay=stay, skip=skip, max_wait=max_wait, jitter=jitter, reservation=reservation
-            )
+            return self._pool.take(model, now, want, held)
 
-    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
-        """Note that a request was answered, what the headers say of its key's limits, and what it cost."""
-        now = self.clock.now().timestamp()
-        at = now if reservation.opened_at is None else reservation.opened_at
-        said = read_headroom(headers, at) if headers else None
-        hold = read_token_wait(headers, at) if headers else 0.0
-        if said is not None and at + said.resets_in < now:  # the headers of a long stream are old news
-            said = None
-        with self._lock:
-            self._pool.finish(reservation, at, said=said, tokens=tokens)
-            if hold:
-                self._pool.hold(reservation, at + hold)
-
-    def opened(self, reservation: Reservation) -> None:
-        """Note that a stream has begun; it keeps its key until it is over."""
-        with self._lock:
-            self._pool.opened(reservation, self.clock.now().timestamp())
-
-    def question(self, reservation: Reservation) -> None:
-        """Note that a request was rejected; :meth:`rejected` must follow, or :meth:`drop`."""
-        with self._lock:
-            reservation.question()
-
-    def rejected(self, reservation: Reservation, verdict: Verdict) -> int:
-        """Note that a request was rejected.
-
-        Returns:
-            How many times in a row the key was rejected before.
-        """
-        now = self.clock.now()
-        with self._lock:
-            self._pool.finish(reservation, now.timestamp(), verdict)
-            return self._streak(self._block_id(reservation.key, reservation.model, verdict), verdict, now)
-
-    def drop(self, reservation: Reservation, *, sent: bool) -> None:
+    def release(self, reservation: Reservation, *, sent: bool) -> None:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
         with self._lock:
             if sent:
@@ -169,20 +127,43 @@ class APIKeyManager:
             else:
                 reservation.release()
 
+    def opened(self, reservation: Reservation) -> None:
+        """Note that a stream has begun; it keeps its key until it is over."""
+        with self._lock:
+            self._pool.opened(reservation, self.clock.now().timestamp())
+
+    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
+        """End a reservation with an answer: what its headers say of the key's limits, and what it cost."""
+        now = self.clock.now().timestamp()
+        at = now if reservation.opened_at is None else reservation.opened_at
+        said = read_headroom(headers, at) if headers else None
+        hold = read_token_wait(headers, at) if headers else 0.0
+        if said is not None and at + said.resets_in < now:  # the headers of a long stream are old news
+            said = None
+        with self._lock:
+            self._pool.answered(reservation, at, said=said, tokens=tokens)
+            if hold:
+                self._pool.hold(reservation, at + hold)
+
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a rejection means, by this manager's rules."""
         from jobapp.classification.classify import classify
 
         return classify(facts, self.clock.now(), self.error_rules)
 
-    def learn(
-        self, key: ApiKey, model: str, verdict: Verdict, cooldown: float | None = None
+    def streak(self, key: ApiKey, model: str, verdict: Verdict) -> int:
+        """Return how many times in a row *key* was rejected so before."""
+        now = self.clock.now()
+        with self._lock:
+            return self._streak(self._block_id(key, model, verdict), verdict, now)
+
+    def settle(
+        self, reservation: Reservation, verdict: Verdict, cooldown: float | None = None
     ) -> tuple[Block, ...]:
-        """Set *key* aside, and the keys that share its quota, at once for everyone in this process.
+        """End a reservation with a rejection: count it, and set aside what it is true of, in one step.
 
         Args:
-            key: The key that was rejected.
-            model: The model that was asked.
+            reservation: What the request was sent with.
             verdict: What the rejection means.
             cooldown: Seconds for which a busy minute is waited; left out, what the verdict says.
 
@@ -191,20 +172,36 @@ class APIKeyManager:
         """
         now = self.clock.now()
         with self._lock:
-            blocks = tuple(
-                self._block(member, model, verdict, now, cooldown) for member in self._group_of(key, verdict)
-            )
-            blocks = tuple(block for block in blocks if not self._is_old_news(block))
+            blocks = self._blocks(reservation.key, reservation.model, verdict, now, cooldown)
+            self._pool.settle(reservation, now.timestamp(), verdict, blocks)
+            self._unwritten.update(blocks)
+        return blocks
+
+    def set_aside(self, key: ApiKey, model: str, verdict: Verdict) -> None:
+        """Remember what *verdict* says of *key*, told by other means than a call. May wait for I/O.
+
+        Args:
+            key: The key.
+            model: The model it is about; empty for all.
+            verdict: What is known.
+        """
+        now = self.clock.now()
+        with self._lock:
+            blocks = self._blocks(key, model, verdict, now)
             for block in blocks:
                 self._pool.block(block, half_open=verdict.retry_after is None)
-                self._unwritten.add(block)
-        return blocks
+            self._unwritten.update(blocks)
+        self.remember(blocks)
 
     def remember(self, blocks: Sequence[Block]) -> None:
         """Write *blocks* to the store. May wait for a disk or a server: not for an event loop's thread."""
+        before = self.store.view()
         self.store.add(blocks)
+        after = self.store.view()
         with self._lock:
             self._unwritten.difference_update(blocks)
+            if self._seen is before and after == before.with_blocks(blocks):
+                self._seen = after  # nothing but what this process knows already
 
     @property
     def error_rules(self) -> tuple[Rule, ...]:
@@ -269,7 +266,7 @@ class APIKeyManager:
         A faulty request and an overloaded server are ``failed`` too, but leave no mark on the key.
         """
         verdict = self._meaning(error)
-        if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH):
+        if verdict.kind in BLOCKING:
             self._mark(key_env, verdict)
         return _OUTCOMES.get(verdict.kind, "failed")
 
@@ -319,6 +316,16 @@ class APIKeyManager:
         if key.group is None or verdict.kind is Kind.AUTH:
             return (key,)
         return (member for member in self.keys if member.group == key.group)
+
+    def _blocks(
+        self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None = None
+    ) -> tuple[Block, ...]:
+        """Return the blocks that follow from *verdict*, those in force that say the same left out."""
+        if verdict.kind not in BLOCKING:
+            return ()
+        group = self._group_of(key, verdict)
+        blocks = (self._block(member, model, verdict, now, cooldown) for member in group)
+        return tuple(block for block in blocks if not self._is_old_news(block))
 
     def _block(
         self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None
@@ -379,7 +386,7 @@ class APIKeyManager:
         if key is None:
             known = ", ".join(key.name for key in self.keys)
             raise ConfigError(f"{key_env}: is not a key of this manager, which has {known}")
-        self.remember(self.learn(key, "", verdict))
+        self.set_aside(key, "", verdict)
 
 
 def _escalated(cooldown: float, verdict: Verdict, streak: int) -> float:

@@ -183,4 +183,4 @@ def _lines(manager: APIKeyManager, key: ApiKey) -> list[KeyStatus]:
 
 
 def _remember(manager: APIKeyManager, key: ApiKey, verdict: Verdict) -> None:
-    manager.remember(manager.learn(key, "", verdict))
+    manager.set_aside(key, "", verdict)

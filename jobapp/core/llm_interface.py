@@ -353,4 +353,4 @@ def _close(adapters: _Adapters) -> None:
 def _result(call: Call, outcome: Served | GaveUp) -> Completion:
     if isinstance(outcome, GaveUp):
         raise call.give_up(outcome)
-    return call.answer(outcome.key, outcome.reply)
+    return call.complete(outcome.key, outcome.reply)

@@ -99,12 +99,12 @@ class ConcurrencyLimit:
 class BudgetLimits(NamedTuple):
     """All that a configuration allows one key with one model."""
 
-    limits: tuple[Limit, ...] = ()
-    gates: tuple[ConcurrencyLimit, ...] = ()
+    windows: tuple[Limit, ...] = ()
+    concurrency: tuple[ConcurrencyLimit, ...] = ()
 
     def ready_at(self, now: float) -> float:
         """Return when the next request may be sent, by the limits that can be booked."""
-        return max((limit.ready_at(now) for limit in self.limits), default=0.0)
+        return max((limit.ready_at(now) for limit in self.windows), default=0.0)
 
 
 class Budgets:
@@ -128,15 +128,15 @@ class Budgets:
             if row.key in (None, key.name) and row.group in (None, key.group) and row.model in (None, model)
         ]
         return BudgetLimits(
-            tuple(limit for allowed in found for limit in allowed.limits),
-            tuple(gate for allowed in found for gate in allowed.gates),
+            tuple(limit for limits in found for limit in limits.windows),
+            tuple(limit for limits in found for limit in limits.concurrency),
         )
 
     def _counted(self, number: int, row: BudgetSettings, key: ApiKey) -> BudgetLimits:
         """Return the limits of one row that this key counts in: its own, or its group's."""
         counted = (number, row.group or key.fingerprint, row.model)
         if counted not in self._made:
-            self._made[counted] = BudgetLimits(tuple(_limits(row)), tuple(_gates(row)))
+            self._made[counted] = BudgetLimits(tuple(_limits(row)), tuple(_concurrency(row)))
         return self._made[counted]
 
 
@@ -152,6 +152,6 @@ def _limits(row: BudgetSettings) -> Iterator[Limit]:
         yield TokenBudget(row.tpm)
 
 
-def _gates(row: BudgetSettings) -> Iterator[ConcurrencyLimit]:
+def _concurrency(row: BudgetSettings) -> Iterator[ConcurrencyLimit]:
     if row.max_concurrency:
         yield ConcurrencyLimit(row.max_concurrency)

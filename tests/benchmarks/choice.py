@@ -11,7 +11,7 @@ from jobapp.domain.settings import Strategy
 from jobapp.domain.types import ApiKey, Block, Kind
 from jobapp.limits.reported import RequestHeadroom
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.reservation import Reservation
+from jobapp.pool.reservation import Take, Taken
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 TAKES = 1_000
@@ -19,6 +19,7 @@ TAKES = 1_000
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 SAID = RequestHeadroom(1_000_000, 900_000, 30.0)
+WANT = Take()
 
 
 class Chooser:
@@ -37,9 +38,10 @@ class Chooser:
         """Take a key and note an answer, that often."""
         for _ in range(times):
             self._now += 1e-4
-            ticket = self._pool.take("model", self._now)
-            assert isinstance(ticket, Reservation)
-            self._pool.finish(ticket, self._now, said=SAID)
+            found = self._pool.take("model", self._now, WANT)
+            assert isinstance(found, Taken)
+            assert found.reservation is not None
+            self._pool.answered(found.reservation, self._now, said=SAID)
 
     def seconds(self) -> float:
         """Return the seconds of one choice."""

@@ -12,24 +12,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from jobapp.calls.call_policy import (
-    Answered,
-    Flow,
-    Learn,
-    NoneFree,
-    Rejected,
-    Send,
-    Served,
-    Take,
-    Taken,
-    Wait,
-    call_policy,
-)
+from jobapp.calls.call_policy import Answered, Flow, Rejected, Send, Served, Settle, Wait, call_policy
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.domain.settings import RetrySettings
 from jobapp.domain.types import ApiKey, Block, Kind, Scope, Verdict
-from jobapp.pool.reservation import Reservation
+from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.stores.state import QuotaState, Reset
 from tests.benchmarks.mixes import DAY, KeyLimits, Mix, optimum
 
@@ -235,8 +223,8 @@ class Simulation:
             match action:
                 case Take():
                     answer = self._take(worker, action)
-                case Learn(key, verdict, cooldown):
-                    self._manager.remember(self._manager.learn(key, MODEL, verdict, cooldown))
+                case Settle():
+                    self._settle(worker, action)
                 case Send():
                     self._send(worker)
                     return
@@ -245,23 +233,13 @@ class Simulation:
                     return
 
     def _take(self, worker: _Worker, action: Take) -> Taken | NoneFree:
-        reservation, worker.reservation = worker.reservation, None
-        found = self._manager.take(
-            MODEL,
-            stay=action.stay,
-            skip=action.skip,
-            max_wait=action.max_wait,
-            jitter=action.jitter,
-            reservation=reservation,
-        )
-        if isinstance(found, Reservation):
-            worker.reservation = found
-            return Taken(found.key, found.wait)
-        return NoneFree(found)
+        found = self._manager.take(MODEL, action, worker.reservation)
+        worker.reservation = found.reservation if isinstance(found, Taken) else None
+        return found
 
     def _send(self, worker: _Worker) -> None:
         """Let a request travel for a fifth of its latency, more or less: it may overtake others."""
-        reservation, worker.reservation = worker.reservation, None
+        reservation = worker.reservation
         assert reservation is not None
         way = self._mix.latency * self._rng.uniform(0.1, 0.3)
         self._at(self._clock.seconds + way, partial(self._arrive, worker, reservation, self._clock.seconds))
@@ -281,13 +259,19 @@ class Simulation:
             self._at(now + latency * 0.2, partial(self._rejected, worker, reservation, verdict))
 
     def _answered(self, worker: _Worker, reservation: Reservation, headers: dict[str, str]) -> None:
+        worker.reservation = None
         self._manager.answered(reservation, headers)
         self._step(worker, Answered("text"))
 
     def _rejected(self, worker: _Worker, reservation: Reservation, verdict: Verdict) -> None:
         self._server[reservation.key.fingerprint].told(verdict, self._clock.seconds)
-        row = self._manager.rejected(reservation, verdict)
-        self._step(worker, Rejected(verdict, row=row))
+        streak = self._manager.streak(reservation.key, MODEL, verdict)
+        self._step(worker, Rejected(verdict, streak=streak))
+
+    def _settle(self, worker: _Worker, action: Settle) -> None:
+        reservation, worker.reservation = worker.reservation, None
+        assert reservation is not None
+        self._manager.remember(self._manager.settle(reservation, action.verdict, action.cooldown))
 
     def _end(self, worker: _Worker, outcome: object) -> None:
         if isinstance(outcome, Served):
