@@ -16,6 +16,7 @@ FLOORS = {
     "__main__": "the command line",
     "commands": "argv in, text out",
     "core": "what joins: the facade, one provider's keys, the configuration",
+    "dropin": "keys below an unmodified SDK",
     "calls": "one call, whatever way it is made",
     "testing": "the simulator",
     "otel": "spans and metrics",

@@ -149,14 +149,23 @@ Action = Enter | Take | Send | Settle | Wait
 Flow = Generator[Action, Any, Served | GaveUp]
 
 
-def call_policy(targets: Sequence[Any], rules: RetrySettings, rng: random.Random) -> Flow:
-    """Decide a call: the first of *targets* with all its keys, then the others, then wait or give up."""
+def call_policy(
+    targets: Sequence[Any], rules: RetrySettings, rng: random.Random, *, only: str | None = None
+) -> Flow:
+    """Decide a call: the first of *targets* with all its keys, then the others, then wait or give up.
+
+    Args:
+        targets: The models, in order.
+        rules: The rules.
+        rng: The random source of jitter.
+        only: The fingerprint of the one key that may serve, where the request needs its account.
+    """
     waiting = False
     while True:
         ends: list[GaveUp] = []
         for target in targets:
             yield Enter(target)
-            tries = _Tries(rules, rng, waiting=waiting)
+            tries = _Tries(rules, rng, waiting=waiting, only=only, stay=only)
             end = yield from _ask_model(tries)
             if isinstance(end, Served):
                 return end
@@ -195,6 +204,7 @@ class _Tries:
     limited: dict[str, int] = field(default_factory=dict)
     unavailable: int = 0
     given_up: set[str] = field(default_factory=set)
+    only: str | None = None
     stay: str | None = None
     last: Verdict | None = None
 
@@ -227,7 +237,7 @@ def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     skip = frozenset(tries.given_up)
     jitter = 0.0 if tries.rules.jitter is Jitter.NONE else tries.rng.uniform(0.0, JITTER)
     while True:
-        found: Taken | NoneFree = yield Take(tries.stay, skip, tries.max_wait, jitter)
+        found: Taken | NoneFree = yield Take(tries.stay, skip, tries.max_wait, jitter, tries.only)
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:

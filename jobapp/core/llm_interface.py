@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from jobapp.core.config_manager import ConfigManager
     from jobapp.domain.events import Event
+    from jobapp.dropin.transport import KeyTransport
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,9 @@ T = TypeVar("T")
 
 _Adapters = dict[tuple[str, str | None], tuple[Adapter, float]]
 
+
+DROPIN_RULES = ("deadline", "on_exhausted", "strategy")
+"""The rules that a client of an SDK may have of its own."""
 
 _signature = functools.cache(inspect.signature)
 
@@ -100,6 +104,7 @@ class LLMInterface:
         self._managers: dict[tuple[str, tuple[ApiKey, ...]], APIKeyManager] = {}
         self._adapters: _Adapters = {}
         weakref.finalize(self, _close, self._adapters).atexit = False
+        self._transports: weakref.WeakSet[KeyTransport] = weakref.WeakSet()
         self._plans: dict[tuple[str | None, str | None, str | None, bool], tuple[Target, ...]] = {}
 
     def _start(  # noqa: PLR0913 - the public signature, in this one place
@@ -242,14 +247,84 @@ class LLMInterface:
             raise ConfigError(f"reset: there is no key {key}; the keys are {names or 'not set'}")
         return tuple(block for reset in dict.fromkeys(resets) for block in self._store.reset(reset))
 
+    def client(self, provider: str, **arguments: Any) -> Any:
+        """Return the SDK's own client with all keys of *provider* beneath it.
+
+        ``openai.OpenAI`` for OpenAI and every provider that is compatible with it, ``anthropic.Anthropic``,
+        ``google.genai.Client`` (which has ``.aio``).
+
+        Args:
+            provider: The provider's name.
+            **arguments: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration; the others go
+                to the SDK's constructor.
+
+        Raises:
+            ConfigError: A setting is wrong, or the SDK is not installed.
+            MissingKeyError: The provider has no key.
+        """
+        from jobapp.dropin.clients import sdk_client
+
+        transport, rest = self._dropin(provider, arguments)
+        return sdk_client(transport, self.config.provider_settings(provider), rest)
+
+    def async_client(self, provider: str, **arguments: Any) -> Any:
+        """Return the SDK's own client for event loops; the arguments are those of :meth:`client`."""
+        from jobapp.dropin.clients import async_sdk_client
+
+        transport, rest = self._dropin(provider, arguments)
+        return async_sdk_client(transport, self.config.provider_settings(provider), rest)
+
+    def http_client(self, provider: str, **rules: Any) -> Any:
+        """Return what frameworks take as ``http_client``: of the HTTP library that the provider's SDK uses.
+
+        Args:
+            provider: The provider's name.
+            **rules: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration.
+        """
+        from jobapp.dropin.clients import http_client
+
+        return http_client(self.transport(provider, **rules), self.config.provider_settings(provider).name)
+
+    def async_http_client(self, provider: str, **rules: Any) -> Any:
+        """Return the same for event loops."""
+        from jobapp.dropin.clients import http_client
+
+        name = self.config.provider_settings(provider).name
+        return http_client(self.transport(provider, **rules), name, asynchronous=True)
+
+    def transport(self, provider: str, **rules: Any) -> KeyTransport:
+        """Return the transport itself, for any client of httpx or httpx2, sync and async in one object."""
+        transport, rest = self._dropin(provider, rules)
+        if rest:
+            raise ConfigError(f"transport: unknown {', '.join(rest)}; there are {', '.join(DROPIN_RULES)}")
+        return transport
+
+    def _dropin(self, provider: str, arguments: dict[str, Any]) -> tuple[KeyTransport, dict[str, Any]]:
+        from jobapp.core.dropin_setup import open_transport
+
+        rules = {name: arguments[name] for name in DROPIN_RULES if name in arguments}
+        rest = {name: value for name, value in arguments.items() if name not in rules}
+        with self._lock:
+            manager = self._manager_of(provider)
+        settings = self.config.provider_settings(provider)
+        parts = (self._clock, self._rng, self._on_event)
+        transport = open_transport(self.config, settings, manager, rules, *parts)
+        self._transports.add(transport)
+        return transport, rest
+
     def close(self) -> None:
         """Close the connections of synchronous calls; so does the end of the object's life."""
         _close(self._adapters)
+        for transport in list(self._transports):
+            transport.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and those of synchronous calls."""
         for adapter, _ in self._adapters.values():
             await adapter.aclose()
+        for transport in list(self._transports):
+            await transport.aclose()
+            transport.close()
 
     def __enter__(self) -> Self:
         return self

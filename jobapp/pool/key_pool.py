@@ -65,7 +65,7 @@ class KeyPool:
             reservation: An earlier one, with which the caller waits; its key comes first.
         """
         keys = self._model(model)
-        skip = frozenset(self._index[f] for f in want.skip) if want.skip else NO_KEYS
+        skip = self._skipped(want)
         if reservation is not None:
             if reservation.counted and reservation.state.admits(now):
                 return self._begin(reservation, now)
@@ -74,11 +74,17 @@ class KeyPool:
             reservation.release()
         state = self._choose(keys, now, want, skip)
         if state is None:
-            return NoneFree(self._first_free(keys, now))
+            return NoneFree(self._first_free(keys, now, want.only))
         found = self._reserve(state, model, now, want)
         keys.use(state, now, counted=found.counted)
         wait = found.wait(now)
         return Taken(found.key, wait, reservation=found) if wait > 0 else self._begin(found, now)
+
+    def _skipped(self, want: Take) -> frozenset[int]:
+        skipped = frozenset(self._index[f] for f in want.skip) if want.skip else NO_KEYS
+        if want.only is None:
+            return skipped
+        return skipped | (frozenset(range(len(self.keys))) - {self._index[want.only]})
 
     def _begin(self, reservation: Reservation, now: float) -> Taken:
         reservation.begin(now)
@@ -219,8 +225,10 @@ class KeyPool:
             backoff=half_open and block.kind is Kind.RATE_LIMIT,
         )
 
-    def _first_free(self, keys: ModelKeys, now: float) -> float | None:
-        """Return the seconds until any key is free, the skipped ones included."""
+    def _first_free(self, keys: ModelKeys, now: float, only: str | None) -> float | None:
+        """Return the seconds until any key, or *only* that one, is free, the skipped ones included."""
+        if only is not None:
+            return max(0.0, keys.state(self._index[only]).free_at(now) - now)
         found = keys.first_cooling(now, frozenset())
         if keys.ready:
             return 0.0

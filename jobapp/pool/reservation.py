@@ -23,12 +23,14 @@ class Take(NamedTuple):
         skip: Fingerprints of keys that this call has given up.
         max_wait: The longest wait in seconds that is worth a reservation.
         jitter: The share of a wait for an instant that others wait for too, by which to come later.
+        only: The fingerprint of the one key that will do.
     """
 
     stay: str | None = None
     skip: frozenset[str] = frozenset()
     max_wait: float = 0.0
     jitter: float = 0.0
+    only: str | None = None
 
 
 class Reservation:

@@ -35,14 +35,14 @@ def open_async_client(client_class: type[Any]) -> Any:
     return client_class(event_hooks=hooks, **_manners(client_class))
 
 
-class _NoCookies(CookieJar):
+class NoCookies(CookieJar):
     """A proxy's cookie that came with one key must not go out with another; nor does it cost time here."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        pass
+        """Take none."""
 
     def add_cookie_header(self, request: Any) -> None:
-        pass
+        """Send none."""
 
 
 def _manners(client_class: type[Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _manners(client_class: type[Any]) -> dict[str, Any]:
     """
     base = next(base for base in client_class.__mro__ if base.__name__ in {"Client", "AsyncClient"})
     limits = _package(base).Limits(max_connections=1000, max_keepalive_connections=100)
-    return {"limits": limits, "cookies": _NoCookies(), "follow_redirects": False}
+    return {"limits": limits, "cookies": NoCookies(), "follow_redirects": False}
 
 
 def _package(cls: type[Any]) -> Any:

@@ -1,0 +1,1 @@
+"""Keys below an unmodified SDK: an HTTP transport that sends each request with a key that is free."""

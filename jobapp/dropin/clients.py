@@ -1,0 +1,97 @@
+"""The SDKs' own clients, and the HTTP libraries', on a transport that has the keys."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.settings import ProviderSettings
+from jobapp.dropin.credentials import PLACEHOLDER
+from jobapp.dropin.transport import KeyTransport
+
+KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
+"""The header in which a provider wants its key; all others: ``authorization``."""
+
+_SDKS = {"anthropic": "anthropic", "google": "google.genai"}
+_CLASSES = {"anthropic": "Anthropic", "openai": "OpenAI"}
+
+
+def sdk_of(provider: str) -> str:
+    """Return the module of the SDK that speaks to *provider*; OpenAI's speaks to all that are compatible."""
+    return _SDKS.get(provider, "openai")
+
+
+def sdk_client(transport: KeyTransport, settings: ProviderSettings, arguments: dict[str, Any]) -> Any:
+    """Return the SDK's synchronous client on *transport*.
+
+    Args:
+        transport: Has the keys.
+        settings: The provider.
+        arguments: For the SDK's constructor.
+    """
+    if sdk_of(settings.name) == "google.genai":
+        return _google_client(transport, settings, arguments)
+    return _stainless_client(transport, settings, arguments, kind="")
+
+
+def async_sdk_client(transport: KeyTransport, settings: ProviderSettings, arguments: dict[str, Any]) -> Any:
+    """Return the SDK's asynchronous client on *transport*; Google's has both in one, below ``aio``."""
+    if sdk_of(settings.name) == "google.genai":
+        return _google_client(transport, settings, arguments)
+    return _stainless_client(transport, settings, arguments, kind="Async")
+
+
+def http_client(transport: KeyTransport, provider: str, *, asynchronous: bool = False) -> Any:
+    """Return a client of the HTTP library that the installed SDK of *provider* uses, on *transport*."""
+    sdk = sdk_of(provider)
+    if sdk == "google.genai":
+        library = import_module("httpx")
+        client = library.AsyncClient if asynchronous else library.Client
+        return client(transport=transport, follow_redirects=True, timeout=600.0)
+    name = "DefaultAsyncHttpxClient" if asynchronous else "DefaultHttpxClient"
+    return _part(sdk, name)(transport=transport)
+
+
+def _stainless_client(
+    transport: KeyTransport, settings: ProviderSettings, arguments: dict[str, Any], kind: str
+) -> Any:
+    sdk = sdk_of(settings.name)
+    given = {
+        "api_key": PLACEHOLDER,
+        "base_url": settings.base_url,
+        "http_client": http_client(transport, settings.name, asynchronous=bool(kind)),
+        "max_retries": 0,
+        **arguments,
+    }
+    return _part(sdk, f"{kind}{_CLASSES[sdk]}")(**given)
+
+
+def _google_client(transport: KeyTransport, settings: ProviderSettings, arguments: dict[str, Any]) -> Any:
+    genai = _module("google.genai")
+    given = arguments.pop("http_options", None) or {}
+    options = given if isinstance(given, dict) else given.model_dump(exclude_none=True)
+    ours = {
+        "base_url": settings.base_url,
+        "httpx_client": http_client(transport, "google"),
+        "httpx_async_client": http_client(transport, "google", asynchronous=True),
+    }
+    return genai.Client(**{"api_key": PLACEHOLDER, **arguments}, http_options={**ours, **options})
+
+
+def _part(sdk: str, name: str) -> Any:
+    module = _module(sdk)
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        version = getattr(module, "__version__", "")
+        raise ConfigError(f"{sdk} {version} has no {name}; pip install --upgrade {sdk}") from error
+
+
+def _module(sdk: str) -> Any:
+    try:
+        return sys.modules.get(sdk) or import_module(sdk)
+    except ImportError as error:
+        distribution = "google-genai" if sdk == "google.genai" else sdk
+        raise ConfigError(f"{sdk} can't be imported ({error}); pip install {distribution}") from error

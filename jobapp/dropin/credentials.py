@@ -1,0 +1,55 @@
+"""Whose key a request brings, and the same request's headers with another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from urllib.parse import parse_qsl, urlencode
+
+from jobapp.domain.redaction import redact
+
+PLACEHOLDER = "keys-are-below"
+"""What SDKs are given for a key where the transport has the keys."""
+
+HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
+QUERY = "key"
+
+ACCOUNT_HEADERS = frozenset({"openai-organization", "openai-project"})
+"""Headers that fit the account of one key only."""
+
+Headers = list[tuple[str, str]]
+
+
+def credentials_in(headers: Iterable[tuple[str, str]], query: str) -> list[str]:
+    """Return every credential of a request, without the name of its scheme."""
+    told = [value.rpartition(" ")[2] for name, value in headers if name.lower() in HEADERS]
+    return told + [value for name, value in parse_qsl(query) if name == QUERY]
+
+
+def is_callers_own(credentials: Iterable[str], ours: Collection[str]) -> bool:
+    """Return whether a request brings a real credential that is none of *ours*; stand-ins are none."""
+    return any(each not in ours and _looks_real(each) for each in credentials)
+
+
+def _looks_real(text: str) -> bool:
+    """Return whether *text* may be a key or a token: of a known shape, or long."""
+    return redact(text) != text or len(text) >= 32  # noqa: PLR2004 - a stand-in is a word or two
+
+
+def with_key(headers: Iterable[tuple[str, str]], name: str, secret: str) -> Headers:
+    """Return *headers* with every credential taken out and the one of *secret* put in.
+
+    Args:
+        headers: Of the SDK's request.
+        name: The header in which the provider wants its key.
+        secret: The key.
+    """
+    kept = [(each, value) for each, value in headers if each.lower() not in HEADERS]
+    return [*kept, (name, f"Bearer {secret}" if name == "authorization" else secret)]
+
+
+def query_without_key(query: str) -> str:
+    """Return *query* without ``key=…``; untouched where there is none."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if all(name != QUERY for name, _ in pairs):
+        return query
+    return urlencode([(name, value) for name, value in pairs if name != QUERY])

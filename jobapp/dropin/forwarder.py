@@ -1,0 +1,191 @@
+"""One request of an SDK, sent with the key that the policy chose: an adapter whose answers are unread.
+
+It serves the two loops of :mod:`jobapp.calls.drive` as an adapter does: the HTTP response is its first piece,
+and a rejection is an exception.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, NamedTuple, NoReturn
+
+from jobapp.classification.exception_facts import read_exception
+from jobapp.domain.exceptions import JobAppError
+from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts
+from jobapp.dropin.credentials import ACCOUNT_HEADERS, Headers, query_without_key, with_key
+from jobapp.dropin.first_event import FirstEvent
+from jobapp.providers.responses import facts_without, headers_of, whole_body
+
+STREAMED = ("text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream")
+
+_FIRST_ERROR = 400
+
+
+class RejectedResponseError(Exception):
+    """A response that is a rejection, by its status or by its first event."""
+
+    def __init__(self, response: Any, body: Any) -> None:
+        super().__init__(f"HTTP {response.status_code}")
+        self.response = response
+        self.body = body
+
+
+class LastRejection(NamedTuple):
+    """What the provider said last, to hand up when no key is left."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    content: bytes
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether the content is decompressed: all but the error event of a stream."""
+        return self.status >= _FIRST_ERROR
+
+
+class Peeked:
+    """A response, with what was read of its body to see how it begins."""
+
+    __slots__ = ("held_back", "response", "rest")
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+        self.held_back: list[bytes] = []
+        self.rest: Any = response.stream
+
+    @property
+    def encoding(self) -> str:
+        """How the body is compressed."""
+        return str(self.response.headers.get("content-encoding", "")).lower()
+
+
+class Forwarder:
+    """One request of an SDK.
+
+    Args:
+        provider: Who is asked.
+        key_header: The header in which the provider wants its key.
+        request: The SDK's request; it is copied, never changed.
+        send: Sends a request: the transport of a client that knows no key.
+        first: The fingerprint of the first key, whose organisation the SDK's own headers name.
+        wants_stream: Whether the answer may be a stream without saying so in its head (Gemini's JSON array).
+
+    Attributes:
+        last: The last response that was a rejection, read.
+    """
+
+    def __init__(
+        self, provider: str, key_header: str, request: Any, send: Any, *, first: str, wants_stream: bool
+    ) -> None:
+        self.provider = provider
+        self.last: LastRejection | None = None
+        self._key_header = key_header
+        self._request = request
+        self._send = send
+        self._first = first
+        self._began_with: str | None = None
+        self._wants_stream = wants_stream
+
+    def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[Any]:  # noqa: ARG002 - the adapter's form
+        """Send with *key* and yield the response, which begins well."""
+        response = self._send(self.keyed(key, timeout))
+        if response.status_code >= _FIRST_ERROR:
+            response.read()
+            self._reject(response, response.content, whole_body(response))
+        peeked = Peeked(response)
+        if self._is_stream(response) and (error := self._peek(peeked)):
+            response.close()
+            self._reject(response, b"".join(peeked.held_back), error)
+        yield peeked
+
+    async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[Any]:  # noqa: ARG002
+        """Do so in the running event loop."""
+        response = await self._send(self.keyed(key, timeout))
+        if response.status_code >= _FIRST_ERROR:
+            await response.aread()
+            self._reject(response, response.content, whole_body(response))
+        peeked = Peeked(response)
+        if self._is_stream(response) and (error := await self._apeek(peeked)):
+            await response.aclose()
+            self._reject(response, b"".join(peeked.held_back), error)
+        yield peeked
+
+    def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
+        """Return what *error* tells, without the text of *key*; ``None`` for what is no rejection."""
+        if isinstance(error, RejectedResponseError):
+            response = error.response
+            facts = ErrorFacts(
+                self.provider, response.status_code, headers_of(response), error.body, model=model
+            )
+        elif isinstance(error, JobAppError) or not _is_of_http(error):
+            return None
+        else:
+            facts = read_exception(error, self.provider, model)
+        return facts_without(facts, key.secret) if key else facts
+
+    def keyed(self, key: ApiKey, timeout: float) -> Any:
+        """Return a copy of the SDK's request with *key* in place of every credential."""
+        request = self._request
+        url = request.url
+        query = url.query.decode("ascii")
+        if "key=" in query:
+            url = url.copy_with(query=query_without_key(query).encode() or None)
+        copy = type(request)(
+            request.method,
+            url,
+            headers=self._headers(key),
+            stream=request.stream,
+            extensions=dict(request.extensions),
+        )
+        copy.extensions["timeout"] = _within(request.extensions.get("timeout") or {}, timeout)
+        return copy
+
+    def _headers(self, key: ApiKey) -> Headers:
+        """Return the SDK's headers for *key*: another account gets no organisation and no repeat of ours."""
+        self._began_with = self._began_with or key.fingerprint
+        headers = with_key(self._request.headers.multi_items(), self._key_header, key.secret)
+        if key.fingerprint != self._first:
+            headers = [(name, value) for name, value in headers if name.lower() not in ACCOUNT_HEADERS]
+        if key.fingerprint == self._began_with:
+            return headers
+        return [
+            (name, f"{value}-{key.fingerprint}" if name.lower() == "idempotency-key" else value)
+            for name, value in headers
+        ]
+
+    def _is_stream(self, response: Any) -> bool:
+        return self._wants_stream or response.headers.get("content-type", "").startswith(STREAMED)
+
+    def _peek(self, peeked: Peeked) -> Any:
+        """Hold back what comes until it is clear how the stream begins; return the error if it is one."""
+        parts = peeked.rest = iter(peeked.response.stream)
+        first = FirstEvent(peeked.encoding)
+        while not first.is_clear and (part := next(parts, None)) is not None:
+            peeked.held_back.append(part)
+            first.feed(part)
+        return first.error
+
+    async def _apeek(self, peeked: Peeked) -> Any:
+        parts = peeked.rest = aiter(peeked.response.stream)
+        first = FirstEvent(peeked.encoding)
+        while not first.is_clear and (part := await anext(parts, None)) is not None:
+            peeked.held_back.append(part)
+            first.feed(part)
+        return first.error
+
+    def _reject(self, response: Any, content: bytes, body: Any) -> NoReturn:
+        self.last = LastRejection(response.status_code, response.headers.multi_items(), content)
+        raise RejectedResponseError(response, body)
+
+
+def _within(timeouts: Any, seconds: float) -> dict[str, float]:
+    """Return the SDK's time-outs, none longer than *seconds*: what is left of the deadline."""
+    names = ("connect", "read", "write", "pool")
+    return {name: min(seconds, timeouts.get(name) or seconds) for name in names}
+
+
+def _is_of_http(error: Exception) -> bool:
+    """Return whether *error* is one of the HTTP library, or of the system below it."""
+    library = sys.modules.get(type(error).__module__.partition(".")[0])
+    return isinstance(error, OSError) or (library is not None and hasattr(library, "HTTPTransport"))

@@ -1,0 +1,244 @@
+"""The transport below an SDK: every request goes out with a key that is free, by the rules of a call.
+
+It is one more way to make a call, beside the facade's: the same policy, keys, room, blocks and events. The
+SDK above it sees one request and one response; rejections stay below until no key is left. See
+:mod:`jobapp.dropin.routes` for what is not rotated.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+
+from jobapp.calls.call import Call, Opened, Target
+from jobapp.calls.call_policy import Flow, GaveUp, Served, StopReason, call_policy
+from jobapp.calls.drive import aask_stream, adrive, ask_stream, drive
+from jobapp.domain.exceptions import ConfigError, JobAppError
+from jobapp.domain.settings import ModelSettings, RetrySettings
+from jobapp.domain.types import EMPTY, ApiKey, Reply
+from jobapp.dropin import endings
+from jobapp.dropin.below import Below
+from jobapp.dropin.bodies import Watch
+from jobapp.dropin.credentials import credentials_in, is_callers_own
+from jobapp.dropin.forwarder import Forwarder, RejectedResponseError
+from jobapp.dropin.home import LONGEST, asend_home, send_home
+from jobapp.dropin.routes import Kind, Route, ids_made, route_of
+from jobapp.dropin.senders import Senders, library_of
+from jobapp.dropin.tail import Tail, usage_in
+from jobapp.dropin.upward import bare, made, watched
+from jobapp.providers.responses import headers_of
+
+if TYPE_CHECKING:
+    from jobapp.providers.adapter import Adapter
+
+logger = logging.getLogger(__name__)
+
+_REPLAYED = frozenset({"ByteStream", "MultipartStream"})
+"""Bodies that can be sent again, by the name of their class in httpx and httpx2."""
+
+
+class _Started(NamedTuple):
+    """A request under way: its call, the rules that decide it, and what sends it."""
+
+    call: Call
+    flow: Flow
+    forwarder: Forwarder
+    route: Route
+
+
+class KeyTransport:
+    """A transport for clients of httpx and httpx2, sync and async in one object.
+
+    Args:
+        below: The provider, its keys and the rules.
+    """
+
+    def __init__(self, below: Below) -> None:
+        self._below = below
+        self._senders = Senders()
+        self._secrets = frozenset(key.secret for key in below.manager.keys)
+        self._dropped: deque[Call] = deque()
+        self._told_of_own = False
+        weakref.finalize(self, self._senders.close).atexit = False
+
+    def __repr__(self) -> str:
+        names = ", ".join(key.name for key in self._below.manager.keys)
+        return f"KeyTransport({self._below.provider.name!r}, keys: {names})"
+
+    def handle_request(self, request: Any) -> Any:
+        """Send *request* with a key that is free, and return the response that goes up.
+
+        Raises:
+            ConfigError: The request goes to another host than the provider's.
+        """
+        send = self._senders.sync(request)
+        if self._goes_as_it_is(request):
+            return send(request)
+        route = _route(request)
+        if route.kind is Kind.HOME:
+            return send_home(self._below, request, route, self._forwarder(request, send), send)
+        started = self._start(request, route, send)
+        return self._up(request, started, drive(started.call, started.flow, ask_stream))
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send *request* in the running event loop, and return the response that goes up."""
+        send = self._senders.asynchronous(request)
+        if self._goes_as_it_is(request):
+            return await send(request)
+        route = _route(request)
+        if route.kind is Kind.HOME:
+            return await asend_home(self._below, request, route, self._forwarder(request, send), send)
+        started = self._start(request, route, send)
+        return self._up(request, started, await adrive(started.call, started.flow, aask_stream))
+
+    def close(self) -> None:
+        """Close the connections of threads; a later request opens new ones."""
+        self._senders.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self._senders.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _goes_as_it_is(self, request: Any) -> bool:
+        """Return whether the caller brings a credential of its own, which is respected: one attempt."""
+        self._release_dropped()
+        self._check_host(request)
+        brought = credentials_in(request.headers.multi_items(), request.url.query.decode("ascii"))
+        if not is_callers_own(brought, self._secrets):
+            return False
+        if not self._told_of_own:
+            self._told_of_own = True
+            logger.warning(
+                "%s: a request brings a credential of its own, which is none of jobapp's keys; it is sent as "
+                "it is, once, without rotation",
+                self._below.provider.name,
+            )
+        return True
+
+    def _release_dropped(self) -> None:
+        """Give back the room of answers that nobody read to their end, nor closed."""
+        while self._dropped:
+            self._dropped.popleft().abandon(GeneratorExit())
+
+    def _check_host(self, request: Any) -> None:
+        provider, there = self._below.provider, request.url
+        home = library_of(request).URL(provider.base_url or "")
+        if (home.scheme, home.host, home.port) != (there.scheme, there.host, there.port):
+            raise ConfigError(
+                f"{provider.name}: no key is sent to {there.scheme}://{there.netloc.decode()}, for its keys "
+                f"are {home.scheme}://{home.netloc.decode()}'s; set providers.{provider.name}.base_url to "
+                "the address that the client uses"
+            )
+
+    def _start(self, request: Any, route: Route, send: Any) -> _Started:
+        below, forwarder = self._below, self._forwarder(request, send)
+        rules = _rules_for(request, below.rules)
+        call = Call((), EMPTY, rules, below.clock, below.listener, details=self._wants_details())
+        settings = ModelSettings(below.provider.name, route.model)
+        target = Target(settings, below.manager, cast("Adapter", forwarder), LONGEST)
+        flow = call_policy([target], rules, below.rng, only=self._only(route))
+        return _Started(call, flow, forwarder, route)
+
+    def _forwarder(self, request: Any, send: Any) -> Forwarder:
+        below = self._below
+        return Forwarder(
+            below.provider.name,
+            below.key_header,
+            request,
+            send,
+            first=below.manager.keys[0].fingerprint,
+            wants_stream=request.url.path.endswith(":streamGenerateContent"),
+        )
+
+    def _wants_details(self) -> bool:
+        return self._below.listener is not None or logger.isEnabledFor(logging.DEBUG)
+
+    def _only(self, route: Route) -> str | None:
+        """Return the fingerprint of the one key that may serve: that of the account it names something of."""
+        if owner := self._below.owner(route):
+            return owner.fingerprint
+        if route.kind is Kind.ROTATE:
+            return None
+        first = self._below.manager.keys[0]
+        logger.warning(
+            "%s: nobody knows which key made %s; it is asked for with %s",
+            self._below.provider.name,
+            ", ".join(route.ids),
+            first.name,
+        )
+        return first.fingerprint
+
+    def _up(self, request: Any, started: _Started, outcome: Served | GaveUp) -> Any:
+        """Return the response that goes up to the SDK, or raise what its HTTP library would have."""
+        if isinstance(outcome, Served):
+            opened: Opened = outcome.reply
+            return self._answer(request, started, outcome.key, opened.first)
+        error = started.call.give_up(outcome)
+        cause = started.call.cause
+        if cause is not None and not isinstance(cause, RejectedResponseError):
+            raise bare(cause)
+        return self._ending(request, started, outcome, error)
+
+    def _answer(self, request: Any, started: _Started, key: ApiKey, peeked: Any) -> Any:
+        """Return the provider's answer, unread; its usage and ids are read when it ends."""
+        call, headers = started.call, headers_of(peeked.response)
+        makes_objects = request.url.path.endswith("/responses")
+
+        def done(tail: Tail) -> None:
+            text = tail.text()
+            call.complete(key, Reply("", usage_in(text), None, headers, started.route.model))
+            if makes_objects:
+                self._below.owners.add(ids_made(text), key.fingerprint)
+
+        def dropped(error: BaseException | None) -> None:
+            if isinstance(error, Exception):
+                call.interrupted(call.broken(key, error), "")
+            else:
+                call.abandon(GeneratorExit())
+
+        response = watched(request, peeked, Watch(Tail(peeked.encoding), done, dropped))
+        weakref.finalize(response.stream, self._dropped.append, call).atexit = False
+        return response
+
+    def _ending(self, request: Any, started: _Started, outcome: GaveUp, error: JobAppError) -> Any:
+        """Return the provider's last word, else an answer in its form, for a request that no key served."""
+        below = self._below
+        available_at = getattr(error, "available_at", None)
+        told = endings.told_headers(str(error), available_at, below.clock.now())
+        if last := started.forwarder.last:
+            headers = endings.last_word(last.headers, told, is_decoded=last.is_decoded)
+            return made(request, last.status, headers, last.content)
+        states = [line.state for line in below.manager.statuses(started.route.model)]
+        status = endings.own_status(states, deadline=outcome.reason is StopReason.DEADLINE)
+        body = endings.own_body(below.provider.name, status, str(error))
+        return made(request, status, [("content-type", "application/json"), *told], body)
+
+
+def _route(request: Any) -> Route:
+    is_in_memory = type(request.stream).__name__ == "ByteStream"
+    body = request.content if is_in_memory else None
+    return route_of(request.method, request.url.path, request.headers.get("content-type", ""), body)
+
+
+def _rules_for(request: Any, rules: RetrySettings) -> RetrySettings:
+    """Return the rules for one request: what can't be sent twice is sent once, an SDK's repeat is one."""
+    if type(request.stream).__name__ not in _REPLAYED:
+        return replace(rules, retry=False)
+    if request.headers.get("x-stainless-retry-count", "0") != "0":
+        return replace(rules, max_retries=0)
+    return rules
