@@ -1,11 +1,11 @@
-"""The state file: its form, its writers' manners, and the older form."""
+"""The state file: its form and its writers' manners."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -15,11 +15,10 @@ from jobapp.domain.types import Kind
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, Document, decode, encode
 from jobapp.stores.json_file import JSONFileStore
-from jobapp.stores.older_form import convert
 from jobapp.stores.state import NOTHING, QuotaState, Reset
 from tests.store_faults import process_holding_lock
 from tests.store_support import NOON, block, warnings_in
-from tests.test_state import MEMORIES, state_of
+from tests.test_state import MEMORIES, WIDE, state_of
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -180,14 +179,14 @@ def test_a_reason_with_half_a_character_can_be_kept(path, clock):
 @given(MEMORIES)
 def test_every_state_comes_back_from_the_file(memory):
     state = state_of(memory)
-    document = decode(encode(state, {"KEY": date(2026, 7, 1)}, NOON))
-    assert document == Document(state, {"KEY": date(2026, 7, 1)}, VERSION, ())
+    document = decode(encode(state, NOON))
+    assert document == Document(state, VERSION, ())
 
 
-@given(MEMORIES, st.randoms(use_true_random=False))
+@given(WIDE, st.randoms(use_true_random=False))
 def test_equal_states_make_equal_files(memory, random):
     shuffled = random.sample(memory, len(memory))
-    assert encode(state_of(memory), {}, NOON) == encode(state_of(shuffled), {}, NOON)
+    assert encode(state_of(memory), NOON) == encode(state_of(shuffled), NOON)
 
 
 JSON = st.recursive(
@@ -207,7 +206,6 @@ FILE = st.fixed_dictionaries(
         "version": JSON | st.just(1),
         "blocks": JSON | st.lists(ROW),
         "resets": JSON | st.lists(ROW),
-        "quota_exhausted_keys": JSON | st.dictionaries(st.text(), JSON),
     },
 )
 
@@ -216,67 +214,11 @@ FILE = st.fixed_dictionaries(
 def test_no_content_of_the_file_raises(content):
     document = decode(content)
     assert isinstance(document.state, QuotaState)
-    assert decode(encode(document.state, document.dates, NOON)).faults == ()
+    assert decode(encode(document.state, NOON)).faults == ()
 
 
 @given(st.data())
 def test_a_file_cut_off_anywhere_is_broken_and_not_empty(data):
-    whole = encode(NOTHING.with_blocks([block()]), {}, NOON)
+    whole = encode(NOTHING.with_blocks([block()]), NOON)
     cut = data.draw(st.integers(0, len(whole) - 2))  # the last character is a line's end
     assert decode(whole[:cut]).faults
-
-
-OLDER = (
-    '{"quota_exhausted_keys": {"GOOGLE_API_KEY": "2026-07-01", "OPENAI_API_KEY_OLD": "2026-07-01"},'
-    ' "last_updated": "2026-07-01T12:00:00"}'
-)
-
-
-def test_the_older_form_is_read_and_converted_and_what_is_not_set_is_kept(path, clock):
-    path.parent.mkdir()
-    path.write_text(OLDER)
-    keys = {"GOOGLE_API_KEY": ("google", "f" * 12)}
-    store = JSONFileStore(path, clock, legacy=keys.get)
-    (converted,) = store.view().blocks.values()
-    assert (converted.provider, converted.fingerprint, converted.kind) == ("google", "f" * 12, Kind.QUOTA)
-    assert converted.until == datetime(2026, 7, 2, 7, tzinfo=UTC)  # midnight Pacific
-    store.sweep("google", clock.now())
-    written = json.loads(path.read_text())
-    assert written["version"] == 1
-    assert written["quota_exhausted_keys"] == {"OPENAI_API_KEY_OLD": "2026-07-01"}
-    keys["OPENAI_API_KEY_OLD"] = ("openai", "a" * 12)
-    later = JSONFileStore(path, clock, legacy=keys.get)
-    assert len(later.view().blocks) == 2
-
-
-def test_an_entry_of_the_older_form_is_dropped_when_its_day_is_over_everywhere(path, clock):
-    path.parent.mkdir()
-    path.write_text(OLDER)
-    clock.at = datetime(2026, 7, 2, 11, 59, tzinfo=UTC)
-    JSONFileStore(path, clock).add([block(since=clock.now())])
-    assert len(json.loads(path.read_text())["quota_exhausted_keys"]) == 2
-    clock.at = datetime(2026, 7, 2, 12, tzinfo=UTC)
-    JSONFileStore(path, clock).add([block(since=clock.now())])
-    assert json.loads(path.read_text())["quota_exhausted_keys"] == {}
-
-
-def test_a_reset_of_all_clears_what_could_not_be_converted_too(path, clock):
-    path.parent.mkdir()
-    path.write_text(OLDER)
-    JSONFileStore(path, clock).reset(Reset(clock.now()))
-    keys = dict.fromkeys(("GOOGLE_API_KEY", "OPENAI_API_KEY_OLD"), ("openai", "a" * 12))
-    assert not JSONFileStore(path, clock, legacy=keys.get).view().blocks
-
-
-@pytest.mark.parametrize(
-    ("provider", "day", "until"),
-    [
-        ("openai", date(2026, 7, 1), datetime(2026, 7, 2, 0, tzinfo=UTC)),
-        ("google", date(2026, 3, 8), datetime(2026, 3, 9, 7, tzinfo=UTC)),  # a day of 23 hours
-        ("google", date(2026, 11, 1), datetime(2026, 11, 2, 8, tzinfo=UTC)),  # a day of 25 hours
-        ("of one's own", date(2026, 7, 1), datetime(2026, 7, 2, 0, tzinfo=UTC)),
-    ],
-)
-def test_an_older_entry_returns_at_the_provider_s_next_midnight(provider, day, until):
-    (converted,), unknown = convert({"KEY": day}, lambda _: (provider, "a" * 12), [], NOON)
-    assert (converted.until, unknown) == (until, {})

@@ -70,15 +70,6 @@ def test_a_store_that_nobody_uses_is_let_go(tmp_path):
     assert len({id(store) for store in kept} | {first}) >= 50
 
 
-def test_the_one_store_learns_whose_keys_the_older_form_names(tmp_path):
-    clock = Clock()
-    (tmp_path / "api_key_state.json").write_text('{"quota_exhausted_keys": {"OPENAI_API_KEY": "2026-07-01"}}')
-    store = open_store(None, tmp_path, clock)
-    assert not store.view().blocks
-    open_store(None, tmp_path, clock, legacy={"OPENAI_API_KEY": ("openai", "a" * 12)}.get)
-    assert ("openai", "a" * 12, None) in store.view().blocks
-
-
 @pytest.mark.parametrize(
     "url", ["redis://h:1/0", "rediss://h:1/0", "unix:///a/socket", "redis://h?db=2&namespace=n"]
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobapp.domain.clock import Clock
 from jobapp.domain.settings import BudgetSettings
-from jobapp.domain.types import ApiKey, fingerprint_of
+from jobapp.domain.types import ApiKey
 from jobapp.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -27,13 +27,8 @@ def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | Non
     """
     from jobapp.stores.store import open_store
 
-    def owner(name: str) -> tuple[str, str] | None:
-        """Tell whose key a variable holds, for the older program's state file."""
-        secret = config.get(name)
-        return (provider_of(name), fingerprint_of(secret)) if secret else None
-
     url = config.settings.state_url if state_file is None else str(state_file)
-    return open_store(url, config.settings.cache_path, clock, legacy=owner)
+    return open_store(url, config.settings.cache_path, clock)
 
 
 def provider_of(key_env: str) -> str:

@@ -8,20 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from jobapp.domain.types import EMPTY, Block, Kind
+from jobapp.domain.types import Block, Kind
 from jobapp.stores.state import LONGEST, NOTHING, QuotaState, Reset
 
 VERSION = 1
-"""The form that is written. Version 0 has no ``version``: dates by the names of variables."""
-
-OLDER_DATES = "quota_exhausted_keys"
-"""Where the older form keeps its dates, and this one those that could not be converted yet."""
-
-EARLIEST, LATEST = date(2000, 1, 1), date(3000, 1, 1)
-"""Between which the older form's days lie."""
+"""The form that is written."""
 
 _Value = TypeVar("_Value")
 
@@ -34,35 +28,31 @@ class Document:
 
     Attributes:
         state: The blocks and resets that could be read.
-        dates: The older form's entries: a variable's name and the day on which its quota was spent.
         version: The form's version; above :data:`VERSION` it must not be written over.
         faults: What could not be read, for people; empty where all was read.
     """
 
     state: QuotaState = NOTHING
-    dates: Mapping[str, date] = EMPTY
     version: int = VERSION
     faults: tuple[str, ...] = ()
 
 
-def encode(state: QuotaState, dates: Mapping[str, date], now: datetime) -> bytes:
+def encode(state: QuotaState, now: datetime) -> bytes:
     """Return the file that holds *state*; equal states give equal blocks in equal order."""
     blocks = sorted(state, key=_place)
     resets = sorted(state.resets.values(), key=lambda reset: (reset.at, str(reset.selection)))
     head = {"version": VERSION, "last_updated": to_text(now)}
-    older = {name: day.isoformat() for name, day in sorted(dates.items())}
     lines = [
         *(f"{_json(name)}: {_json(value)}," for name, value in head.items()),
         f'"blocks": {_rows(map(block_to_json, blocks))},',
-        f'"resets": {_rows(map(reset_to_json, resets))},',
-        f"{_json(OLDER_DATES)}: {_json(older)}",
+        f'"resets": {_rows(map(reset_to_json, resets))}',
     ]
     text = "{\n  " + "\n  ".join(lines) + "\n}\n"
     return text.encode(errors="replace")  # a provider's words may hold half a surrogate pair
 
 
 def decode(data: bytes) -> Document:
-    """Read a state file of any version; what can't be read is a fault, and the rest is kept."""
+    """Read a state file; what can't be read is a fault, and the rest is kept."""
     try:
         whole = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
@@ -70,15 +60,14 @@ def decode(data: bytes) -> Document:
     if not isinstance(whole, dict):
         return Document(faults=("it holds no JSON object",))
     faults: list[str] = []
-    version = whole.get("version", 0)
-    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
-        faults.append("its version is not a number")
+    version = whole.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        faults.append("it names no version of its form")
         version = VERSION
     blocks = _each(block_from_json, whole.get("blocks", []), faults)
     resets = _each(reset_from_json, whole.get("resets", []), faults)
     state = NOTHING.with_resets(resets).with_blocks(blocks)
-    dates = _dates(whole.get(OLDER_DATES, {}), faults)
-    return Document(state, dates, version, tuple(faults))
+    return Document(state, version, tuple(faults))
 
 
 def to_text(moment: datetime) -> str:
@@ -175,26 +164,6 @@ def _each(read: Callable[[Any], _Value], rows: Any, faults: list[str]) -> list[_
         except (ValueError, AttributeError):
             faults.append(f"an entry can't be read ({_json(row)[:120]})")
     return values
-
-
-def _dates(entries: Any, faults: list[str]) -> dict[str, date]:
-    dates: dict[str, date] = {}
-    if not isinstance(entries, dict):
-        faults.append(f"its {OLDER_DATES} is no object")
-        return dates
-    for name, day in entries.items():
-        try:
-            dates[name] = _day(day)
-        except ValueError:
-            faults.append(f"the day of {name} can't be read")
-    return dates
-
-
-def _day(text: Any) -> date:
-    day = date.fromisoformat(_string(text))
-    if not EARLIEST < day < LATEST:
-        raise ValueError(f"{day} is no day of this program")
-    return day
 
 
 def _place(block: Block) -> tuple[object, ...]:

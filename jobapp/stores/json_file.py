@@ -21,7 +21,6 @@ from jobapp.domain.types import Block
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, encode
 from jobapp.stores.forking import survive_fork
-from jobapp.stores.older_form import Legacy
 from jobapp.stores.outage import Outage
 from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
 from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
@@ -56,18 +55,13 @@ class JSONFileStore:
         path: The file. A symbolic link is followed once, now: its target is the file, and lock and
             temporary files are made beside the target.
         clock: The time.
-        legacy: Whose key a variable holds; converts the older form's entries. Without it they are kept
-            unread until their day is over.
         lock_timeout: Seconds to wait for another process's write, at most.
     """
 
-    def __init__(
-        self, path: Path, clock: Clock, *, legacy: Legacy | None = None, lock_timeout: float = 10.0
-    ) -> None:
+    def __init__(self, path: Path, clock: Clock, *, lock_timeout: float = 10.0) -> None:
         self.path = Path(os.path.realpath(path.expanduser()))
         self._file = str(self.path)
         self._clock = clock
-        self._legacy: Legacy = legacy or _nobody
         self._lock_timeout = lock_timeout
         self._outage = Outage(_logger, self._file, ADVICE)
         self._disk = OnDisk()
@@ -149,11 +143,6 @@ class JSONFileStore:
         """Write what could not be written before, if that is possible now; the store stays usable."""
         self._flush()
 
-    def convert_with(self, legacy: Legacy) -> None:
-        """Convert the older form's entries with *legacy* from now on."""
-        self._legacy = legacy
-        self._look_again()
-
     def _read(self) -> None:
         """Read what others wrote."""
         now = self._clock.now()
@@ -164,7 +153,7 @@ class JSONFileStore:
             self._repair(self._disk.faults)
 
     def _load(self) -> OnDisk:
-        return load(self._file, self._disk, self._clock, self._legacy)
+        return load(self._file, self._disk, self._clock)
 
     def _adopt(self, disk: OnDisk) -> None:
         """Take *disk* for what the file holds; _memory is held."""
@@ -225,7 +214,7 @@ class JSONFileStore:
             self._adopt(disk)
 
     def _replace(self, disk: OnDisk, state: QuotaState, now: datetime) -> OnDisk:
-        content = encode(state, disk.dates, now)
+        content = encode(state, now)
         if len(content) > MAX_BYTES:
             raise OSError(errno.EFBIG, f"it would be larger than {MAX_BYTES} bytes")
         if self._first_write:
@@ -236,7 +225,7 @@ class JSONFileStore:
                 signature = atomic_file.replace(self.path, content, disk.signature)
         else:
             signature = atomic_file.replace(self.path, content, disk.signature)
-        return OnDisk(signature, state, disk.dates)
+        return OnDisk(signature, state)
 
     @contextmanager
     def _set_aside(self, disk: OnDisk, now: datetime) -> Iterator[None]:
@@ -264,7 +253,3 @@ def _held(lock: threading.Lock, timeout: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _nobody(_name: str) -> None:
-    return None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from jobapp.domain.clock import Clock
-from jobapp.domain.types import EMPTY
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, Document, decode
-from jobapp.stores.older_form import Legacy, convert
 from jobapp.stores.state import NOTHING, QuotaState
 
 MAX_BYTES = 64 * 2**20
@@ -24,21 +21,19 @@ class OnDisk:
     Attributes:
         signature: What tells this content from the next; ``None`` where there was no file.
         state: What it says, as far as it can be believed and read.
-        dates: The older form's entries that could not be converted.
         version: The form's version.
-        outdated: It means the same in another form: the older one, or times from a clock that was wrong.
+        outdated: It means the same with other times: a clock was wrong.
         faults: What could not be read; the file is broken and is to be set aside.
     """
 
     signature: atomic_file.Signature | None = None
     state: QuotaState = NOTHING
-    dates: Mapping[str, date] = EMPTY
     version: int = VERSION
     outdated: bool = False
     faults: tuple[str, ...] = ()
 
 
-def load(path: str, known: OnDisk, clock: Clock, legacy: Legacy) -> OnDisk:
+def load(path: str, known: OnDisk, clock: Clock) -> OnDisk:
     """Return what the file holds; *known* itself while that has not changed.
 
     Raises:
@@ -51,18 +46,13 @@ def load(path: str, known: OnDisk, clock: Clock, legacy: Legacy) -> OnDisk:
         return OnDisk()
     signature, content = atomic_file.read(path, MAX_BYTES)
     too_large = Document(faults=(f"it is larger than {MAX_BYTES} bytes",))
-    return _understood(
-        signature, too_large if content is None else decode(content), known, clock.now(), legacy
-    )
+    return _understood(signature, too_large if content is None else decode(content), known, clock.now())
 
 
-def _understood(
-    signature: atomic_file.Signature, document: Document, known: OnDisk, now: datetime, legacy: Legacy
-) -> OnDisk:
-    blocks, dates = convert(document.dates, legacy, document.state.resets.values(), now)
-    state = document.state.with_blocks(blocks).believed(now)
-    outdated = document.version < VERSION or dates != document.dates or state is not document.state
+def _understood(signature: atomic_file.Signature, document: Document, known: OnDisk, now: datetime) -> OnDisk:
+    state = document.state.believed(now)
+    outdated = state is not document.state
     faults = document.faults if document.version <= VERSION else ()
-    if faults or document.version < known.version:  # it broke, or the older program wrote over it
+    if faults:
         state = state.merged(known.state)
-    return OnDisk(signature, state, dates, document.version, outdated, faults)
+    return OnDisk(signature, state, document.version, outdated, faults)

@@ -1,9 +1,23 @@
 """What is known of all keys, as one immutable value, and how two such values become one. No I/O.
 
-Merging is commutative, associative and idempotent, whatever the order of writers: of two blocks of the
-same id the one that ends later counts, and a reset carries its time, so that a block learnt before it
-does not come back from an older memory. For that to hold exactly, a block that ends earlier is kept
-beside the one that counts for as long as a reset might end the one and not the other.
+The state is a join-semilattice, so that writers need no order: ``a.merged(b)`` is the least state that knows
+what both know. It has two parts, each with its own join:
+
+========  ==================================  =================================================
+part      by                                  of two, the one that stays
+========  ==================================  =================================================
+blocks    provider, key and model (the id)    the one that ends later
+resets    what they select                    the newer one; one that another includes goes
+========  ==================================  =================================================
+
+A reset ends the blocks that it selects and that were learnt before it, whenever they come: it is remembered
+with its time, as long as any memory of such a block may last. So no older memory brings a block back, and
+merging blocks is commutative, associative and idempotent, as is merging resets (M. Shapiro et al.,
+"Conflict-free replicated data types", 2011).
+
+Between the two it is an approximation: a block that a longer one has replaced is forgotten, and if a reset
+then ends only the longer one, of another kind or learnt before it, the key is free although the shorter
+block still held. That costs one rejection.
 """
 
 from __future__ import annotations
@@ -74,39 +88,28 @@ class QuotaState:
     Attributes:
         blocks: For each id the block that ends last; expired ones stay for :data:`STREAK_MEMORY`.
         resets: The newest reset of each selection, which older memories must obey.
-        outlasted: Blocks that end before the one in ``blocks`` but would outlive a reset of it.
     """
 
     blocks: Mapping[BlockId, Block] = EMPTY
     resets: Mapping[Selection, Reset] = EMPTY
-    outlasted: Mapping[BlockId, tuple[Block, ...]] = EMPTY
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield every block, the outlasted ones included."""
+        """Yield every block."""
         yield from self.blocks.values()
-        for blocks in self.outlasted.values():
-            yield from blocks
 
     @property
     def is_empty(self) -> bool:
-        """Tell that nothing is known, not even a reset."""
+        """Whether nothing is known, not even a reset."""
         return not self.blocks and not self.resets
 
     def with_blocks(self, blocks: Iterable[Block]) -> QuotaState:
         """Return this state with *blocks* learnt; the same object where that changes nothing."""
-        known = self.blocks or {}
-        learnt: dict[BlockId, list[Block]] = {}
+        new: dict[BlockId, Block] = {}
         for block in blocks:
-            if known.get(block.id) != block and not self._was_reset(block):
-                learnt.setdefault(block.id, []).append(block)
-        if not learnt:
-            return self
-        first, rest = dict(known), dict(self.outlasted)
-        for id_, news in learnt.items():
-            candidates = [*news, *self._of(id_)]
-            first[id_], *others = _standing(set(candidates)) if len(candidates) > 1 else candidates
-            _put(rest, id_, tuple(others))
-        return self if (first, rest) == (known, self.outlasted) else QuotaState(first, self.resets, rest)
+            known = new.get(block.id) or self.blocks.get(block.id)
+            if (known is None or _rank(block) > _rank(known)) and not self._was_reset(block):
+                new[block.id] = block
+        return QuotaState({**self.blocks, **new}, self.resets) if new else self
 
     def with_reset(self, reset: Reset) -> QuotaState:
         """Return this state without what *reset* ends; the same object where it was known."""
@@ -145,28 +148,21 @@ class QuotaState:
     def swept(self, now: datetime, provider: str | None = None) -> QuotaState:
         """Return this state without what (of *provider*) expired so long ago that it is of no use."""
 
-        def is_of_use(block: Block, memory: timedelta) -> bool:
-            return now - block.until < memory or provider not in (None, block.provider)
+        def is_of_use(block: Block) -> bool:
+            return now - block.until < STREAK_MEMORY or provider not in (None, block.provider)
 
-        first = {id_: block for id_, block in self.blocks.items() if is_of_use(block, STREAK_MEMORY)}
-        rest: dict[BlockId, tuple[Block, ...]] = {}
-        for id_, blocks in self.outlasted.items():
-            _put(rest, id_, tuple(block for block in blocks if is_of_use(block, timedelta())))
+        blocks = {id_: block for id_, block in self.blocks.items() if is_of_use(block)}
         resets = {s: reset for s, reset in self.resets.items() if now - reset.at < RESET_MEMORY}
-        swept = QuotaState(first, resets, rest)
-        return self if swept == self else swept
+        if (len(blocks), len(resets)) == (len(self.blocks), len(self.resets)):
+            return self
+        return QuotaState(blocks, resets)
 
     def bounded(self, now: datetime, limit: int) -> QuotaState:
         """Return this state with at most *limit* blocks: those that still hold, the longest first."""
-        if len(self.blocks) + sum(map(len, self.outlasted.values())) <= limit:
+        if len(self.blocks) <= limit:
             return self
         holding = sorted((block for block in self.blocks.values() if block.until > now), key=_rank)
         return QuotaState({block.id: block for block in holding[-limit:]}, self.resets)
-
-    def _of(self, id_: BlockId) -> tuple[Block, ...]:
-        if id_ not in self.blocks:
-            return ()
-        return (self.blocks[id_], *self.outlasted.get(id_, ()))
 
     def _was_reset(self, block: Block) -> bool:
         if not self.resets:
@@ -200,25 +196,6 @@ def _selections(block: Block) -> Iterator[Selection]:
 def _rank(block: Block) -> tuple[datetime, datetime, Kind, int, str, str]:
     """Order blocks of one id: the later end counts, all else only makes the order total."""
     return (block.until, block.since, block.kind, block.streak, block.reason, block.key_name)
-
-
-def _standing(blocks: set[Block]) -> list[Block]:
-    """Return the blocks of one id that may yet count, the one that counts now first.
-
-    A block needs no memory when one that ends no earlier is ended by no reset that it would survive.
-    """
-    standing: list[Block] = []
-    for block in sorted(blocks, key=_rank, reverse=True):
-        if not any(known.kind is block.kind and known.since >= block.since for known in standing):
-            standing.append(block)
-    return standing
-
-
-def _put(outlasted: dict[BlockId, tuple[Block, ...]], id_: BlockId, blocks: tuple[Block, ...]) -> None:
-    if blocks:
-        outlasted[id_] = blocks
-    else:
-        outlasted.pop(id_, None)
 
 
 def _is(one: Block, other: Block) -> bool:

@@ -15,7 +15,6 @@ from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.types import Block
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.json_file import FILE_NAME, JSONFileStore
-from jobapp.stores.older_form import Legacy
 from jobapp.stores.redis import NAMESPACE, RedisStore
 from jobapp.stores.redis_client import take_option
 from jobapp.stores.state import QuotaState, Reset
@@ -82,12 +81,9 @@ class _OpenStores:
     def make_locks(self) -> None:
         self._lock = threading.Lock()
 
-    def file(self, path: Path, clock: Clock, legacy: Legacy | None) -> JSONFileStore:
+    def file(self, path: Path, clock: Clock) -> JSONFileStore:
         path = _file_in(path)
-        store = self._get(str(path.resolve()), clock, lambda: JSONFileStore(path, clock))
-        if legacy is not None:
-            store.convert_with(legacy)
-        return store
+        return self._get(str(path.resolve()), clock, lambda: JSONFileStore(path, clock))
 
     def redis(self, url: str, clock: Clock) -> RedisStore:
         address, namespace = take_option(url, "namespace")
@@ -105,9 +101,7 @@ class _OpenStores:
 _open_stores = _OpenStores()
 
 
-def open_store(
-    url: str | Path | None, cache_path: Path, clock: Clock, *, legacy: Legacy | None = None
-) -> QuotaStore:
+def open_store(url: str | Path | None, cache_path: Path, clock: Clock) -> QuotaStore:
     """Return the store that *url* names; the same object for the same place and clock in one process.
 
     Args:
@@ -116,20 +110,18 @@ def open_store(
             ``namespace`` keeps projects apart (``redis://host/0?namespace=mine``).
         cache_path: The cache folder.
         clock: The time.
-        legacy: Tells provider and fingerprint of the key that an environment variable holds, to convert
-            the older form of the file.
 
     Raises:
         ConfigError: if *url* names no kind of store that there is, or can't be read.
         StateStoreError: if what the store needs is not installed.
     """
     if url is None or isinstance(url, Path):
-        return _open_stores.file(url or cache_path / FILE_NAME, clock, legacy)
+        return _open_stores.file(url or cache_path / FILE_NAME, clock)
     match _scheme(url):
         case "":
-            return _open_stores.file(Path(url), clock, legacy)
+            return _open_stores.file(Path(url), clock)
         case "file":
-            return _open_stores.file(Path(unquote(urlsplit(url).path)), clock, legacy)
+            return _open_stores.file(Path(unquote(urlsplit(url).path)), clock)
         case scheme if scheme in REDIS_SCHEMES:
             return _open_stores.redis(url, clock)
         case scheme:
