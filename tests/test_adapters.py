@@ -169,7 +169,6 @@ class TestConversations:
 IMAGES = [
     pytest.param(ImagePart(data=PNG, media_type="image/png"), id="bytes"),
     pytest.param(ImagePart(data=PNG), id="bytes-without-type"),
-    pytest.param(ImagePart(url=f"data:image/png;base64,{PNG_TEXT}"), id="data-url"),
 ]
 LINK = ImagePart(url="https://example.org/cat.png?size=2")
 

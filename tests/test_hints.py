@@ -15,8 +15,8 @@ from jobapp.classification.retry_hints import (
     instant_of,
     read_hints,
     seconds_in,
-    seconds_of,
 )
+from jobapp.domain.durations import seconds_of
 from jobapp.domain.types import ErrorFacts
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

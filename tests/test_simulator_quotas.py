@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobapp.domain.quota_reset import first_of_next_month, next_midnight
 from jobapp.testing import FakeClock, Fault, Quota, Simulator
 from jobapp.testing.faults import Rejection
 from jobapp.testing.meters import (
@@ -19,13 +19,11 @@ from jobapp.testing.meters import (
     RollingDay,
     SlidingWindow,
     day_end,
-    month_end,
-    next_midnight,
 )
 from tests.simulator_support import DIALECTS, KEY
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PACIFIC = ZoneInfo("America/Los_Angeles")
+PACIFIC = "America/Los_Angeles"
 MINUTE = timedelta(seconds=60)
 HOURS_LEFT = {"openai": 24, "anthropic": 12, "google": 20, "openrouter": 12}
 """From noon UTC, the fake clock's start, until a day of one request is back."""
@@ -115,8 +113,8 @@ def test_midnight_knows_summer_time(now, midnight):
 
 
 def test_a_month_ends_on_the_first_and_a_forced_day_where_the_provider_says():
-    assert month_end(datetime(2026, 12, 31, 23, 59, tzinfo=UTC)) == datetime(2027, 1, 1, tzinfo=UTC)
-    assert month_end(datetime(2028, 2, 1, tzinfo=UTC)) == datetime(2028, 3, 1, tzinfo=UTC)
+    assert first_of_next_month(datetime(2026, 12, 31, 23, 59, tzinfo=UTC)) == datetime(2027, 1, 1, tzinfo=UTC)
+    assert first_of_next_month(datetime(2028, 2, 1, tzinfo=UTC)) == datetime(2028, 3, 1, tzinfo=UTC)
     assert day_end("openai", 1000, NOON) == at(86.4)
     assert day_end("google", 1000, NOON) == datetime(2026, 11, 24, 8, tzinfo=UTC)
 

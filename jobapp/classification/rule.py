@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from jobapp.domain.patterns import compiled
-from jobapp.domain.types import EMPTY, Kind, Scope
+from jobapp.domain.types import Kind, Scope
 
 
 class Mark(StrEnum):
@@ -89,8 +89,8 @@ class Rule:
     where: tuple[Mark, ...]
     pattern: str
     source: str
-    also: Mapping[Mark, str] = EMPTY
-    unless: Mapping[Mark, str] = EMPTY
+    also: Mapping[Mark, str] = field(default_factory=dict)
+    unless: Mapping[Mark, str] = field(default_factory=dict)
     providers: tuple[str, ...] = ()
     reset: ResetRule = ResetRule.STATED
 

@@ -16,7 +16,7 @@ from jobapp.classification.classify import RULES, classify
 from jobapp.commands.exit_codes import OK, UsageError
 from jobapp.commands.output import answer, answer_json, seconds_left, utc, verdict_json
 from jobapp.core.config_manager import ConfigManager
-from jobapp.core.key_setup import reset_zone, rules_of
+from jobapp.core.key_setup import rules_of
 from jobapp.domain.clock import Clock
 from jobapp.domain.quota_reset import block_end
 from jobapp.domain.settings import RetrySettings
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     facts = _facts(args, text, provider)
     rules = (*rules_of(config), *RULES)
     verdict = classify(facts, now, rules)
-    until = block_end(verdict, now, zone=reset_zone(provider, config)) if is_blocking(verdict.kind) else None
+    until = block_end(verdict, now, zone=config.reset_zone(provider)) if is_blocking(verdict.kind) else None
     what = consequence(verdict, until, now, config.settings.retry)
     source = next((rule.source for rule in rules if rule.id == verdict.rule), "")
     if args.json:

@@ -44,12 +44,17 @@ class ProviderDirectory:
     def settings_of(self, name: str, base_url: str | None = None) -> ProviderSettings:
         """Return how *name* is reached, its own address and time zone filled in."""
         configured = self.configured.get(name) or ProviderSettings(name)
-        own_zone = PROVIDERS[name].reset_timezone if name in PROVIDERS else "UTC"
         return replace(
             configured,
             base_url=base_url or self.address_of(name),
-            reset_timezone=configured.reset_timezone or own_zone,
+            reset_timezone=self.reset_zone_of(name),
         )
+
+    def reset_zone_of(self, name: str) -> str:
+        """Return the IANA zone in whose midnight the day quotas of *name* return."""
+        configured, known = self.configured.get(name), PROVIDERS.get(name)
+        own = known.reset_timezone if known else "UTC"
+        return (configured and configured.reset_timezone) or own
 
     def is_elsewhere(self, base_url: str, name: str) -> bool:
         """Return whether *base_url* is neither on the host of *name* nor on this machine."""

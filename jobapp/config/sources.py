@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from string import Template
 from typing import Any
 
 from jobapp.config.keys import Environment
 from jobapp.config.validators import Location
-from jobapp.domain.types import EMPTY
 
 Tree = Mapping[str, Any]
 
@@ -27,7 +26,7 @@ class Layer:
 
     source: str
     tree: Tree
-    raw: Tree = EMPTY
+    raw: Tree = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

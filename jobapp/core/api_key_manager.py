@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, reset_zone, rules_of
+from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, rules_of
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.quota_reset import block_end
@@ -101,7 +101,7 @@ class APIKeyManager:
         names = (primary_key_env, *backup_key_envs)
         self.keys = tuple(named_keys(names, config) if keys is None else keys)
         self._own_rules = rules_of(config)
-        self._zone = reset_zone(self.provider_name, config)
+        self._zone = config.reset_zone(self.provider_name)
         budgets = budgets_of(self.provider_name, config)
         self._pool = KeyPool(self.provider_name, self.keys, strategy or settings.retry.strategy, budgets)
         self._lock = threading.Lock()

@@ -151,6 +151,10 @@ class ConfigManager:
         self._directory.check(name, place, base_url)
         return self._directory.settings_of(name, base_url)
 
+    def reset_zone(self, provider: str) -> str:
+        """Return the IANA zone in whose midnight the day quotas of *provider* return."""
+        return self._directory.reset_zone_of(provider)
+
     def rules_of_call(self, **changes: Any) -> RetrySettings:
         """Return the rules of one call: the settings, with the arguments that are not ``None`` over them.
 

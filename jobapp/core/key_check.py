@@ -6,7 +6,7 @@ Sources, 2026-11-23: the providers' API references (lists of models), openrouter
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -69,7 +69,7 @@ class Finding:
     reason: str
     rule: str = ""
     until: datetime | None = None
-    remaining: Mapping[str, Any] = EMPTY
+    remaining: Mapping[str, Any] = field(default_factory=dict)
     left: str = ""
 
 

@@ -52,13 +52,6 @@ def named_keys(names: Iterable[str], config: ConfigManager) -> Iterable[ApiKey]:
     return found.values()
 
 
-def reset_zone(provider: str, config: ConfigManager) -> str:
-    """Return the IANA zone in whose midnight the day quotas of *provider* return."""
-    configured = config.settings.providers.get(provider)
-    spec = PROVIDERS.get(provider)
-    return (configured and configured.reset_timezone) or (spec.reset_timezone if spec else "UTC")
-
-
 def budgets_of(provider: str, config: ConfigManager) -> tuple[BudgetSettings, ...]:
     """Return what the user allows the keys of *provider*."""
     configured = config.settings.providers.get(provider)

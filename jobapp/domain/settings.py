@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from jobapp.domain.types import EMPTY
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -82,7 +80,7 @@ class ModelSettings:
     model: str
     keys: tuple[str, ...] = ()
     base_url: str | None = None
-    options: Mapping[str, Any] = EMPTY
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ class ProviderSettings:
 
     name: str
     keys: tuple[str, ...] = ()
-    groups: Mapping[str, tuple[str, ...]] = EMPTY
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     budgets: tuple[BudgetSettings, ...] = ()
     base_url: str | None = None
     timeout: float = 120.0
@@ -148,10 +146,10 @@ class Settings:
         rules: The user's own error rules, as they stand in the YAML (checked by the classifier).
     """
 
-    models: Mapping[str, ModelSettings] = EMPTY
-    fallbacks: Mapping[str, tuple[ModelSettings, ...]] = EMPTY
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
+    fallbacks: Mapping[str, tuple[ModelSettings, ...]] = field(default_factory=dict)
     retry: RetrySettings = field(default_factory=RetrySettings)
-    providers: Mapping[str, ProviderSettings] = EMPTY
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     state_url: str | None = field(default=None, repr=False)  # it may hold a password
     cache_path: Path = field(kw_only=True)
     rules: tuple[Mapping[str, Any], ...] = ()

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-
-class _Empty(Mapping[Any, Any]):
-    """A mapping without entries; hashable, which Python 3.11 asks of a dataclass field's default."""
-
-    __slots__ = ()
-
-    def __getitem__(self, key: Any) -> Any:
-        raise KeyError(key)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def __hash__(self) -> int:
-        return hash(())
-
-    def __repr__(self) -> str:
-        return "{}"
-
-    def __reduce__(self) -> str:
-        return "EMPTY"
-
-
-EMPTY: Mapping[Any, Any] = _Empty()
+EMPTY: Mapping[Any, Any] = MappingProxyType({})
+"""A mapping without entries that nobody can change."""
 
 
 class Kind(StrEnum):
@@ -189,7 +166,7 @@ class ErrorFacts:
 
     provider: str
     status: int | None = None
-    headers: Mapping[str, str] = EMPTY
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     message: str = ""
     model: str | None = None

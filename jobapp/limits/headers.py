@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
+from jobapp.domain.durations import seconds_of
 from jobapp.limits.reported import RequestHeadroom
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+duration_of = lru_cache(maxsize=4096)(seconds_of)
+"""Return the seconds of ``1m26.4s``, ``120ms`` or ``12``; ``None`` for anything else."""
 
 _TOKEN_METERS = tuple(
     (f"{meter}-remaining", f"{meter}-reset")
@@ -56,24 +58,6 @@ def read_token_wait(headers: Mapping[str, str], now: float) -> float:
         if headers.get(left) == "0":
             hold = max(hold, _until(headers.get(reset, ""), now) or 0.0)
     return hold
-
-
-@lru_cache(maxsize=4096)
-def duration_of(text: str) -> float | None:
-    """Return the seconds of ``1m26.4s``, ``120ms`` or ``12``; ``None`` for anything else."""
-    total, number, unit = 0.0, "", ""
-    try:
-        for character in f"{text} ":
-            if unit and not character.isalpha():
-                total += float(number) * _UNITS[unit]
-                number, unit = "", ""
-            if character.isalpha():
-                unit += character
-            elif character != " ":
-                number += character
-        return total + float(number) if number else (total if text else None)
-    except (ValueError, KeyError):
-        return None
 
 
 def _until(text: str, now: float) -> float | None:

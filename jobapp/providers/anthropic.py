@@ -15,7 +15,7 @@ from jobapp.domain.types import (
     TextPart,
     Usage,
 )
-from jobapp.providers.images import base64_of, inline, media_type_of
+from jobapp.providers.images import base64_of, media_type_of
 from jobapp.providers.responses import blocked, headers_of, reply_error
 from jobapp.providers.stainless import Endpoint, StainlessAdapter
 from jobapp.providers.stream_reader import StreamReader
@@ -149,7 +149,7 @@ class AnthropicAdapter(StainlessAdapter):
             case NativePart(value):
                 return dict(value)
             case ImagePart():
-                return {"type": "image", "source": self._image_source(inline(part), model)}
+                return {"type": "image", "source": self._image_source(part, model)}
 
     def _image_source(self, image: ImagePart, model: str) -> dict[str, Any]:
         if image.data is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from jobapp.domain.types import ChatRequest, ImagePart, Message, NativePart, Part, TextPart, Usage
-from jobapp.providers.images import inline, media_type_of
+from jobapp.providers.images import media_type_of
 from jobapp.providers.responses import blocked
 
 Refuse = Callable[[str, str], NoReturn]
@@ -83,8 +83,7 @@ def _part(part: Part, model: str, refuse: Refuse) -> dict[str, Any]:
             return {"text": text}
         case NativePart(value):
             return dict(value)
-        case ImagePart():
-            image = inline(part)
+        case ImagePart() as image:
             media_type = media_type_of(image)
             if not media_type:
                 refuse(model, "an image must tell its type; give its media_type, image/png say")

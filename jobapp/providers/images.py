@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-from urllib.parse import unquote_to_bytes
 
 from jobapp.domain.types import ImagePart
 
@@ -23,16 +22,6 @@ def media_type_of(image: ImagePart) -> str:
     if image.data is not None:
         return next((kind for start, kind in _SIGNATURES if image.data.startswith(start)), "")
     return mimetypes.guess_type((image.url or "").partition("?")[0])[0] or ""
-
-
-def inline(image: ImagePart) -> ImagePart:
-    """Return an image given by a ``data:`` URL as bytes; any other as it is."""
-    if image.data is not None or not (image.url or "").startswith("data:"):
-        return image
-    head, _, text = (image.url or "")[5:].partition(",")
-    kind, *marks = head.split(";")
-    data = base64.b64decode(text) if "base64" in marks else unquote_to_bytes(text)
-    return ImagePart(data=data, media_type=image.media_type or kind)
 
 
 def base64_of(image: ImagePart) -> str:

@@ -23,7 +23,7 @@ block still held. That costs one rejection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from itertools import product
@@ -90,8 +90,8 @@ class QuotaState:
         resets: The newest reset of each selection, which older memories must obey.
     """
 
-    blocks: Mapping[BlockId, Block] = EMPTY
-    resets: Mapping[Selection, Reset] = EMPTY
+    blocks: Mapping[BlockId, Block] = field(default_factory=dict)
+    resets: Mapping[Selection, Reset] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield every block."""

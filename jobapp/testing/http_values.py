@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobapp.domain.types import EMPTY
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -56,7 +54,7 @@ class Response:
     """
 
     status: int = 200
-    headers: Mapping[str, str] = EMPTY
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = ""
     events: Sequence[Any] | None = None
     cut: bool = False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
+from jobapp.domain.quota_reset import next_midnight
 from jobapp.providers import PROVIDERS
 
 DAY = timedelta(days=1)
@@ -75,7 +75,7 @@ class FixedWindow:
 class CalendarDay(FixedWindow):
     """A limit that returns at midnight in *zone*."""
 
-    def __init__(self, limit: int, zone: ZoneInfo) -> None:
+    def __init__(self, limit: int, zone: str) -> None:
         super().__init__(limit, DAY)
         self._zone = zone
 
@@ -131,27 +131,15 @@ class RollingDay:
         return Room(self._limit, max(0, self._limit - used), max(self._full_at, now))
 
 
-def next_midnight(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the next midnight in *zone* as aware UTC."""
-    tomorrow = now.astimezone(zone).date() + DAY
-    return datetime.combine(tomorrow, time(), zone).astimezone(UTC)
-
-
 def new_day(provider: str, limit: int) -> Meter:
     """Return an unused day as *provider* counts it."""
     if provider == "openai":
         return RollingDay(limit)
-    return CalendarDay(limit, ZoneInfo(PROVIDERS[provider].reset_timezone))
+    return CalendarDay(limit, PROVIDERS[provider].reset_timezone)
 
 
 def day_end(provider: str, limit: int, now: datetime) -> datetime:
     """Return when a request passes again on a day that was spent in one go."""
     if provider == "openai":
         return now + DAY / limit
-    return next_midnight(now, ZoneInfo(PROVIDERS[provider].reset_timezone))
-
-
-def month_end(now: datetime) -> datetime:
-    """Return the start of the next month, UTC."""
-    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (first + 31 * DAY).replace(day=1)
+    return next_midnight(now, PROVIDERS[provider].reset_timezone)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 
+from jobapp.domain.quota_reset import first_of_next_month
 from jobapp.testing.faults import Fault, Rejection, Trouble
 from jobapp.testing.http1 import LAST_CHUNK, chunk, stream_head, whole
 from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction
-from jobapp.testing.meters import Room, day_end, month_end
+from jobapp.testing.meters import Room, day_end
 from jobapp.testing.wire import HTML_PAGE, Wire
 
 NO_SUCH_PATH = Response(404, body={"error": {"message": "The simulator has no such path.", "code": 404}})
@@ -153,7 +154,7 @@ class Replier:
             case Fault.SPENT_DAY:
                 free_at = day_end(self.request.provider, trouble.limit, now)
             case Fault.SPENT_MONTH:
-                free_at = month_end(now)
+                free_at = first_of_next_month(now)
             case _:
                 return Rejection(trouble.fault, now, limit=0)
         return Rejection(trouble.fault, now, free_at, trouble.limit)

@@ -7,10 +7,9 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
-from jobapp.domain.types import EMPTY
 from jobapp.testing.http1 import RawRequest, Reader
 
 HOST = "127.0.0.1"
@@ -37,7 +36,7 @@ class Sending:
 
     parts: Sequence[bytes]
     close: bool = False
-    pauses: Mapping[int, Sequence[Pause]] = EMPTY
+    pauses: Mapping[int, Sequence[Pause]] = field(default_factory=dict)
     done: Callable[[], None] = _nothing
 
 
