@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from jobapp.core.key_check import request_of
+from jobapp.core.key_check import State, request_of
+from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import ApiKey
 from jobapp.testing import Fault
@@ -194,3 +195,18 @@ def test_only_what_is_said_of_the_whole_key_sets_it_aside(
     cli("check", "--json")
     assert found(cli) == {"OPENAI_API_KEY": state}
     assert (states(cli) == {"OPENAI_API_KEY": "free"}) == (state in ("unclear", "unreachable"))
+
+
+def test_the_same_is_found_from_code(llm_simulator):
+    good = llm_simulator.add_key("openai", "sk-one")
+    llm_simulator.add_key("openai", "sk-two", Fault.BAD_KEY)
+    llm_simulator.add_key("anthropic", "sk-three")
+    with LLMInterface() as llm:
+        found = llm.check_keys("openai")
+        assert [(one.key, one.state, one.rule) for one in found] == [
+            (good.name, State.GOOD, ""),
+            ("OPENAI_API_KEY_BACKUP_1", State.BAD, "bad-key"),
+        ]
+        assert {line.state for line in llm.key_status()} == {"free", "auth"}
+        assert len(llm.check_keys()) == 3
+    assert "sk-two" not in repr(found)

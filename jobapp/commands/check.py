@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from jobapp.commands.exit_codes import ERROR, KEY, OK, TRY_LATER
 from jobapp.commands.output import answer_json, note, seconds_left, utc
 from jobapp.commands.status import NO_KEYS
 from jobapp.commands.table import Line, print_lines
-from jobapp.core.api_key_manager import APIKeyManager
-from jobapp.core.key_check import Finding, State, check_key
+from jobapp.core.key_check import Finding, State
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
-from jobapp.domain.settings import ProviderSettings
-from jobapp.domain.types import ApiKey
 from jobapp.domain.wording import until_text
 
 HELP = "ask each provider whether it accepts its keys"
@@ -28,9 +22,6 @@ models; at OpenRouter what is left of the key) and tell whether it was
 accepted. What that teaches is remembered: a bad key is set aside, and one that
 is accepted again is freed.
 """
-SIDE_BY_SIDE = 16
-"""Requests at once."""
-
 EXIT_CODES = {State.BAD: KEY, State.SPENT: TRY_LATER, State.UNREACHABLE: ERROR, State.UNCLEAR: ERROR}
 """By what is found, the most telling first."""
 
@@ -52,9 +43,7 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Check every key and print what was found."""
     with LLMInterface(args.config, clock=clock) as llm:
-        wanted = args.provider and llm.config.provider_settings(args.provider).name
-        keys = list(_keys(llm.managers(), wanted))
-        findings = _check_all(keys, clock) if keys else []
+        findings = llm.check_keys(args.provider)
     now = clock.now()
     if args.json:
         answer_json({"now": utc(now), "keys": [_as_json(finding, now) for finding in findings]})
@@ -67,32 +56,6 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         return KEY
     found = {finding.state for finding in findings}
     return next((code for state, code in EXIT_CODES.items() if state in found), OK)
-
-
-Site = tuple[APIKeyManager, ProviderSettings, ApiKey]
-
-
-def _keys(managers: Iterable[tuple[APIKeyManager, ProviderSettings]], wanted: str | None) -> Iterable[Site]:
-    """Return each key once for each address it is sent to."""
-    found: dict[tuple[str, str | None, str], Site] = {}
-    for manager, settings in managers:
-        if wanted in (None, settings.name):
-            for key in manager.keys:
-                place = (settings.name, settings.base_url, key.fingerprint)
-                found.setdefault(place, (manager, settings, key))
-    return found.values()
-
-
-def _check_all(keys: Sequence[Site], clock: Clock) -> list[Finding]:
-    import httpx
-
-    with httpx.Client() as client, ThreadPoolExecutor(min(SIDE_BY_SIDE, len(keys))) as pool:
-        return list(pool.map(partial(_check, client, clock), keys))
-
-
-def _check(client: Any, clock: Clock, place: Site) -> Finding:
-    manager, settings, key = place
-    return check_key(client, manager, settings, key, clock)
 
 
 def _line(finding: Finding, now: datetime) -> Line:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, rules_of
+from jobapp.core.older_surface import BLOCKING, OlderSurface
 from jobapp.domain.clock import Clock, SystemClock
-from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.quota_reset import block_end
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import (
@@ -48,13 +48,8 @@ LONGEST_COOLDOWN = 3600.0
 NEWS = timedelta(minutes=1)
 """A block that is longer than the one in force by less than this tells nothing new."""
 
-BLOCKING = frozenset({Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH})
-"""The kinds of rejection that say something of the key."""
 
-_OUTCOMES = {Kind.QUOTA: "quota_exhausted", Kind.RATE_LIMIT: "rate_limited"}
-
-
-class APIKeyManager:
+class APIKeyManager(OlderSurface):
     """The keys of one provider, in order, with everything that is known of them. Safe in threads.
 
     Args:
@@ -224,79 +219,11 @@ class APIKeyManager:
             blocks = [b for b in blocks if b.model in scopes_of(model)]
         return [line for key in self.keys for line in self._lines(key, blocks)]
 
-    @property
-    def current_key_env(self) -> str | None:
-        """The name of the key that the next call takes."""
-        return self.get_next_key_env()
-
-    @property
-    def failed_keys(self) -> set[str]:
-        """The names of the keys that are set aside because they were not accepted."""
-        return {line.key for line in self.statuses() if line.state == Kind.AUTH}
-
-    @property
-    def quota_exhausted_keys(self) -> dict[str, datetime]:
-        """The names of the keys whose quota is spent, with the aware UTC time at which it returns."""
-        spent = (line for line in self.statuses() if line.state == Kind.QUOTA)
-        return {line.key: line.until for line in spent if line.until is not None}
-
-    def get_next_key_env(self) -> str | None:
-        """Return the name of the first key that is free for every model, or ``None``."""
-        return next((key.name for key in self.keys if self.is_key_available(key.name)), None)
-
-    def is_key_available(self, key_env: str) -> bool:
-        """Return whether nothing keeps the key of that name from being asked."""
-        return any(line.key == key_env and line.state == "free" for line in self.statuses())
-
-    def get_quota_status(self) -> dict[str, str]:
-        """Return the state of each key name: ``available``, ``failed``, ``quota_exhausted_until_<UTC>``."""
-        return {line.key: _status_word(line) for line in reversed(self.statuses())}
-
-    def is_rate_limit_error(self, error: BaseException | str) -> bool:
-        """Return whether *error* means a busy minute (RPM)."""
-        return self._meaning(error).kind is Kind.RATE_LIMIT
-
-    def is_quota_exhausted_error(self, error: BaseException | str) -> bool:
-        """Return whether *error* means a spent day, month or balance (RPD)."""
-        return self._meaning(error).kind is Kind.QUOTA
-
-    def handle_api_error(self, error: BaseException | str, key_env: str) -> str:
-        """Remember what *error* says of the key: ``quota_exhausted``, ``rate_limited`` or ``failed``.
-
-        A faulty request and an overloaded server are ``failed`` too, but leave no mark on the key.
-        """
-        verdict = self._meaning(error)
-        if verdict.kind in BLOCKING:
-            self._mark(key_env, verdict)
-        return _OUTCOMES.get(verdict.kind, "failed")
-
-    def mark_key_failed(self, key_env: str) -> None:
-        """Set the key of that name aside for an hour."""
-        self._mark(key_env, Verdict(Kind.AUTH, rule="marked-by-caller", reason="marked as failed"))
-
-    def mark_key_quota_exhausted(self, key_env: str, error: BaseException | str | None = None) -> None:
-        """Set the key of that name aside until its quota returns, as *error* tells or at the next reset."""
-        verdict = None if error is None else self._meaning(error)
-        if verdict is None or verdict.kind is not Kind.QUOTA:
-            verdict = Verdict(Kind.QUOTA, rule="marked-by-caller", reason="marked as spent")
-        self._mark(key_env, verdict)
-
-    def force_quota_reset_check(self) -> None:
-        """Sweep what has expired now, although it was done in this session."""
-        self.swept.discard((self.provider_name, id(self.store)))
-        self._sweep_once()
-
     def reset(self) -> tuple[Block, ...]:
         """Clear every failed and exhausted key, whatever the provider; return what was cleared."""
         from jobapp.stores.state import Reset
 
         return self.store.reset(Reset(self.clock.now()))
-
-    def reset_quota_only(self) -> tuple[Block, ...]:
-        """Clear this provider's exhausted keys; failed ones stay set aside."""
-        from jobapp.stores.state import Reset
-
-        return self.store.reset(Reset(self.clock.now(), provider=self.provider_name, kind=Kind.QUOTA))
 
     def _look(self) -> None:
         """Take over what other processes have learnt, if anything changed."""
@@ -305,11 +232,15 @@ class APIKeyManager:
             self._pool.replace_blocks(state.with_blocks(self._unwritten).blocks)
             self._seen = state
 
+    def sweep(self) -> None:
+        """Drop from the store what expired so long ago that it is of no use."""
+        self.store.sweep(self.provider_name, self.clock.now())
+
     def _sweep_once(self) -> None:
         mark = (self.provider_name, id(self.store))
         if mark not in self.swept:
             self.swept.add(mark)
-            self.store.sweep(self.provider_name, self.clock.now())
+            self.sweep()
 
     def _group_of(self, key: ApiKey, verdict: Verdict) -> Iterable[ApiKey]:
         """Return the keys that a verdict on *key* is true of: a group shares its quotas, not its bad keys."""
@@ -376,18 +307,6 @@ class APIKeyManager:
         ]
         return mine or [KeyStatus(self.provider_name, key.name, None, "free")]
 
-    def _meaning(self, error: BaseException | str) -> Verdict:
-        from jobapp.classification.exception_facts import read_exception
-
-        return self.judge(read_exception(error, self.provider_name))
-
-    def _mark(self, key_env: str, verdict: Verdict) -> None:
-        key = next((key for key in self.keys if key.name == key_env), None)
-        if key is None:
-            known = ", ".join(key.name for key in self.keys)
-            raise ConfigError(f"{key_env}: is not a key of this manager, which has {known}")
-        self.set_aside(key, "", verdict)
-
 
 def _escalated(cooldown: float, verdict: Verdict, streak: int) -> float:
     """Return the seconds to cool: longer each time where nobody says how long and the key never answers.
@@ -397,15 +316,3 @@ def _escalated(cooldown: float, verdict: Verdict, streak: int) -> float:
     if verdict.retry_after is not None or streak <= PATIENT_STREAK:
         return cooldown
     return min(LONGEST_COOLDOWN, cooldown * 2.0 ** (streak - PATIENT_STREAK))
-
-
-def _status_word(line: KeyStatus) -> str:
-    match line.state:
-        case "free":
-            return "available"
-        case Kind.AUTH:
-            return "failed"
-        case Kind.QUOTA:
-            return f"quota_exhausted_until_{line.until:%Y-%m-%dT%H:%MZ}"
-        case _:
-            return f"rate_limited_until_{line.until:%Y-%m-%dT%H:%M:%SZ}"

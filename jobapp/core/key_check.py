@@ -5,10 +5,12 @@ Sources, 2026-11-23: the providers' API references (lists of models), openrouter
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from jobapp.classification.exception_facts import read_exception
@@ -19,6 +21,9 @@ from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import EMPTY, ApiKey, ErrorFacts, KeyStatus, Kind, Scope, Verdict
 from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
 from jobapp.stores.state import Reset
+
+SIDE_BY_SIDE = 16
+"""Requests at once."""
 
 TIMEOUT = 15.0
 """Seconds for one request."""
@@ -71,6 +76,35 @@ class Finding:
     until: datetime | None = None
     remaining: Mapping[str, Any] = field(default_factory=dict)
     left: str = ""
+
+
+Managed = tuple[APIKeyManager, ProviderSettings]
+"""One provider's keys, and where they are sent."""
+
+
+def check_all(managers: Iterable[Managed], provider: str | None, clock: Clock) -> list[Finding]:
+    """Ask with each key once for each address it is sent to, and return what was found, in order.
+
+    Args:
+        managers: The keys.
+        provider: Only this provider's keys; ``None`` for all.
+        clock: The time.
+    """
+    found: dict[tuple[str, str | None, str], tuple[APIKeyManager, ProviderSettings, ApiKey]] = {}
+    for manager, settings in managers:
+        for key in manager.keys if provider in (None, settings.name) else ():
+            site = (settings.name, settings.base_url, key.fingerprint)
+            found.setdefault(site, (manager, settings, key))
+    if not found:
+        return []
+    import httpx
+
+    with httpx.Client() as client, ThreadPoolExecutor(min(SIDE_BY_SIDE, len(found))) as threads:
+        return list(threads.map(partial(_check, client, clock), found.values()))
+
+
+def _check(client: Any, clock: Clock, site: tuple[APIKeyManager, ProviderSettings, ApiKey]) -> Finding:
+    return check_key(client, *site, clock)
 
 
 def check_key(

@@ -21,6 +21,7 @@ from jobapp.calls.messages import read_prompt
 from jobapp.calls.streams import AsyncTextStream, TextStream
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.key_setup import open_state
+from jobapp.core.sdk_clients import SDKClients
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
 from jobapp.domain.settings import ModelSettings, ProviderSettings
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobapp.core.config_manager import ConfigManager
+    from jobapp.core.key_check import Finding
     from jobapp.domain.events import Event
     from jobapp.dropin.transport import KeyTransport
 
@@ -44,9 +46,6 @@ T = TypeVar("T")
 
 _Adapters = dict[tuple[str, str | None], tuple[Adapter, float]]
 
-
-DROPIN_RULES = ("deadline", "on_exhausted", "strategy")
-"""The rules that a client of an SDK may have of its own."""
 
 _signature = functools.cache(inspect.signature)
 
@@ -70,7 +69,7 @@ def _asks(
     return decorate
 
 
-class LLMInterface:
+class LLMInterface(SDKClients):
     """Calls any provider with all its keys. One object serves many threads and event loops.
 
     Args:
@@ -215,6 +214,22 @@ class LLMInterface:
             self._store.refresh()
         return list(dict.fromkeys(line for manager, _ in self.managers() for line in manager.statuses()))
 
+    def check_keys(self, provider: str | None = None) -> list[Finding]:
+        """Ask with each key for what costs no quota; return what was found, and remember what that teaches.
+
+        A bad key is set aside, one that is accepted again is freed.
+
+        Args:
+            provider: Only this provider's keys; all when left out.
+
+        Raises:
+            ConfigError: There is no such provider.
+        """
+        from jobapp.core.key_check import check_all
+
+        name = provider and self.config.provider_settings(provider).name
+        return check_all(self.managers(), name, self._clock)
+
     def managers(self) -> list[tuple[APIKeyManager, ProviderSettings]]:
         """Return each provider's keys, then those of one model alone, with where they are sent.
 
@@ -246,71 +261,6 @@ class LLMInterface:
             names = ", ".join(dict.fromkeys(found.name for _, found in keys))
             raise ConfigError(f"reset: there is no key {key}; the keys are {names or 'not set'}")
         return tuple(block for reset in dict.fromkeys(resets) for block in self._store.reset(reset))
-
-    def client(self, provider: str, **arguments: Any) -> Any:
-        """Return the SDK's own client with all keys of *provider* beneath it.
-
-        ``openai.OpenAI`` for OpenAI and every provider that is compatible with it, ``anthropic.Anthropic``,
-        ``google.genai.Client`` (which has ``.aio``).
-
-        Args:
-            provider: The provider's name.
-            **arguments: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration; the others go
-                to the SDK's constructor.
-
-        Raises:
-            ConfigError: A setting is wrong, or the SDK is not installed.
-            MissingKeyError: The provider has no key.
-        """
-        from jobapp.dropin.clients import sdk_client
-
-        transport, rest = self._dropin(provider, arguments)
-        return sdk_client(transport, self.config.provider_settings(provider), rest)
-
-    def async_client(self, provider: str, **arguments: Any) -> Any:
-        """Return the SDK's own client for event loops; the arguments are those of :meth:`client`."""
-        from jobapp.dropin.clients import async_sdk_client
-
-        transport, rest = self._dropin(provider, arguments)
-        return async_sdk_client(transport, self.config.provider_settings(provider), rest)
-
-    def http_client(self, provider: str, **rules: Any) -> Any:
-        """Return what frameworks take as ``http_client``: of the HTTP library that the provider's SDK uses.
-
-        Args:
-            provider: The provider's name.
-            **rules: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration.
-        """
-        from jobapp.dropin.clients import http_client
-
-        return http_client(self.transport(provider, **rules), self.config.provider_settings(provider).name)
-
-    def async_http_client(self, provider: str, **rules: Any) -> Any:
-        """Return the same for event loops."""
-        from jobapp.dropin.clients import http_client
-
-        name = self.config.provider_settings(provider).name
-        return http_client(self.transport(provider, **rules), name, asynchronous=True)
-
-    def transport(self, provider: str, **rules: Any) -> KeyTransport:
-        """Return the transport itself, for any client of httpx or httpx2, sync and async in one object."""
-        transport, rest = self._dropin(provider, rules)
-        if rest:
-            raise ConfigError(f"transport: unknown {', '.join(rest)}; there are {', '.join(DROPIN_RULES)}")
-        return transport
-
-    def _dropin(self, provider: str, arguments: dict[str, Any]) -> tuple[KeyTransport, dict[str, Any]]:
-        from jobapp.core.dropin_setup import open_transport
-
-        rules = {name: arguments[name] for name in DROPIN_RULES if name in arguments}
-        rest = {name: value for name, value in arguments.items() if name not in rules}
-        with self._lock:
-            manager = self._manager_of(provider)
-        settings = self.config.provider_settings(provider)
-        parts = (self._clock, self._rng, self._on_event)
-        transport = open_transport(self.config, settings, manager, rules, *parts)
-        self._transports.add(transport)
-        return transport, rest
 
     def close(self) -> None:
         """Close the connections of synchronous calls; so does the end of the object's life."""
@@ -401,6 +351,10 @@ class LLMInterface:
                 clock=self._clock,
             )
         return found
+
+    def _keys_of(self, provider: str) -> APIKeyManager:
+        with self._lock:
+            return self._manager_of(provider)
 
     def _manager_of(self, provider: str) -> APIKeyManager:
         name = self.config.provider_settings(provider).name

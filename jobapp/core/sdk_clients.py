@@ -1,0 +1,96 @@
+"""The facade's second half: the SDKs' own clients, with all keys beneath them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from jobapp.domain.clock import Clock
+from jobapp.domain.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from jobapp.core.api_key_manager import APIKeyManager
+    from jobapp.core.config_manager import ConfigManager
+    from jobapp.domain.events import Event
+    from jobapp.dropin.transport import KeyTransport
+
+DROPIN_RULES = ("deadline", "on_exhausted", "strategy")
+"""The rules that a client of an SDK may have of its own."""
+
+
+class SDKClients:
+    """Gives programs that have their own SDK or framework what they need; a part of the facade."""
+
+    config: ConfigManager
+    _clock: Clock
+    _rng: random.Random
+    _on_event: Callable[[Event], None] | None
+    _transports: WeakSet[KeyTransport]
+
+    def _keys_of(self, provider: str) -> APIKeyManager:
+        raise NotImplementedError
+
+    def client(self, provider: str, **arguments: Any) -> Any:
+        """Return the SDK's own client with all keys of *provider* beneath it.
+
+        ``openai.OpenAI`` for OpenAI and every provider that is compatible with it, ``anthropic.Anthropic``,
+        ``google.genai.Client`` (which has ``.aio``).
+
+        Args:
+            provider: The provider's name.
+            **arguments: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration; the others go
+                to the SDK's constructor.
+
+        Raises:
+            ConfigError: A setting is wrong, or the SDK is not installed.
+            MissingKeyError: The provider has no key.
+        """
+        from jobapp.dropin.clients import sdk_client
+
+        transport, rest = self._dropin(provider, arguments)
+        return sdk_client(transport, self.config.provider_settings(provider), rest)
+
+    def async_client(self, provider: str, **arguments: Any) -> Any:
+        """Return the SDK's own client for event loops; the arguments are those of :meth:`client`."""
+        from jobapp.dropin.clients import async_sdk_client
+
+        transport, rest = self._dropin(provider, arguments)
+        return async_sdk_client(transport, self.config.provider_settings(provider), rest)
+
+    def http_client(self, provider: str, **rules: Any) -> Any:
+        """Return what frameworks take as ``http_client``: of the HTTP library that the provider's SDK uses.
+
+        Args:
+            provider: The provider's name.
+            **rules: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration.
+        """
+        from jobapp.dropin.clients import http_client
+
+        return http_client(self.transport(provider, **rules), self.config.provider_settings(provider).name)
+
+    def async_http_client(self, provider: str, **rules: Any) -> Any:
+        """Return the same for event loops."""
+        from jobapp.dropin.clients import http_client
+
+        name = self.config.provider_settings(provider).name
+        return http_client(self.transport(provider, **rules), name, asynchronous=True)
+
+    def transport(self, provider: str, **rules: Any) -> KeyTransport:
+        """Return the transport itself, for any client of httpx or httpx2, sync and async in one object."""
+        transport, rest = self._dropin(provider, rules)
+        if rest:
+            raise ConfigError(f"transport: unknown {', '.join(rest)}; there are {', '.join(DROPIN_RULES)}")
+        return transport
+
+    def _dropin(self, provider: str, arguments: dict[str, Any]) -> tuple[KeyTransport, dict[str, Any]]:
+        from jobapp.core.dropin_setup import open_transport
+
+        rules = {name: arguments[name] for name in DROPIN_RULES if name in arguments}
+        rest = {name: value for name, value in arguments.items() if name not in rules}
+        settings = self.config.provider_settings(provider)
+        parts = (self._clock, self._rng, self._on_event)
+        transport = open_transport(self.config, settings, self._keys_of(provider), rules, *parts)
+        self._transports.add(transport)
+        return transport, rest
