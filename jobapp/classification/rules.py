@@ -13,8 +13,6 @@ from jobapp.domain.types import Kind, Scope
 
 _HTTP = "RFC 9110 and 6585; the providers' docs, 2026-11"
 _NAMES = "class names of the SDKs, 2026-11-23"
-_REPORTS = "public reports, 2023 to 2026-11"
-
 _BY_STATUS = (
     Rule(
         "unauthorized", Kind.AUTH, Scope.KEY, "the key is not accepted", (Mark.STATUS,), "401|407", _HTTP,
@@ -45,12 +43,13 @@ _BY_STATUS = (
             (?:server|system) is (?:\w+ ){0,2}busy
             experiencing high demand
             automated queries
-        """), _REPORTS, unless={Mark.STATUS: "40[04]|413|422"},
+        """), "google-gemini/gemini-cli#7392; ikechan8370/chatgpt-plugin#125",
+        unless={Mark.STATUS: "40[04]|413|422"},
     ),
     Rule(
         "long-wait", Kind.QUOTA, Scope.MODEL,
         "the wait is an hour and more: a spent quota, not a busy minute",
-        (Mark.WAIT,), "^long$", _REPORTS, also={Mark.STATUS: "429|none"},
+        (Mark.WAIT,), "^long$", "jasonacox/TinyLLM#17", also={Mark.STATUS: "429|none"},
     ),
     Rule(
         "gemini-unmarked", Kind.RATE_LIMIT, Scope.MODEL, "a window is full, and nothing says which", TEXT,
@@ -115,7 +114,7 @@ _WITHOUT_STATUS = (
             quota exceeded
             exceeded (?:your|the) (?:\w+ )?quota
             concurrent (?:requests|connections)
-        """), _REPORTS,
+        """), "stagewise-io/stagewise#927; phodal/auto-dev#21; QwenLM/Qwen#2254",
     ),
     Rule(
         "server-code", Kind.UNAVAILABLE, Scope.MODEL, "the provider failed; the key is fine", CODES,
@@ -181,7 +180,7 @@ _WITHOUT_STATUS = (
             server error
             internal error
             try again later
-        """), _REPORTS,
+        """), "openai-python and anthropic-sdk-python, _exceptions.py, 2026-11",
     ),
     Rule(
         "programming-error", Kind.REQUEST, Scope.MODEL, "the call itself is wrong", (Mark.EXCEPTION,),

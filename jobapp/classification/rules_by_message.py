@@ -11,7 +11,6 @@ from jobapp.domain.types import Kind, Scope
 TEXT = (Mark.MESSAGE,)
 
 _OPENROUTER = "OpenRouter docs, errors and limits, 2026-08-22; Gitlawb/openclaude#936, 2026-04"
-_REPORTS = "public reports, 2023 to 2026-11"
 
 
 def phrases(lines: str) -> str:
@@ -97,7 +96,7 @@ _MONEY = (
             you(?:r [\w ]{2,40})? ha(?:ve|s) (?:exceeded|reached|hit)[\w' ]{0,40} (?:spend|credit)
             you(?:r [\w ]{2,40})? ha(?:ve|s) (?:exceeded|reached|hit)[\w' ]{0,40} (?:usage|budget) limit
             you(?:r [\w ]{2,40})? ha(?:ve|s) (?:either )?used all[\w' ]{0,40} credit
-        """), _REPORTS, reset=ResetRule.PAYMENT,
+        """), "anthropics/claude-code#66314; continuedev/continue#5499", reset=ResetRule.PAYMENT,
     ),
     Rule(
         "credit-hints", Kind.QUOTA, Scope.KEY, "credit or a spend limit is used up", TEXT, phrases(r"""
@@ -116,7 +115,8 @@ _MONEY = (
             payment required
             account is in good standing
             \bfree (?:tier|quota)\b[\w ]{0,30} (?:exhausted|used up)
-        """), _REPORTS, reset=ResetRule.PAYMENT, unless={Mark.STATUS: "40[04]|413|422"},
+        """), "infiniflow/ragflow#1552; continuedev/continue#11443, #10373",
+        reset=ResetRule.PAYMENT, unless={Mark.STATUS: "40[04]|413|422"},
     ),
 )  # fmt: skip
 
@@ -143,7 +143,8 @@ _DAYS = (
     ),
     Rule(
         "subscription-window", Kind.QUOTA, Scope.KEY, "the subscription's window is used up", (Mark.HEADER,),
-        r"^anthropic-ratelimit-unified-(?:(?:\w+-)?status: rejected|\w+-utilization: [1-9])", _REPORTS,
+        r"^anthropic-ratelimit-unified-(?:(?:\w+-)?status: rejected|\w+-utilization: [1-9])",
+        "observed 2026-11, headers of Claude subscriptions",
         also={Mark.STATUS: "429|none"},
     ),
     Rule(
@@ -158,7 +159,8 @@ _DAYS = (
             \bper 86,?400 ?s
             limit for today
             today's (?:quota|limit)
-        """), _REPORTS, unless={Mark.STATUS: "40[014]|413|422|5.."},
+        """), "diegosouzapw/OmniRoute#6980; Ivy-Interactive/Ivy-Tendril#1756",
+        unless={Mark.STATUS: "40[014]|413|422|5.."},
     ),
     Rule(
         "month-words", Kind.QUOTA, Scope.KEY, "the week's or the month's quota is spent", TEXT, phrases(r"""
@@ -169,7 +171,7 @@ _DAYS = (
             hit your (?:\w+ )?limit
             out of call volume quota
             quota will be replenished
-        """), _REPORTS, unless={Mark.STATUS: "40[014]|413|422|5.."},
+        """), "openai/codex#3899; anthropics/claude-code#42801", unless={Mark.STATUS: "40[014]|413|422|5.."},
     ),
 )  # fmt: skip
 
@@ -191,7 +193,8 @@ _KEYS = (
             validate credentials
             \btoken (?:has |is )?(?:expired|invalid)
             token included in the request is invalid
-        """), _REPORTS, unless={Mark.STATUS: "404|413|422|429|5.."},
+        """), "continuedev/continue#10513, #10250; googleapis/python-genai#1764",
+        unless={Mark.STATUS: "404|413|422|429|5.."},
     ),
     Rule(
         "closed-account", Kind.AUTH, Scope.KEY,
@@ -202,7 +205,7 @@ _KEYS = (
             r"|restricted|terminated|deleted|denied access)"
             r"|(?:\w+ ){0,4}(?:account|organi[sz]ation|project|key) is (?:disabled|deactivated|suspended"
             r"|banned)"
-        ), _REPORTS, unless={Mark.STATUS: "404|413|422|5.."},
+        ), "anthropics/claude-code#72457; songquanpeng/one-api#1775", unless={Mark.STATUS: "404|413|422|5.."},
     ),
     Rule(
         "no-access-to-model", Kind.AUTH, Scope.MODEL, "this key may not use this model", TEXT, phrases(r"""
@@ -221,7 +224,8 @@ _KEYS = (
             organi[sz]ation has disabled
             not allowed to access this (?:organi[sz]ation|project)
             verify your account
-        """), _REPORTS, unless={Mark.STATUS: "404|413|422|429|5.."},
+        """), "continuedev/continue#10059; microsoft/PowerToys#32989",
+        unless={Mark.STATUS: "404|413|422|429|5.."},
     ),
     Rule(
         "privacy-settings", Kind.AUTH, Scope.MODEL,
@@ -235,7 +239,7 @@ _REQUESTS = (
         "file-of-another-key", Kind.REQUEST, Scope.MODEL,
         "it asks for what belongs to another key or is gone",
         TEXT, "permission to access the (?:file|cached ?content|tuned ?model)|cachedcontent not found",
-        _REPORTS,
+        "snailyp/gemini-balance#401",
     ),
     Rule(
         "region-words", Kind.REQUEST, Scope.MODEL, "the network's country is not served; the key is fine",
@@ -244,7 +248,7 @@ _REQUESTS = (
             not available in your (?:country|region)
             ^request not allowed
             unavailable for legal reasons
-        """), _REPORTS, unless={Mark.STATUS: "429|5.."},
+        """), "zed-industries/zed#30496; vacuityv/ai-java-sdk#12", unless={Mark.STATUS: "429|5.."},
     ),
     Rule(
         "moderation-words", Kind.REQUEST, Scope.MODEL, "moderation refused the input", TEXT, phrases(r"""
@@ -257,7 +261,7 @@ _REQUESTS = (
             provider terms of service
             blocked by (?:a |our )?(?:guardrail|content|moderation)
             violat\w+ (?:of )?(?:our|the|openai's|usage) (?:\w+ ){0,2}polic
-        """), _REPORTS, unless={Mark.STATUS: "401|429|5.."},
+        """), "anthropics/claude-code#62817, #58367", unless={Mark.STATUS: "401|429|5.."},
     ),
     Rule(
         "page-forbidden", Kind.REQUEST, Scope.MODEL,
@@ -281,7 +285,8 @@ _REQUESTS = (
             context (?:window|length)
             exceeds? the (?:maximum|model|context)
             string too long
-        """), _REPORTS, unless={Mark.STATUS: "40[123]|429|5.."},
+        """), "stackblitz-labs/bolt.diy#401; boldsoftware/exe.dev#62",
+        unless={Mark.STATUS: "40[123]|429|5.."},
     ),
     Rule(
         "unknown-model-words", Kind.REQUEST, Scope.MODEL, "there is no such model or address", TEXT,
@@ -293,7 +298,8 @@ _REQUESTS = (
             no endpoints found
             \bmodel\b[\w ./-]{0,40} (?:not found|not supported)
             not supported for generatecontent
-        """), _REPORTS, unless={Mark.STATUS: "40[123]|429|5.."},
+        """), "musistudio/claude-code-router#583; Keksuccino/Linguji#15",
+        unless={Mark.STATUS: "40[123]|429|5.."},
     ),
 )  # fmt: skip
 
