@@ -113,7 +113,7 @@ def test_money_without_a_date_is_asked_about_again_at_the_providers_next_midnigh
 
 
 @pytest.mark.parametrize(
-    ("strikes", "seconds"), [(1, 432), (2, 864), (3, 1728), (8, 55296), (9, 86400), (99, 86400)]
+    ("streak", "seconds"), [(1, 432), (2, 864), (3, 1728), (8, 55296), (9, 86400), (99, 86400)]
 )
 def test_a_rolling_day_is_doubled_with_each_refusal_in_a_row_up_to_a_day(streak, seconds):
     verdict = Verdict(Kind.QUOTA, Scope.MODEL, retry_after=432.0)
