@@ -408,3 +408,99 @@ def test_without_retry_more_than_a_moment_is_not_waited():
     outcome = world.run(rules(retry=False))
     assert isinstance(outcome, GaveUp)
     assert (outcome.reason, world.waits) == (StopReason.NO_KEY, [])
+
+
+def actions(rules_: RetrySettings, *answers: object, only: str | None = None) -> tuple[list[object], object]:
+    """Return what the policy yields when it is sent *answers* one after the other, and what it returns."""
+    flow = call_policy(["m"], rules_, random.Random(0), only=only)
+    yielded: list[object] = [next(flow)]
+    try:
+        for answer in (None, *answers):
+            yielded.append(flow.send(answer))  # noqa: PERF401 - extend would swallow the end
+    except StopIteration as end:
+        return yielded, end.value
+    return yielded, None
+
+
+A = ApiKey("A", "secret-a")
+
+
+def test_an_answer_is_told_with_the_key_that_gave_it():
+    _, end = actions(rules(), Taken(A), Answered("text"))
+    assert end == Served(A, "text")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "changes", "reason"),
+    [
+        (FAULTY, {}, StopReason.REQUEST),
+        (RPD, {"retry": False}, StopReason.TRIES),
+        (DOWN, {"max_retries": 0}, StopReason.TRIES),
+    ],
+)
+def test_a_model_that_is_given_up_tells_what_was_said_last(verdict, changes, reason):
+    _, end = actions(rules(**changes), Taken(A), Rejected(verdict), None)
+    assert end == GaveUp(reason, verdict)
+
+
+def test_a_backoff_beyond_the_deadline_tells_what_was_said_last():
+    _, end = actions(rules(retry_delay=5.0), Taken(A, left=3.0), Rejected(DOWN, 3.0), None)
+    assert end == GaveUp(StopReason.DEADLINE, DOWN)
+
+
+@pytest.mark.parametrize("left", [5.0, 5.5])
+def test_a_backoff_that_ends_with_the_deadline_is_begun(left):
+    yielded, _ = actions(rules(retry_delay=5.0, max_wait=5.0), Taken(A), Rejected(DOWN, left), None)
+    assert yielded[-1] == Wait(5.0, A)
+
+
+def test_out_of_keys_tells_what_was_said_last():
+    _, end = actions(rules(), Taken(A), Rejected(RPD), None, NoneFree(90.0))
+    assert end == GaveUp(StopReason.NO_KEY, RPD, 90.0)
+
+
+def test_a_wait_tells_its_key_and_its_whole_length_and_is_news_once():
+    yielded, _ = actions(rules(), Taken(A, 40.0), None, Taken(A, 20.0), None, Taken(A), Answered("text"))
+    waits = [action for action in yielded if isinstance(action, Wait)]
+    assert waits == [Wait(2.0, A, news=True, whole=40.0), Wait(1.0, A, news=False, whole=20.0)]
+
+
+def test_the_look_for_a_key_has_jitter_unless_the_rules_want_none():
+    for jitter, low, high in ((Jitter.NONE, 0.0, 0.0), (Jitter.FULL, 1e-9, 0.05), (Jitter.EQUAL, 1e-9, 0.05)):
+        yielded, _ = actions(rules(jitter=jitter))
+        (take,) = [action for action in yielded if isinstance(action, Take)]
+        assert low <= take.jitter <= high
+
+
+def test_a_call_for_one_account_asks_for_its_key_alone_from_the_first_look_on():
+    yielded, _ = actions(rules(), Taken(A), Rejected(RPM), None, only=A.fingerprint)
+    looks = [action for action in yielded if isinstance(action, Take)]
+    assert [(take.stay, take.only) for take in looks] == [(A.fingerprint, A.fingerprint)] * 2
+
+
+def test_after_an_overloaded_server_the_same_key_is_asked_again():
+    yielded, _ = actions(rules(), Taken(A), Rejected(DOWN), None, None)
+    assert isinstance(yielded[-1], Take)
+    assert yielded[-1].stay == A.fingerprint
+
+
+def test_a_deadline_that_is_over_is_the_reason_and_not_the_keys():
+    for left in (0.0, -1.0):
+        _, end = actions(rules(), NoneFree(None, left))
+        assert end == GaveUp(StopReason.DEADLINE)
+    _, end = actions(rules(), NoneFree(None, 0.5))
+    assert end == GaveUp(StopReason.NO_KEY)
+
+
+def test_the_deadline_is_the_reason_only_where_the_rules_would_have_waited():
+    assert actions(rules(max_wait=10.0), NoneFree(10.0, 9.0))[1] == GaveUp(StopReason.DEADLINE, None, 10.0)
+    assert actions(rules(max_wait=10.0), NoneFree(10.0, 10.0))[1] == GaveUp(StopReason.NO_KEY, None, 10.0)
+    assert actions(rules(max_wait=10.0), NoneFree(11.0, 9.0))[1] == GaveUp(StopReason.NO_KEY, None, 11.0)
+
+
+def test_equal_jitter_reaches_from_half_of_the_backoff_to_the_whole():
+    drawn = [
+        backoff(0, rules(jitter=Jitter.EQUAL, retry_delay=8.0), random.Random(seed)) for seed in range(300)
+    ]
+    assert 4.0 <= min(drawn) < 4.2
+    assert 7.8 < max(drawn) <= 8.0
