@@ -155,7 +155,7 @@ class TestConversations:
 
     @pytest.mark.parametrize("name", ["anthropic", "google-genai", "google-generativeai"])
     @pytest.mark.parametrize(
-        "turn", [Message("tool", "42"), Message("assistant", "", {"tool_calls": []})], ids=["role", "field"]
+        "turn", [Message("critic", "42"), Message("assistant", "", {"tool_calls": []})], ids=["role", "field"]
     )
     def test_what_a_provider_does_not_know_is_refused_before_sending(
         self, simulator: Simulator, opened: Open, name: str, turn: Message

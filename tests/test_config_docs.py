@@ -107,7 +107,7 @@ def test_the_reference_tells_the_defaults_of_retries(name):
     default = getattr(RetrySettings(), name)
     told = rows()[f"retry.{name}"]
     assert told == (
-        "none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
+        "none" if default is None else f"{default:g}" if type(default) is float else str(default).lower()
     )
 
 

@@ -184,9 +184,9 @@ def note_timeouts(adapter, way, given):
     """Let *adapter* write down the seconds that each request is given."""
     ask = getattr(adapter, way)
 
-    def noted(request, key, timeout):
-        given.append(timeout)
-        return ask(request, key, timeout)
+    def noted(request, key, timeout, *left):
+        given.append(min([timeout, *(each for each in left if each is not None)]))
+        return ask(request, key, timeout, *left)
 
     setattr(adapter, way, noted)
 

@@ -261,7 +261,7 @@ def test_a_call_without_a_free_key_is_a_span_with_its_error_and_no_attempt(
 def test_a_request_that_could_not_be_made_ends_its_attempt_too(llm_simulator, interface, telemetry):
     llm_simulator.add_key("openai", ONE)
     with pytest.raises(InvalidRequestError):
-        interface().send_prompt("Hello", no_such_argument=1)
+        interface().send_prompt("Hello", messages="mine")
     assert [span.attributes["error.type"] for span in telemetry.spans] == ["InvalidRequestError"] * 2
 
 

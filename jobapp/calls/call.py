@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -20,6 +21,8 @@ from jobapp.domain.types import (
     Block,
     ChatRequest,
     Completion,
+    ErrorFacts,
+    FinishReason,
     KeyStatus,
     Kind,
     Message,
@@ -34,9 +37,19 @@ if TYPE_CHECKING:
     from jobapp.calls.announcer import Announcer
     from jobapp.domain.events import Event
 
+logger = logging.getLogger(__name__)
+
 _ids = itertools.count(1)
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
+
+
+CUT_OFF = {
+    FinishReason.LENGTH: "%s %s: the answer was cut off: max_tokens, or the context, is used up",
+    FinishReason.CONTENT_FILTER: "%s %s: a filter cut the answer off, or the model refused",
+    FinishReason.PAUSE: "%s %s: the answer paused; send it back for the rest",
+}
+"""What is said of an answer that is not whole."""
 
 
 class Target(NamedTuple):
@@ -150,8 +163,18 @@ class Call:
         self._tell_changes(key)
         if self._details:
             self._announcer.started(self.target.settings, key.name, len(self.attempts) + 1)
+        timeout, left = self.rules.timeout or self.target.timeout, self.left
+        return timeout if left is None else max(0.001, min(timeout, left))
+
+    def begin_stream(self, key: ApiKey) -> tuple[float, float | None]:
+        """Note that a stream with *key* is asked for.
+
+        Returns:
+            The longest silence in seconds, and how many remain until its first piece must be there.
+        """
+        self.begin(key)
         left = self.left
-        return self.target.timeout if left is None else max(0.001, min(self.target.timeout, left))
+        return self.rules.timeout or self.target.timeout, None if left is None else max(0.001, left)
 
     def _tell_changes(self, key: ApiKey) -> None:
         new, previous = self.target.settings, self._key
@@ -163,13 +186,14 @@ class Call:
 
     def answered(self, key: ApiKey, reply: Reply | Opened) -> Answered:
         """Note that *key* was answered; a stream keeps its key until it is over."""
-        headers: Mapping[str, str] = EMPTY
-        if isinstance(reply, Reply):
-            headers = reply.headers
-            self.target.manager.answered(self._finished(), headers, reply.usage.total_tokens)
-        elif self._reservation is not None:
+        whole = reply.first if isinstance(reply, Opened) else reply
+        if isinstance(whole, Reply):
+            self.target.manager.answered(self._finished(), whole.headers, whole.usage.total_tokens)
+            self._note(key, None, 200, whole.headers)
+            return Answered(reply, is_empty=_is_empty(whole))
+        if self._reservation is not None:
             self.target.manager.opened(self._reservation)
-        self._note(key, None, 200, headers)
+        self._note(key, None, 200, EMPTY)
         return Answered(reply)
 
     def rejected(self, key: ApiKey, error: Exception) -> Rejected:
@@ -190,7 +214,13 @@ class Call:
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._announcer.failed(attempt, len(self.attempts))
         streak = target.manager.streak(key, self.request.model, verdict)
-        return Rejected(verdict, self.left, streak)
+        timed_out = _timed_out(facts)
+        if timed_out:
+            logger.warning(
+                "%s %s: no answer to a request that was sent with %s; it may be paid for all the same",
+                *(target.settings.provider, target.settings.model, key.name),
+            )
+        return Rejected(verdict, self.left, streak, timed_out=timed_out)
 
     def settle(self, action: Settle) -> tuple[Block, ...]:
         """End the reservation of a rejection; the blocks are still to be remembered for other processes."""
@@ -220,7 +250,8 @@ class Call:
 
         self.blocked(blocks)
         error = stream_error(self.attempts[-1], partial)
-        self._end(None, error=error)
+        error.usage = _usage_told(self.cause)
+        self._end(None, usage=error.usage, error=error)
         return error
 
     def blocked(self, blocks: Sequence[Block]) -> None:
@@ -243,9 +274,19 @@ class Call:
             self.target.manager.answered(self._finished(), reply.headers, reply.usage.total_tokens)
             self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
+        if reply.finish_reason in CUT_OFF:
+            logger.warning(CUT_OFF[reply.finish_reason], settings.provider, settings.model)
         self._end(key.name, usage=reply.usage)
         return Completion(
-            reply.text, settings.provider, settings.model, key.name, reply.usage, attempts, reply.raw
+            reply.text,
+            settings.provider,
+            settings.model,
+            key.name,
+            reply.usage,
+            attempts,
+            reply.raw,
+            reply.finish_reason,
+            reply.tool_calls,
         )
 
     def give_up(self, end: GaveUp) -> JobAppError:
@@ -296,11 +337,32 @@ class Call:
         return attempt
 
 
+def _usage_told(error: BaseException | None) -> Usage | None:
+    """Return the tokens that a stream had told before *error*, where it had told any."""
+    while error is not None:
+        usage = getattr(error, "usage_so_far", None)
+        if isinstance(usage, Usage) and usage.total_tokens:
+            return usage
+        error = error.__cause__
+    return None
+
+
 def _request_id(headers: Mapping[str, str]) -> str | None:
     for name in _REQUEST_ID_HEADERS:
         if name in headers:
             return headers[name]
     return None
+
+
+def _is_empty(reply: Reply) -> bool:
+    """Return whether the model said nothing at all, although it says that it was done."""
+    return not reply.text and not reply.tool_calls and reply.finish_reason is FinishReason.STOP
+
+
+def _timed_out(facts: ErrorFacts) -> bool:
+    """Return whether a request was sent, and silence followed."""
+    names = set(facts.exceptions)
+    return bool(names & {"ReadTimeout", "TimeoutError"}) and "ConnectTimeout" not in names
 
 
 def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:

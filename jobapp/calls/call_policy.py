@@ -57,6 +57,10 @@ JITTER = 0.05
 """Extra jitter at most, as a fraction of the wait, where several callers wait for the same reset."""
 
 
+MOST_TIMED_OUT = 1
+"""How often a request is repeated that was sent and met silence: each may be paid for."""
+
+
 class Enter(NamedTuple):
     """Go on with this model: one of the targets that the policy was given, whatever they are."""
 
@@ -70,9 +74,15 @@ class Send(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The provider answered; for a stream, its first piece is here."""
+    """The provider answered; for a stream, its first piece is here.
+
+    Attributes:
+        reply: The answer.
+        is_empty: The model said nothing, although it says that it was done.
+    """
 
     reply: Any
+    is_empty: bool = False
 
 
 class Rejected(NamedTuple):
@@ -82,11 +92,13 @@ class Rejected(NamedTuple):
         verdict: What that means.
         left: What remains of the deadline.
         streak: How many times in a row the key was rejected before, whoever asked.
+        timed_out: The request was sent, and silence followed: it may be paid for.
     """
 
     verdict: Verdict
     left: float | None = None
     streak: int = 0
+    timed_out: bool = False
 
 
 class Settle(NamedTuple):
@@ -203,6 +215,8 @@ class _Tries:
     waiting: bool = False
     limited: dict[str, int] = field(default_factory=dict)
     unavailable: int = 0
+    timed_out: int = 0
+    empty: int = 0
     given_up: set[str] = field(default_factory=set)
     only: str | None = None
     stay: str | None = None
@@ -212,6 +226,11 @@ class _Tries:
     def max_wait(self) -> float:
         """The longest wait for a key that these rules allow; a moment always, for others may be trying it."""
         return max(MOMENT, self.rules.max_wait if self.rules.retry else 0.0)
+
+    def may_repeat_empty(self) -> bool:
+        """Return whether an empty answer is asked for once more, and count it."""
+        self.empty += 1
+        return self.rules.retry and self.rules.retry_empty and self.empty == 1
 
     def cooldown(self, verdict: Verdict, retry: int) -> float:
         """The seconds before retry number *retry*: the backoff, or the server's hint where that is longer."""
@@ -226,6 +245,9 @@ def _ask_model(tries: _Tries) -> Flow:
             return found
         answer: Answered | Rejected = yield Send(found)
         if isinstance(answer, Answered):
+            if answer.is_empty and tries.may_repeat_empty():
+                tries.stay = found.fingerprint
+                continue
             return Served(found, answer.reply)
         end = yield from _react(tries, found, answer)
         if end is not None:
@@ -311,8 +333,10 @@ def _back_off(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Actio
     """Wait for a provider that is not well; another key would not help, so all keys share these retries."""
     retry, rules = tries.unavailable, tries.rules
     tries.unavailable += 1
+    tries.timed_out += rejected.timed_out
     wait = tries.cooldown(rejected.verdict, retry)
-    if not rules.retry or retry >= rules.max_retries or wait > rules.max_wait:
+    paid_twice = tries.timed_out > MOST_TIMED_OUT
+    if not rules.retry or retry >= rules.max_retries or wait > rules.max_wait or paid_twice:
         return GaveUp(StopReason.TRIES, rejected.verdict)
     if rejected.left is not None and wait > rejected.left:
         return GaveUp(StopReason.DEADLINE, rejected.verdict)

@@ -140,8 +140,8 @@ async def aask_whole(call: Call, key: ApiKey) -> Answered | Rejected:
 
 def ask_stream(call: Call, key: ApiKey) -> Answered | Rejected:
     """Ask for a stream, up to its first piece."""
-    timeout = call.begin(key)
-    pieces = call.target.adapter.stream(call.request, key, timeout)
+    timeout, left = call.begin_stream(key)
+    pieces = call.target.adapter.stream(call.request, key, timeout, left)
     try:
         first = next(pieces)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
@@ -156,10 +156,10 @@ async def aask_stream(call: Call, key: ApiKey) -> Answered | Rejected:
     """Ask for a stream, up to its first piece, in the running event loop."""
     import asyncio
 
-    timeout = call.begin(key)
-    pieces = call.target.adapter.astream(call.request, key, timeout)
+    timeout, left = call.begin_stream(key)
+    pieces = call.target.adapter.astream(call.request, key, timeout, left)
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(left):
             first = await anext(pieces)
     except Exception as error:  # noqa: BLE001 - the adapter tells which are the provider's
         return call.rejected(key, error)

@@ -3,17 +3,23 @@
 A prompt is a string or a list of ``{"role", "content"}`` messages; content is a string or a list of parts:
 ``{"type": "text", "text": …}``, ``{"type": "image_url", "image_url": {"url": …}}`` (``data:`` URLs too),
 ``{"type": "image", "data": b"…", "media_type": "image/png"}``; a part of any other type, and any other
-field of a message, goes to the provider untouched. Message objects with ``type`` and ``content``, or an
-object with ``to_messages()``, as LangChain has them, are read too.
+field of a message or a part, goes to the provider untouched, or is rejected before anything is sent.
+
+An assistant's ``tool_calls`` and the results (role ``tool`` with ``tool_call_id``) are read in OpenAI's form,
+which every provider understands. The SDKs' own objects are read as what they dump: a message, a block of
+content, a content with parts. So are message objects with ``type`` and ``content``, or an object with
+``to_messages()``, as LangChain has them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jobapp.domain.exceptions import ConfigError
-from jobapp.domain.types import ImagePart, Message, NativePart, Part, TextPart
+from jobapp.domain.types import ImagePart, Message, NativePart, Part, TextPart, ToolCall
 
 _ROLES = {"human": "user", "ai": "assistant"}
 
@@ -27,7 +33,7 @@ def read_prompt(prompt: Any, system: str | None = None) -> tuple[Message, ...]:
     if isinstance(prompt, str) and system is None and prompt and not prompt.isspace():
         return (Message("user", prompt),)  # what nearly every call is
     messages = (Message("user", prompt),) if isinstance(prompt, str) else tuple(_messages(prompt))
-    if not any(_says_something(message) for message in messages if message.role != "system"):
+    if not any(map(_says_something, messages)):
         raise ConfigError(
             "prompt: is empty; write a text, or a list with at least one message that has content"
         )
@@ -40,7 +46,7 @@ def read_prompt(prompt: Any, system: str | None = None) -> tuple[Message, ...]:
 
 def _says_something(message: Message) -> bool:
     content = message.content.strip() if isinstance(message.content, str) else message.content
-    return bool(content or message.extra)
+    return bool(content or message.extra or message.tool_calls)
 
 
 def _messages(prompt: Any) -> Iterable[Message]:
@@ -55,23 +61,81 @@ def _messages(prompt: Any) -> Iterable[Message]:
 
 
 def _message(turn: Any, where: str) -> Message:
-    if not isinstance(turn, Mapping):
-        turn = _from_object(turn, where)
+    turn = turn if isinstance(turn, Mapping) else _dumped(turn, where)
     role = turn.get("role")
     if not isinstance(role, str) or not role:
         raise ConfigError(f'{where}: has no "role"; write {{"role": "user", "content": "…"}}')
-    extra = {name: value for name, value in turn.items() if name not in ("role", "content")}
-    content = turn.get("content")
-    if content is None and extra:
+    extra = {name: value for name, value in turn.items() if name not in _OWN_FIELDS and value is not None}
+    calls = _calls(turn.get("tool_calls"))
+    if calls is None:
+        extra["tool_calls"] = turn["tool_calls"]
+    content = turn["parts"] if "content" not in turn and "parts" in turn else turn.get("content")
+    if content is None and (extra or calls):
         content = ""
-    return Message(_ROLES.get(role, role), _content(content, where), extra)
+    result = str(turn.get("tool_call_id") or "")
+    return Message(_ROLES.get(role, role), _content(content, where), extra, calls or (), result)
 
 
-def _from_object(turn: Any, where: str) -> Mapping[str, Any]:
+_OWN_FIELDS = frozenset({"role", "content", "parts", "tool_calls", "tool_call_id"})
+
+
+def _calls(calls: Any) -> tuple[ToolCall, ...] | None:
+    """Return tool calls in OpenAI's form; ``None`` where they have more than that form, or another."""
+    if not calls:
+        return ()
+    read = [_call(call) for call in calls] if isinstance(calls, list | tuple) else [None]
+    return None if None in read else tuple(call for call in read if call)
+
+
+def _call(call: Any) -> ToolCall | None:
+    call = call if isinstance(call, Mapping) else _as_mapping(call)
+    function = call.get("function") if call else None
+    if not isinstance(function, Mapping) or call is None or call.keys() - {"id", "type", "function", "index"}:
+        return None
+    name, arguments = function.get("name"), function.get("arguments", "")
+    if not isinstance(name, str) or not isinstance(arguments, str) or function.keys() - {"name", "arguments"}:
+        return None
+    return ToolCall(str(call.get("id") or ""), name, arguments)
+
+
+def _dumped(turn: Any, where: str) -> Mapping[str, Any]:
+    """Return a message object as a mapping: an SDK's own, or LangChain's."""
     role, content = getattr(turn, "type", None), getattr(turn, "content", None)
-    if not isinstance(role, str) or content is None:
-        raise ConfigError(f'{where}: must be a {{"role", "content"}} mapping, not {type(turn).__name__}')
-    return {"role": role, "content": content}
+    if isinstance(role, str) and content is not None and not isinstance(getattr(turn, "role", None), str):
+        return _of_langchain(turn, role, content)
+    if (mapping := _as_mapping(turn)) and isinstance(mapping.get("role"), str):
+        return mapping
+    raise ConfigError(
+        f'{where}: must be a {{"role", "content"}} mapping, not {type(turn).__name__}; an SDK\'s message '
+        "becomes one by model_dump()"
+    )
+
+
+def _of_langchain(turn: Any, role: str, content: Any) -> Mapping[str, Any]:
+    """Return a message of LangChain as OpenAI has it, its tool calls included."""
+    message: dict[str, Any] = {"role": role, "content": content}
+    if calls := getattr(turn, "tool_calls", None):
+        message["tool_calls"] = [
+            {
+                "id": call.get("id"),
+                "function": {"name": call["name"], "arguments": json.dumps(call.get("args") or {})},
+            }
+            for call in calls
+        ]
+    if result := getattr(turn, "tool_call_id", None):
+        message["tool_call_id"] = result
+    return message
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any] | None:
+    """Return what a pydantic object, or a message of Google's, says of itself, without what is not set."""
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        dumped = dump(exclude_none=True)
+        return dumped if isinstance(dumped, Mapping) else None
+    to_dict = getattr(type(value), "to_dict", None)
+    told = to_dict(value) if callable(to_dict) else None
+    return told if isinstance(told, Mapping) else None
 
 
 def _content(content: Any, where: str) -> str | tuple[Part, ...]:
@@ -84,14 +148,25 @@ def _content(content: Any, where: str) -> str | tuple[Part, ...]:
     return tuple(_part(part, f"{where}.content[{i}]") for i, part in enumerate(content))
 
 
+_GEMINI_FIELDS = frozenset(
+    {"text", "function_call", "functionCall", "function_response", "functionResponse", "thought"}
+    | {"inline_data", "inlineData", "file_data", "fileData", "executable_code", "code_execution_result"}
+)
+"""What a part of Gemini's has in place of a type."""
+
+
 def _part(part: Any, where: str) -> Part:
     if isinstance(part, str):
         return TextPart(part)
+    if not isinstance(part, Mapping):
+        part = _as_mapping(part) or part
+    if isinstance(part, Mapping) and "type" not in part and part.keys() & _GEMINI_FIELDS:
+        return NativePart(part)
     if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
         raise ConfigError(f'{where}: must be a string or a mapping with a "type", not {type(part).__name__}')
     match part["type"]:
         case "text":
-            return TextPart(_string(part.get("text"), f"{where}.text"))
+            return TextPart(_string(part.get("text"), f"{where}.text"), _others(part, "text"))
         case "image_url":
             return _image_by_url(part, where)
         case "image" if "data" in part:
@@ -100,12 +175,20 @@ def _part(part: Any, where: str) -> Part:
             return NativePart(part)
 
 
+def _others(part: Mapping[str, Any], *known: str) -> Mapping[str, Any]:
+    """Return the fields of a part beside its type and the *known* ones, those that are set."""
+    return {name: each for name, each in part.items() if name not in ("type", *known) and each is not None}
+
+
 def _image_by_url(part: Mapping[str, Any], where: str) -> Part:
     image = part.get("image_url")
-    if isinstance(image, Mapping) and image.keys() - {"url"}:
+    if isinstance(image, Mapping) and image.keys() - {"url", "detail"}:
         return NativePart(part)
     url = _string(image.get("url") if isinstance(image, Mapping) else image, f"{where}.image_url.url")
-    return _image_in_url(url, where) if url.startswith("data:") else ImagePart(url=url)
+    read = _image_in_url(url, where) if url.startswith("data:") else ImagePart(url=url)
+    detail = str(image.get("detail") or "") if isinstance(image, Mapping) else ""
+    extra = _others(part, "image_url")
+    return replace(read, detail=detail, extra=extra) if detail or extra else read
 
 
 def _image_in_url(url: str, where: str) -> ImagePart:

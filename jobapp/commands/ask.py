@@ -85,6 +85,8 @@ def completion_json(done: Completion) -> dict[str, Any]:
         "provider": done.provider,
         "model": done.model,
         "key": done.key,
+        "finish_reason": done.finish_reason.value,
+        "tool_calls": [call._asdict() for call in done.tool_calls],
         "usage": asdict(done.usage),
         "attempts": [attempt_json(attempt) for attempt in done.attempts],
     }

@@ -46,6 +46,8 @@ RETRY: dict[str, Reader] = {
     "jitter": one_of(Jitter),
     "max_wait": seconds(zero=True),
     "deadline": seconds(zero=False),
+    "timeout": seconds(zero=False),
+    "retry_empty": boolean,
     "on_exhausted": one_of(OnExhausted),
     "strategy": one_of(Strategy),
 }

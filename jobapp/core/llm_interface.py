@@ -23,7 +23,7 @@ from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.key_setup import open_state
 from jobapp.core.sdk_clients import SDKClients
 from jobapp.domain.clock import Clock, SystemClock
-from jobapp.domain.exceptions import ConfigError, MissingKeyError
+from jobapp.domain.exceptions import ConfigError, InvalidRequestError, MissingKeyError
 from jobapp.domain.settings import ModelSettings, ProviderSettings
 from jobapp.domain.types import ApiKey, Block, Completion, KeyStatus
 from jobapp.providers import PROVIDERS, open_adapter
@@ -120,6 +120,7 @@ class LLMInterface(SDKClients):
         *,
         system: str | None = None,
         deadline: float | None = None,
+        timeout: float | None = None,
         on_exhausted: str | None = None,
         **options: Any,
     ) -> tuple[Call, Flow]:
@@ -135,7 +136,9 @@ class LLMInterface(SDKClients):
             max_retries: Tries after the first, for each key.
             retry_delay: Seconds of the first backoff, doubled each time.
             system: A system message before the others.
-            deadline: Seconds for the whole call: waits, rotation and fallback included.
+            deadline: Seconds for the whole call: waits, rotation and fallback included; for a stream, until
+                its first piece.
+            timeout: Seconds one whole answer may take, or the longest silence of a stream.
             on_exhausted: ``raise``, or ``wait`` until the earliest key is free.
             **options: Native arguments of the provider (temperature, max_tokens, tools …), untouched.
 
@@ -153,6 +156,7 @@ class LLMInterface(SDKClients):
             max_retries=max_retries,
             retry_delay=retry_delay,
             deadline=deadline,
+            timeout=timeout,
             on_exhausted=on_exhausted,
         )
         targets = self._targets(task_name, provider, model, fallback and retry)
@@ -163,7 +167,7 @@ class LLMInterface(SDKClients):
     def send_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask and return the answer's text."""
         call, flow = started
-        return _result(call, drive(call, flow, ask_whole)).text
+        return _text(_result(call, drive(call, flow, ask_whole)))
 
     @_asks(_start)
     def complete(self, started: tuple[Call, Flow]) -> Completion:
@@ -180,7 +184,7 @@ class LLMInterface(SDKClients):
     async def asend_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask in the running event loop and return the answer's text."""
         call, flow = started
-        return _result(call, await adrive(call, flow, aask_whole)).text
+        return _text(_result(call, await adrive(call, flow, aask_whole)))
 
     @_asks(_start)
     async def acomplete(self, started: tuple[Call, Flow]) -> Completion:
@@ -377,6 +381,24 @@ class LLMInterface(SDKClients):
 def _close(adapters: _Adapters) -> None:
     for adapter, _ in adapters.values():
         adapter.close()
+
+
+def _text(done: Completion) -> str:
+    """Return the answer's text.
+
+    Raises:
+        InvalidRequestError: There is none, for the model asks for tools.
+    """
+    if done.tool_calls and not done.text:
+        names = ", ".join(call.name for call in done.tool_calls)
+        raise InvalidRequestError(
+            f"{done.provider} {done.model} answered with no text, but asks for tools: {names}; "
+            "complete() returns them as tool_calls",
+            provider=done.provider,
+            model=done.model,
+            key=done.key,
+        )
+    return done.text
 
 
 def _result(call: Call, outcome: Served | GaveUp) -> Completion:

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from jobapp.domain.types import Attempt, KeyStatus, Verdict
+from jobapp.domain.types import Attempt, KeyStatus, Usage, Verdict
 
 
 class JobAppError(Exception):
@@ -141,6 +141,8 @@ class StreamInterruptedError(ProviderError):
 
     Attributes:
         partial: The text that had come.
+        usage: The tokens that the provider had told; ``None`` where it had told none.
     """
 
     partial: str = ""
+    usage: Usage | None = None

@@ -49,6 +49,9 @@ class RetrySettings:
         jitter: How a computed backoff is spread.
         max_wait: A wait longer than this is not waited: the call goes to the next key.
         deadline: Seconds for the whole call, waits, rotation and fallback included; ``None`` for no limit.
+        timeout: Seconds a whole answer may take, or the longest silence of a stream; ``None`` for the
+            provider's setting.
+        retry_empty: Whether an answer that says nothing is asked for once more.
         on_exhausted: What happens when no key is free.
         strategy: Which free key a call takes.
     """
@@ -60,6 +63,8 @@ class RetrySettings:
     jitter: Jitter = Jitter.FULL
     max_wait: float = 60.0
     deadline: float | None = None
+    timeout: float | None = None
+    retry_empty: bool = True
     on_exhausted: OnExhausted = OnExhausted.RAISE
     strategy: Strategy = Strategy.STICKY
 
@@ -126,7 +131,7 @@ class ProviderSettings:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     budgets: tuple[BudgetSettings, ...] = ()
     base_url: str | None = None
-    timeout: float = 120.0
+    timeout: float = 600.0
     reset_timezone: str | None = None
     max_tokens: int = 4096
 

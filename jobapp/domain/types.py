@@ -71,18 +71,24 @@ def fingerprint_of(secret: str) -> str:
 
 
 class TextPart(NamedTuple):
-    """A piece of text in a message."""
+    """A piece of text in a message; ``extra`` holds its other fields (``cache_control``, for example)."""
 
     text: str
+    extra: Mapping[str, Any] = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """An image in a message: by ``url``, or by ``data`` with its ``media_type`` (``image/png``)."""
+    """An image in a message: by ``url``, or by ``data`` with its ``media_type`` (``image/png``).
+
+    ``detail`` is how closely to look (OpenAI's word); ``extra`` holds the part's other fields.
+    """
 
     url: str | None = None
     data: bytes | None = field(default=None, repr=False)
     media_type: str = ""
+    detail: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class NativePart(NamedTuple):
@@ -94,12 +100,53 @@ class NativePart(NamedTuple):
 Part = TextPart | ImagePart | NativePart
 
 
+class ToolCall(NamedTuple):
+    """A tool that the model asks for.
+
+    Attributes:
+        id: What its result must name; Gemini may leave it empty.
+        name: The tool's name.
+        arguments: As JSON text, the model's own words.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+class FinishReason(StrEnum):
+    """How an answer ended, the same for every provider; the provider's own word is in ``raw``."""
+
+    STOP = "stop"
+    """The model had said what it had to say, or met a stop sequence."""
+    LENGTH = "length"
+    """It was cut off: ``max_tokens`` or the context is full."""
+    TOOL_CALLS = "tool_calls"
+    """It waits for the results of tools."""
+    CONTENT_FILTER = "content_filter"
+    """A filter cut it off, or the model refused."""
+    PAUSE = "pause"
+    """It may go on if it is sent back."""
+    OTHER = "other"
+    """The provider said something else, or nothing."""
+
+
 class Message(NamedTuple):
-    """One turn: ``content`` is text or a tuple of parts; ``extra`` goes to the provider untouched."""
+    """One turn.
+
+    Attributes:
+        role: ``system``, ``user``, ``assistant`` or ``tool``, or a provider's own.
+        content: Text or a tuple of parts.
+        extra: Other fields, which go to the provider untouched.
+        tool_calls: What the assistant asked for in this turn.
+        tool_call_id: The call that this turn is the result of; empty for any other turn.
+    """
 
     role: str
     content: str | tuple[Part, ...]
     extra: Mapping[str, Any] = EMPTY
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 class ChatRequest(NamedTuple):
@@ -140,6 +187,8 @@ class Reply(NamedTuple):
         raw: The SDK's own response object.
         headers: The HTTP headers, lower-case names; empty where an SDK hides them.
         model: The model that answered, as the provider names it.
+        finish_reason: How the answer ended.
+        tool_calls: The tools that the model asks for.
     """
 
     text: str
@@ -147,6 +196,8 @@ class Reply(NamedTuple):
     raw: Any
     headers: Mapping[str, str] = EMPTY
     model: str = ""
+    finish_reason: FinishReason = FinishReason.OTHER
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +318,9 @@ class Completion:
         key: The name of the key that was used.
         usage: The tokens it cost.
         attempts: Every request of this call, in order; the last one was answered.
-        raw: The SDK's own response object.
+        raw: The SDK's own response object; of a stream, the same with all that was said.
+        finish_reason: How the answer ended.
+        tool_calls: The tools that the model asks for.
     """
 
     text: str
@@ -277,6 +330,8 @@ class Completion:
     usage: Usage
     attempts: tuple[Attempt, ...]
     raw: Any = field(repr=False)
+    finish_reason: FinishReason = FinishReason.OTHER
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,15 @@ class Forwarder:
         self._began_with: str | None = None
         self._wants_stream = wants_stream
 
-    def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[Any]:  # noqa: ARG002 - the adapter's form
+    def stream(
+        self,
+        request: ChatRequest,  # noqa: ARG002 - the adapter's form
+        key: ApiKey,
+        timeout: float,
+        left: float | None = None,
+    ) -> Generator[Any]:
         """Send with *key* and yield the response, which begins well."""
-        response = self._send(self.keyed(key, timeout))
+        response = self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
         if response.status_code >= _FIRST_ERROR:
             response.read()
             self._reject(response, response.content, whole_body(response))
@@ -99,9 +105,15 @@ class Forwarder:
             self._reject(response, b"".join(peeked.held_back), error)
         yield peeked
 
-    async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[Any]:  # noqa: ARG002
+    async def astream(
+        self,
+        request: ChatRequest,  # noqa: ARG002 - the adapter's form
+        key: ApiKey,
+        timeout: float,
+        left: float | None = None,
+    ) -> AsyncGenerator[Any]:
         """Do so in the running event loop."""
-        response = await self._send(self.keyed(key, timeout))
+        response = await self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
         if response.status_code >= _FIRST_ERROR:
             await response.aread()
             self._reject(response, response.content, whole_body(response))

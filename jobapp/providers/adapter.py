@@ -21,7 +21,8 @@ class Adapter(Protocol):
 
     The verbs raise what the SDK raises, or :class:`ErrorInReplyError`; ``error_facts`` reads either.
     A stream yields pieces of text, never empty, and the :class:`Reply` last; closing it early closes
-    its connection. Every ``timeout`` is in seconds.
+    its connection. Every ``timeout`` is in seconds: of a whole answer, or the longest silence of a stream;
+    ``left`` is how many remain until its first piece must be there.
     """
 
     provider: str
@@ -34,11 +35,15 @@ class Adapter(Protocol):
         """Ask and return the answer, in the running event loop."""
         ...
 
-    def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[str | Reply]:
+    def stream(
+        self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
+    ) -> Generator[str | Reply]:
         """Ask and yield the answer's text as it comes, then the whole reply."""
         ...
 
-    def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
+    def astream(
+        self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
+    ) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
         ...
 

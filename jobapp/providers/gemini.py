@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from jobapp.domain.types import ChatRequest, ImagePart, Message, NativePart, Part, TextPart, Usage
+from jobapp.domain.types import (
+    ChatRequest,
+    FinishReason,
+    ImagePart,
+    Message,
+    NativePart,
+    Part,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+from jobapp.providers.fields import count, field_of
 from jobapp.providers.images import media_type_of
 from jobapp.providers.responses import blocked
+from jobapp.providers.tools import arguments_of, names_of_calls, result_of
 
 Refuse = Callable[[str, str], NoReturn]
 """Says before sending, for a model, what can't be done."""
@@ -28,12 +42,29 @@ BLOCKS = frozenset(
 
 
 def contents_of(request: ChatRequest, refuse: Refuse) -> list[dict[str, Any]]:
-    """Return the turns without the system's."""
-    return [
-        {"role": _role(message, request.model, refuse), "parts": _parts(message, request.model, refuse)}
-        for message in request.messages
-        if message.role not in SYSTEM_ROLES
-    ]
+    """Return the turns without the system's; results of tools that follow each other are one turn."""
+    names = names_of_calls(request.messages)
+    contents: list[dict[str, Any]] = []
+    follows_result = False
+    for message in request.messages:
+        if message.role in SYSTEM_ROLES:
+            continue
+        is_result = message.role == "tool"
+        parts = [_result(message, names)] if is_result else _parts(message, request.model, refuse)
+        if is_result and follows_result:
+            contents[-1]["parts"] += parts
+        else:
+            role = "user" if is_result else _role(message, request.model, refuse)
+            contents.append({"role": role, "parts": parts})
+        follows_result = is_result
+    if not contents:
+        refuse(request.model, "a message of the user must follow the system's")
+    return contents
+
+
+def _result(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
+    name = names.get(message.tool_call_id) or str(message.extra.get("name") or message.tool_call_id)
+    return {"function_response": {"name": name, "response": result_of(message)}}
 
 
 def system_of(request: ChatRequest, refuse: Refuse) -> str | dict[str, Any] | None:
@@ -49,52 +80,77 @@ def system_of(request: ChatRequest, refuse: Refuse) -> str | dict[str, Any] | No
     return {"parts": parts}
 
 
-def common_names(options: dict[str, Any]) -> dict[str, Any]:
-    """Return *options* with ``max_tokens`` and ``stop``, which every caller writes, under Gemini's names."""
-    if "max_tokens" in options:
-        options.setdefault("max_output_tokens", options.pop("max_tokens"))
-    if "stop" in options:
-        stop = options.pop("stop")
-        options.setdefault("stop_sequences", [stop] if isinstance(stop, str) else stop)
-    return options
-
-
 def _role(message: Message, model: str, refuse: Refuse) -> str:
     if message.role not in ROLES:
         refuse(
             model,
-            f"the role {message.role!r} is not known; a tool's result is a part of a user message:"
+            f"the role {message.role!r} is not known; a tool's result has the role 'tool' and a "
+            '"tool_call_id", or is a part of a user message:'
             ' {"function_response": {"name": …, "response": …}}',
         )
-    if unknown := message.extra.keys() - {"name"}:  # a name means nothing here, and is often sent
+    # a name means nothing here, and is often sent; a refusal is what the model said
+    if unknown := message.extra.keys() - {"name", "refusal", "annotations", "audio", "function_call"}:
         refuse(model, f"a message has no field {', '.join(sorted(unknown))}")
     return ROLES[message.role]
 
 
 def _parts(message: Message, model: str, refuse: Refuse) -> list[dict[str, Any]]:
+    calls = [
+        {"function_call": {"name": call.name, "args": arguments_of(call)}} for call in message.tool_calls
+    ]
     if isinstance(message.content, str):
-        return [{"text": message.content}]
-    return [_part(part, model, refuse) for part in message.content]
+        return [*([{"text": message.content}] if message.content or not calls else []), *calls]
+    return [*(_part(part, model, refuse) for part in message.content), *calls]
 
 
 def _part(part: Part, model: str, refuse: Refuse) -> dict[str, Any]:
     match part:
-        case TextPart(text):
-            return {"text": text}
+        case TextPart(text, extra):
+            return {"text": text, **_known(extra, model, refuse)}
         case NativePart(value):
-            return dict(value)
+            return {_snake(name): each for name, each in value.items() if name != "type"}
         case ImagePart() as image:
             media_type = media_type_of(image)
             if not media_type:
                 refuse(model, "an image must tell its type; give its media_type, image/png say")
+            extra = _known(image.extra, model, refuse)
             if image.data is None:
-                return {"file_data": {"file_uri": image.url, "mime_type": media_type}}
-            return {"inline_data": {"data": image.data, "mime_type": media_type}}
+                return {"file_data": {"file_uri": image.url, "mime_type": media_type}, **extra}
+            return {"inline_data": {"data": image.data, "mime_type": media_type}, **extra}
+
+
+def _known(extra: Mapping[str, Any], model: str, refuse: Refuse) -> dict[str, Any]:
+    """Return a part's other fields under Gemini's names; Anthropic's cache mark has no like here."""
+    fields = {_snake(name): each for name, each in extra.items() if name != "cache_control"}
+    if unknown := fields.keys() - PART_FIELDS:
+        refuse(model, f"a part has no field {', '.join(sorted(unknown))}")
+    return fields
+
+
+PART_FIELDS = frozenset(
+    {
+        *("thought", "thought_signature", "video_metadata", "media_resolution", "part_metadata"),
+        *("function_call", "function_response", "inline_data", "file_data", "executable_code"),
+    }
+)
+"""Fields of a part beside its text (google-genai 3.6, ``types.Part``)."""
+
+
+def _snake(name: str) -> str:
+    """Return a field's name as the SDKs have it: ``functionResponse`` is ``function_response``."""
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
 
 
 def text_of(answer: Any) -> str:
     """Return the first candidate's text, its thoughts left out; ``""`` where there is no candidate."""
-    return "".join(part.text for part in _said(answer) if part.text)
+    return "".join(part.text for part in _said(answer) if field_of(part, "text"))
+
+
+def parts_of(answer: Any) -> list[Any]:
+    """Return the parts of the first candidate, thoughts among them."""
+    candidates = getattr(answer, "candidates", None)
+    content = candidates[0].content if candidates else None
+    return [part for part in getattr(content, "parts", None) or () if part is not None]
 
 
 def why_silent(answer: Any) -> tuple[str, Mapping[str, Any]] | None:
@@ -114,6 +170,42 @@ def why_silent(answer: Any) -> tuple[str, Mapping[str, Any]] | None:
     return words, {"finishReason": reason}
 
 
+def finish_of(answer: Any, calls: Sequence[ToolCall]) -> FinishReason:
+    """Return how an answer ended."""
+    candidates = getattr(answer, "candidates", None)
+    reason = _name(candidates[0].finish_reason) if candidates else ""
+    if reason in BLOCKS:
+        return FinishReason.CONTENT_FILTER
+    if reason == "MAX_TOKENS":
+        return FinishReason.LENGTH
+    if calls:
+        return FinishReason.TOOL_CALLS
+    return FinishReason.STOP if reason == "STOP" else FinishReason.OTHER
+
+
+def calls_in(parts: Iterable[Any]) -> tuple[ToolCall, ...]:
+    """Return the tools that *parts* ask for."""
+    calls = [field_of(part, "function_call") for part in parts]
+    return tuple(
+        ToolCall(
+            str(field_of(call, "id") or ""),
+            str(field_of(call, "name") or ""),
+            json.dumps(_plain(field_of(call, "args")), ensure_ascii=False),
+        )
+        for call in calls
+        if call
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return the arguments of a call as JSON has them; the older SDK hands out containers of its own."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    return [_plain(each) for each in value]
+
+
 def model_of(answer: Any) -> str:
     """Return the model that answered; older SDKs leave it out."""
     return getattr(answer, "model_version", None) or ""
@@ -126,9 +218,7 @@ def is_complete(answer: Any) -> bool:
 
 def _said(answer: Any) -> list[Any]:
     """Return the parts of the first candidate that are no thoughts."""
-    content = answer.candidates[0].content if answer.candidates else None
-    parts = getattr(content, "parts", None) or ()
-    return [part for part in parts if not getattr(part, "thought", False)]
+    return [part for part in parts_of(answer) if not getattr(part, "thought", False)]
 
 
 def _name(reason: Any) -> str:
@@ -138,17 +228,17 @@ def _name(reason: Any) -> str:
 
 
 def usage_of(usage: Any) -> Usage:
-    """Return the tokens; thoughts are counted apart by Google and are part of the output here."""
-    if usage is None:
-        return Usage()
+    """Return the tokens; thoughts are counted apart by Google and are part of the output here.
 
-    def count(name: str) -> int:
-        return getattr(usage, name, None) or 0
-
-    thoughts = count("thoughts_token_count")
+    The older SDK does not know their field, but its total holds them.
+    """
+    asked = count(usage, "prompt_token_count") + count(usage, "tool_use_prompt_token_count")
+    said = count(usage, "candidates_token_count")
+    rest = count(usage, "total_token_count") - asked - said
+    thoughts = count(usage, "thoughts_token_count") or max(0, rest)
     return Usage(
-        input_tokens=count("prompt_token_count") + count("tool_use_prompt_token_count"),
-        output_tokens=count("candidates_token_count") + thoughts,
-        cached_tokens=count("cached_content_token_count"),
+        input_tokens=asked,
+        output_tokens=said + thoughts,
+        cached_tokens=count(usage, "cached_content_token_count"),
         reasoning_tokens=thoughts,
     )

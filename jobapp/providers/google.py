@@ -6,18 +6,21 @@ import logging
 import ssl
 from typing import Any
 
-from jobapp.domain.types import ApiKey, ChatRequest, Reply
+from jobapp.domain.types import ApiKey, ChatRequest, Reply, Usage
 from jobapp.providers.gemini import (
-    common_names,
+    calls_in,
     contents_of,
+    finish_of,
     is_complete,
     model_of,
+    parts_of,
     system_of,
     text_of,
     usage_of,
     why_silent,
 )
 from jobapp.providers.http_client import open_async_client, open_client
+from jobapp.providers.options import COMMON, check_names, for_gemini
 from jobapp.providers.responses import headers_of, reply_error
 from jobapp.providers.sdk_adapter import Calls, SDKAdapter
 from jobapp.providers.stream_reader import StreamReader
@@ -30,9 +33,13 @@ class AnswerReader(StreamReader):
     """Reads the answers of a stream, each with a piece."""
 
     adapter: GoogleAdapter
-    usage: Any = None
-    last: Any = None
-    finished = False
+
+    def __init__(self, adapter: GoogleAdapter, model: str, timeout: float, left: float | None = None) -> None:
+        super().__init__(adapter, model, timeout, left)
+        self.usage: Any = None
+        self.last: Any = None
+        self.finished = False
+        self._parts: list[Any] = []
 
     def text_of(self, event: Any) -> str:
         """Return the first candidate's text."""
@@ -40,16 +47,36 @@ class AnswerReader(StreamReader):
         if event.candidates or why_silent(event):
             self.last = event
             self.finished = self.finished or is_complete(event)
+        self._parts += parts_of(event)
         return text_of(event)
 
+    def brings_something(self, event: Any) -> bool:
+        """Return whether *event* has any part: a thought, a tool's call, an image."""
+        return bool(parts_of(event))
+
+    def usage_so_far(self) -> Usage:
+        """Return the tokens that the answers have told."""
+        return usage_of(self.usage)
+
     def reply(self) -> Reply:
-        """Return the whole text, with the last answer as ``raw``."""
-        if self.last is not None and not self.pieces and (why := why_silent(self.last)):
+        """Return the whole text, with an answer that holds all that was said as ``raw``."""
+        if self.last is not None and not self.pieces and (why := self._why_silent()):
             raise self.fail(*why)
         if not self.finished:
             raise self.fail("the stream ended before the answer was complete")
-        raw, model = self.adapter.raw(self.last), model_of(self.last) or self.model
-        return Reply("".join(self.pieces), usage_of(self.usage), raw, headers_of(self.response), model)
+        whole, calls = self.adapter.whole(self.last, self._parts), calls_in(self._parts)
+        return Reply(
+            "".join(self.pieces),
+            usage_of(self.usage),
+            self.adapter.raw(whole),
+            headers_of(self.response),
+            model_of(self.last) or self.model,
+            finish_of(self.last, calls),
+            calls,
+        )
+
+    def _why_silent(self) -> Any:
+        return None if calls_in(self._parts) else why_silent(self.last)
 
 
 class GoogleAdapter(SDKAdapter):
@@ -66,6 +93,21 @@ class GoogleAdapter(SDKAdapter):
     def raw(self, answer: Any) -> Any:
         """Return *answer* as callers of the SDK know it."""
         return answer
+
+    def whole(self, last: Any, parts: list[Any]) -> Any:
+        """Return the *last* answer of a stream with all the *parts* that came, texts joined."""
+        from google.genai import types
+
+        joined: list[Any] = []
+        for part in parts:
+            before = joined[-1] if joined else None
+            if before is not None and _is_text(part) and _is_text(before) and part.thought == before.thought:
+                joined[-1] = before.model_copy(update={"text": before.text + part.text})
+            elif part.text != "":
+                joined.append(part)
+        content = types.Content(role="model", parts=joined or None)
+        candidate = last.candidates[0].model_copy(update={"content": content})
+        return last.model_copy(update={"candidates": [candidate, *last.candidates[1:]]})
 
     def _open_pool(self) -> Any:
         return open_client(_http_library().Client)
@@ -110,7 +152,7 @@ class GoogleAdapter(SDKAdapter):
         }
 
     def _config(self, request: ChatRequest) -> Any:
-        options = common_names(self._options(request)) if request.options else {}
+        options = self._common(request) if request.options else {}
         config = options.pop("config", None)
         if system := system_of(request, self._refuse):
             options.setdefault("system_instruction", system)
@@ -118,18 +160,33 @@ class GoogleAdapter(SDKAdapter):
             return {**(config or {}), **options} or None
         return config.model_copy(update=options)
 
+    def _common(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the options under Gemini's names."""
+        from google.genai.types import GenerateContentConfig
+
+        options = self._options(request)
+        check_names(options, {*GenerateContentConfig.model_fields, *COMMON, "config"}, self.provider)
+        return for_gemini(options, "response_json_schema", "parameters_json_schema")
+
     def _reply(self, answer: Any, response: Any, model: str) -> Reply:
         if why := why_silent(answer):
             raise reply_error(self.provider, model, response, *why)
         if not answer.candidates:
             raise reply_error(self.provider, model, response, "the answer holds no candidate")
+        calls = calls_in(parts_of(answer))
         return Reply(
             text_of(answer),
             usage_of(answer.usage_metadata),
             self.raw(answer),
             headers_of(response),
             model_of(answer) or model,
+            finish_of(answer, calls),
+            calls,
         )
+
+
+def _is_text(part: Any) -> bool:
+    return bool(part.text) and not part.thought_signature
 
 
 def _http_library() -> Any:

@@ -21,9 +21,10 @@ from typing import Any
 
 from jobapp.domain.types import ApiKey, ChatRequest, Reply
 from jobapp.providers.addresses import each_address
-from jobapp.providers.gemini import common_names, contents_of, system_of
+from jobapp.providers.gemini import contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.http_client import CONNECT_SECONDS
+from jobapp.providers.options import for_gemini
 from jobapp.providers.request_context import TAIL_LENGTH, TimeLimit, current_request
 from jobapp.providers.responses import reply_error
 from jobapp.providers.sdk_adapter import Calls
@@ -95,10 +96,12 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         run = self._clients.pool().runner()
         return await asyncio.wrap_future(run(self.send, request, key, timeout))
 
-    async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
+    async def astream(
+        self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
+    ) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, each piece read in a thread, then the whole reply."""
         await self._import_beside_loop(key)
-        pool, pieces = self._clients.pool(), self.stream(request, key, timeout)
+        pool, pieces = self._clients.pool(), self.stream(request, key, timeout, left)
         run = pool.runner()
         step: Future[str | Reply | None] = run(next, pieces, None)
         try:
@@ -150,13 +153,19 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
             raise
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
-        options = common_names(self._options(request))
+        options = for_gemini(self._options(request), "response_schema", "parameters")
         arguments = {name: options.pop(name, None) for name in ARGUMENTS}
         arguments["generation_config"] = {**(arguments["generation_config"] or {}), **options}
         model = _sdk().GenerativeModel(request.model, system_instruction=system_of(request, self._refuse))
         contents = contents_of(request, self._refuse)
         native = model._prepare_request(contents=contents, **arguments)  # noqa: SLF001 (see above)
         return {"request": native, "retry": None, "timeout": timeout}
+
+    def whole(self, last: Any, parts: list[Any]) -> Any:
+        """Return the *last* answer of a stream with all the *parts* that came."""
+        if last.candidates:
+            last.candidates[0].content.parts = parts
+        return last
 
     def raw(self, answer: Any) -> Any:
         """Return *answer* as callers of the SDK know it."""

@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from jobapp.domain.types import (
     EMPTY,
     ChatRequest,
+    FinishReason,
     ImagePart,
     Message,
     NativePart,
     Part,
     Reply,
     TextPart,
+    ToolCall,
     Usage,
 )
 from jobapp.providers import PROVIDERS
+from jobapp.providers.fields import count, field_of, list_of, text_of
 from jobapp.providers.images import url_of
+from jobapp.providers.options import check_names, for_openai
 from jobapp.providers.responses import blocked, headers_of, reply_error
-from jobapp.providers.stainless import Endpoint, StainlessAdapter
+from jobapp.providers.stainless import Endpoint, StainlessAdapter, into_body, names_of
 from jobapp.providers.stream_reader import StreamReader
+
+FINISH = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
+"""OpenAI's words for how an answer ended (API reference, chat completions, 2026-11)."""
+
+COMPATIBLE = (
+    *("top_k", "min_p", "repetition_penalty", "think"),
+    *("provider", "models", "plugins", "transforms", "route"),
+)
+"""Options of servers that are compatible, which OpenAI's SDK does not know."""
+
+_WORK = ("reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call", "audio")
+"""Fields of a delta that show the model at work; the first three are those of compatible servers."""
 
 
 class ChunkReader(StreamReader):
-    """Reads the chunks of a chat completion."""
+    """Reads the chunks of a chat completion, and makes the completion of them."""
 
     adapter: OpenAIAdapter
-    usage: Any = None
-    last: Any = None
-    finish_reason: str | None = None
+
+    def __init__(self, adapter: OpenAIAdapter, model: str, timeout: float, left: float | None = None) -> None:
+        super().__init__(adapter, model, timeout, left)
+        self.usage: Any = None
+        self.last: Any = None
+        self.finish_reason: str | None = None
+        self._refused = False
+        self._deltas: list[Any] = []
 
     def text_of(self, event: Any) -> str:
         """Return the text of the first choice."""
         self.last = event
         self.usage = getattr(event, "usage", None) or self.usage
-        choices = getattr(event, "choices", None)
+        choices = list_of(event, "choices")
         if not choices:
             return ""
         choice = choices[0]
@@ -43,18 +70,75 @@ class ChunkReader(StreamReader):
             self.finish_reason = choice.finish_reason
             if self.adapter.is_failure(choice):
                 raise self.fail("the stream holds an error", event.model_dump(exclude_unset=True))
-        return _text_of(choice.delta)
+        delta = choice.delta
+        if getattr(delta, "model_extra", None) or getattr(delta, "tool_calls", None):
+            self._deltas.append(delta)
+        self._refused = self._refused or bool(text_of(delta, "refusal"))
+        return _text_of(delta)
+
+    def brings_something(self, event: Any) -> bool:
+        """Return whether the first choice brings reasoning or a tool's arguments."""
+        choices = list_of(event, "choices")
+        delta = choices[0].delta if choices else None
+        return any(field_of(delta, name) for name in _WORK)
+
+    def usage_so_far(self) -> Usage:
+        """Return the tokens that a chunk has told; OpenAI tells them with the last one."""
+        return _usage_of(self.usage)
 
     def reply(self) -> Reply:
-        """Return the whole text, with the last chunk as ``raw``."""
+        """Return the whole answer, with a completion that holds all that was said as ``raw``."""
         text = "".join(self.pieces)
         if self.finish_reason == "content_filter" and not text:
             raise self.fail(blocked("content_filter"), {"finish_reason": "content_filter"})
         # a server that is only compatible may tell no reason
         if self.finish_reason is None and (not text or self.adapter.provider in PROVIDERS):
             raise self.fail("the stream ended before the answer was complete")
-        model = getattr(self.last, "model", None) or ""
-        return Reply(text, _usage_of(self.usage), self.last, headers_of(self.response), model)
+        raw = self._completion(text)
+        return self.adapter._reply(raw, self.response, self.model)  # noqa: SLF001 (its own reader)
+
+    def _completion(self, text: str) -> Any:
+        """Return the completion that the chunks tell, as the whole answer would have been."""
+        from openai.types.chat import ChatCompletion
+
+        message: dict[str, Any] = {"role": "assistant", "content": text, **joined(self._deltas)}
+        if self._refused:
+            message.update(content=None, refusal=text)
+        elif not text and "tool_calls" in message:
+            message["content"] = None
+        choice = {"index": 0, "finish_reason": self.finish_reason or "stop", "message": message}
+        said = {name: field_of(self.last, name) for name in ("id", "created", "model", "service_tier")}
+        whole = {**said, "object": "chat.completion", "choices": [choice], "usage": self.usage}
+        return ChatCompletion.construct(**whole)
+
+
+def joined(deltas: Sequence[Any]) -> dict[str, Any]:
+    """Return the fields that *deltas* tell piece by piece: tool calls, reasoning, and what is unknown."""
+    fields: dict[str, Any] = {}
+    calls: dict[int, dict[str, Any]] = {}
+    for delta in deltas:
+        for call in list_of(delta, "tool_calls"):
+            _add_call(calls, call)
+        for name, value in (delta.model_extra or {}).items():
+            if isinstance(value, str) and isinstance(fields.get(name), str):
+                fields[name] += value
+            elif isinstance(value, list) and isinstance(fields.get(name), list):
+                fields[name] = [*fields[name], *value]
+            elif value is not None:
+                fields[name] = value
+    return {**fields, "tool_calls": list(calls.values())} if calls else fields
+
+
+def _add_call(calls: dict[int, dict[str, Any]], part: Any) -> None:
+    """Add a piece of a tool call: its id and name come once, its arguments in pieces."""
+    index = getattr(part, "index", None)
+    index = len(calls) if index is None else index
+    call = calls.setdefault(index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+    call["id"] = getattr(part, "id", None) or call["id"]
+    call.update(part.model_extra or {})
+    function = getattr(part, "function", None)
+    call["function"]["name"] = text_of(function, "name") or call["function"]["name"]
+    call["function"]["arguments"] += text_of(function, "arguments")
 
 
 class OpenAIAdapter(StainlessAdapter):
@@ -82,7 +166,15 @@ class OpenAIAdapter(StainlessAdapter):
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         messages = [_message(message) for message in request.messages]
         arguments = {"model": request.model, "messages": messages, "timeout": timeout}
-        return arguments | self._options(request) if request.options else arguments
+        return self._with_options(arguments, request) if request.options else arguments
+
+    def _with_options(self, arguments: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        from openai.resources.chat.completions import Completions
+
+        known = names_of(Completions.create)
+        options = for_openai(self._options(request), request.model)
+        check_names(options, {*known, *COMPATIBLE}, self.provider)
+        return into_body(arguments | options, known)
 
     def _stream_arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         arguments = self._arguments(request, timeout)
@@ -92,16 +184,47 @@ class OpenAIAdapter(StainlessAdapter):
         return arguments
 
     def _reply(self, answer: Any, response: Any, model: str) -> Reply:
-        choices = getattr(answer, "choices", None)
+        choices = list_of(answer, "choices")
         if not choices:
             raise reply_error(self.provider, model, response, "the answer holds no choice")
         choice = choices[0]
         if self.is_failure(choice):
             raise reply_error(self.provider, model, response, "the answer holds an error")
-        text = _text_of(choice.message)
-        if not text and choice.finish_reason == "content_filter":
+        message = field_of(choice, "message")
+        if message is None:
+            raise reply_error(self.provider, model, response, "the answer's choice holds no message")
+        text, reason = _text_of(message), field_of(choice, "finish_reason")
+        if not text and reason == "content_filter":
             raise reply_error(self.provider, model, response, blocked("content_filter"))
-        return Reply(text, _usage_of(answer.usage), answer, headers_of(response), answer.model or "")
+        calls = calls_of(message)
+        return Reply(
+            text,
+            _usage_of(field_of(answer, "usage")),
+            answer,
+            headers_of(response),
+            text_of(answer, "model"),
+            _finish(reason, message, calls),
+            calls,
+        )
+
+
+def _finish(reason: Any, message: Any, calls: tuple[ToolCall, ...]) -> FinishReason:
+    """Return how the answer ended; compatible servers say ``stop`` beside a tool call, or nothing."""
+    if text_of(message, "refusal"):
+        return FinishReason.CONTENT_FILTER
+    known = FINISH.get(reason, FinishReason.OTHER)
+    return FinishReason.TOOL_CALLS if calls and known in {FinishReason.STOP, FinishReason.OTHER} else known
+
+
+def calls_of(message: Any) -> tuple[ToolCall, ...]:
+    """Return the tools that a message asks for, functions and custom tools alike."""
+    calls = []
+    for call in list_of(message, "tool_calls"):
+        function = field_of(call, "function")
+        custom = field_of(call, "custom")
+        arguments = text_of(function, "arguments") if function else text_of(custom, "input")
+        calls.append(ToolCall(text_of(call, "id"), text_of(function or custom, "name"), arguments))
+    return tuple(calls)
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -109,42 +232,40 @@ def _message(message: Message) -> dict[str, Any]:
     if not isinstance(content, str):
         content = [_part(part) for part in content]
     native = {"role": message.role, "content": content}
+    if message.tool_calls:
+        native["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if message.tool_call_id:
+        native["tool_call_id"] = message.tool_call_id
     return {**native, **message.extra} if message.extra else native
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _part(part: Part) -> dict[str, Any]:
     match part:
-        case TextPart(text):
-            return {"type": "text", "text": text}
+        case TextPart(text, extra):
+            return {"type": "text", "text": text, **extra}
         case ImagePart():
-            return {"type": "image_url", "image_url": {"url": url_of(part)}}
+            detail = {"detail": part.detail} if part.detail else {}
+            return {"type": "image_url", "image_url": {"url": url_of(part), **detail}, **part.extra}
         case NativePart(value):
             return dict(value)
 
 
 def _text_of(message: Any) -> str:
     """Return the text of a message or a delta: its content (on some servers a list), else its refusal."""
-    if message is None:
-        return ""
-    content = message.content
+    content = field_of(message, "content")
     if isinstance(content, list):
-        content = "".join(part["text"] for part in content if part.get("type") == "text")
-    return content or getattr(message, "refusal", None) or ""
+        content = "".join(text_of(part, "text") for part in content if field_of(part, "type") == "text")
+    return content if isinstance(content, str) and content else text_of(message, "refusal")
 
 
 def _usage_of(usage: Any) -> Usage:
-    if usage is None:
-        return Usage()
-    prompt = getattr(usage, "prompt_tokens_details", None)
-    completion = getattr(usage, "completion_tokens_details", None)
     return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_tokens=_count(prompt, "cached_tokens") if prompt else 0,
-        reasoning_tokens=_count(completion, "reasoning_tokens") if completion else 0,
+        input_tokens=count(usage, "prompt_tokens"),
+        output_tokens=count(usage, "completion_tokens"),
+        cached_tokens=count(field_of(usage, "prompt_tokens_details"), "cached_tokens"),
+        reasoning_tokens=count(field_of(usage, "completion_tokens_details"), "reasoning_tokens"),
     )
-
-
-def _count(details: Any, name: str) -> int:
-    """Return a number of a usage's details, which are a mapping in SDKs that do not know them yet."""
-    return (details.get(name) if isinstance(details, dict) else getattr(details, name, None)) or 0

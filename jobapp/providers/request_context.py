@@ -20,13 +20,21 @@ class TimeLimit(float):
     they were given down to the socket untouched, and this number knows when the request began.
     """
 
-    __slots__ = ("ends",)
+    __slots__ = ("_latest", "ends")
     ends: float
+    _latest: float
 
-    def __new__(cls, seconds: float) -> Self:
-        """Start the clock."""
+    def __new__(cls, seconds: float, left: float | None = None) -> Self:
+        """Start the clock.
+
+        Args:
+            seconds: The longest silence.
+            left: Seconds after which nothing is renewed any more, before it is lifted.
+        """
         limit = super().__new__(cls, seconds)
-        limit.ends = time.monotonic() + seconds
+        now = time.monotonic()
+        limit._latest = math.inf if left is None else now + left
+        limit.ends = min(now + seconds, limit._latest)
         return limit
 
     @property
@@ -34,9 +42,14 @@ class TimeLimit(float):
         """Seconds that the next operation may take; 0 and less when the time is over."""
         return min(self, self.ends - time.monotonic())
 
+    def renew(self) -> None:
+        """Begin the silence anew: something came."""
+        self.ends = min(time.monotonic() + self, self._latest)
+
     def lift(self) -> None:
         """Let a stream that has begun go on as long as its pieces come; each still has the seconds."""
-        self.ends = math.inf
+        self._latest = math.inf
+        self.renew()
 
 
 class Tail:
@@ -100,8 +113,8 @@ class RequestContext:
 
     __slots__ = ("limit", "response", "tail")
 
-    def __init__(self, seconds: float, tail: Tail | None) -> None:
-        self.limit = TimeLimit(seconds)
+    def __init__(self, seconds: float, tail: Tail | None, left: float | None = None) -> None:
+        self.limit = TimeLimit(seconds, left)
         self.tail = tail
         self.response: Any = None
 
@@ -109,9 +122,9 @@ class RequestContext:
 _current: ContextVar[RequestContext] = ContextVar("jobapp_request")
 
 
-def begin_request(seconds: float, tail: Tail | None = None) -> RequestContext:
+def begin_request(seconds: float, tail: Tail | None = None, left: float | None = None) -> RequestContext:
     """Return the context of the next request of this thread or task, which the hooks will find."""
-    context = RequestContext(seconds, tail)
+    context = RequestContext(seconds, tail, left)
     _current.set(context)
     return context
 

@@ -91,35 +91,48 @@ class SDKAdapter:
         finally:
             context.response = None
 
-    def stream(self, request: ChatRequest, key: ApiKey, timeout: float) -> Generator[str | Reply]:
+    def stream(
+        self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
+    ) -> Generator[str | Reply]:
         """Ask and yield the answer's text as it comes, then the whole reply."""
         arguments = self._stream_arguments(request, timeout)
-        reader = self.reader(self, request.model, timeout)
+        reader = self.reader(self, request.model, timeout, left)
         try:
             for event in self._clients.get(key).stream(**arguments):
                 if piece := reader.read(event):
                     yield piece
+                    reader.context.limit.renew()  # the caller's time is no silence
             yield reader.reply()
         except Exception as error:
-            self._explain(error, reader.response, request.model, reader.failing_event())
+            self._explain_in_stream(error, reader)
             raise
         finally:
             if (response := reader.response) is not None:
                 response.close()
             reader.context.response = None
 
-    async def astream(self, request: ChatRequest, key: ApiKey, timeout: float) -> AsyncGenerator[str | Reply]:
+    async def astream(
+        self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
+    ) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
         await self._import_beside_loop(key)
         arguments = self._stream_arguments(request, timeout)
-        reader = self.reader(self, request.model, timeout)
+        reader = self.reader(self, request.model, timeout, left)
+        limit = reader.context.limit
         try:
-            async for event in await self._async_clients.get(key).stream(**arguments):
+            async with asyncio.timeout(limit.left):
+                events = aiter(await self._async_clients.get(key).stream(**arguments))
+            while True:
+                async with asyncio.timeout(limit.left):
+                    event = await anext(events, None)
+                if event is None:
+                    break
                 if piece := reader.read(event):
                     yield piece
+                    limit.renew()  # the caller's time is no silence
             yield reader.reply()
         except Exception as error:
-            self._explain(error, reader.response, request.model, reader.failing_event())
+            self._explain_in_stream(error, reader)
             raise
         finally:
             if (response := reader.response) is not None:
@@ -191,6 +204,11 @@ class SDKAdapter:
     def _refuse(self, model: str, why: str) -> NoReturn:
         """Say before sending what the provider can't do."""
         raise InvalidRequestError(f"{self.provider}: {why}", provider=self.provider, model=model)
+
+    def _explain_in_stream(self, error: Exception, reader: StreamReader) -> None:
+        """Do so for a stream, and let *error* tell the tokens that were told before it."""
+        error.usage_so_far = reader.usage_so_far()  # type: ignore[attr-defined]
+        self._explain(error, reader.response, reader.model, reader.failing_event())
 
     def _explain(self, error: Exception, response: Any, model: str, event: Any = None) -> None:
         """Let *error* tell the response that came before it, and the whole *event* of a stream that it is in.

@@ -9,8 +9,9 @@ the answer.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
@@ -87,6 +88,21 @@ class StainlessAdapter(SDKAdapter):
             return getattr(import_module(self.sdk), name)
         except AttributeError as error:
             raise ImportError(f"{self.sdk} has no {name}") from error
+
+
+def into_body(arguments: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Return *arguments* with those that the SDK's signature does not know in the body of the request."""
+    unknown = arguments.keys() - known
+    if not unknown:
+        return arguments
+    body = {name: arguments.pop(name) for name in sorted(unknown)}
+    return {**arguments, "extra_body": {**body, **(arguments.get("extra_body") or {})}}
+
+
+@cache
+def names_of(create: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of the arguments that an SDK's method takes."""
+    return frozenset(inspect.signature(create).parameters) - {"self"}
 
 
 def shortened(create: Callable[..., Any], post: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:

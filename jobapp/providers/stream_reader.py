@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobapp.domain.types import Reply
+from jobapp.domain.types import Reply, Usage
 from jobapp.providers.adapter import ErrorInReplyError
 from jobapp.providers.request_context import Tail, begin_request
 from jobapp.providers.responses import reply_error
@@ -23,12 +23,13 @@ class StreamReader:
 
     adapter: Any
 
-    def __init__(self, adapter: Any, model: str, timeout: float) -> None:
+    def __init__(self, adapter: Any, model: str, timeout: float, left: float | None = None) -> None:
         self.adapter = adapter
         self.model = model
         self.tail = Tail()
-        self.context = begin_request(timeout, self.tail)
+        self.context = begin_request(timeout, self.tail, left)
         self.pieces: list[str] = []
+        self._half = ""
 
     @property
     def response(self) -> Any:
@@ -36,17 +37,35 @@ class StreamReader:
         return self.context.response
 
     def read(self, event: Any) -> str:
-        """Return the text that *event* adds, often none."""
-        text = self.text_of(event)
+        """Return the text that *event* adds, often none; one that brings anything ends the silence."""
+        text = self._whole_characters(self.text_of(event))
         if text:
-            if not self.pieces:
-                self.context.limit.lift()
             self.pieces.append(text)
+            self.context.limit.lift()
+        elif self.brings_something(event):
+            self.context.limit.renew()
         return text
 
     def text_of(self, event: Any) -> str:
         """Return the text in *event*, and keep what the reply needs of it."""
         raise NotImplementedError
+
+    def brings_something(self, event: Any) -> bool:
+        """Return whether *event* brings thoughts, reasoning or tool arguments: the model is at work."""
+        raise NotImplementedError
+
+    def usage_so_far(self) -> Usage:
+        """Return the tokens that the stream has told yet."""
+        raise NotImplementedError
+
+    def _whole_characters(self, text: str) -> str:
+        """Join the halves of a character (a surrogate pair) that two events bring; a lone one is marked."""
+        if not text or (not self._half and text.isascii()):
+            return text
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def reply(self) -> Reply:
         """Return the whole, when the last event was read."""

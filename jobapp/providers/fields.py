@@ -1,0 +1,34 @@
+"""Side fields of answers, read whatever shape they have: a bad usage must not cost a good answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def field_of(value: Any, name: str) -> Any:
+    """Return the attribute or the entry *name* of *value*; ``None`` where there is none."""
+    if isinstance(value, Mapping):
+        return value.get(name)
+    return getattr(value, name, None)
+
+
+def count(value: Any, *names: str) -> int:
+    """Return the first of the *names* in *value* that is a count; 0 where none is."""
+    for name in names:
+        found = field_of(value, name)
+        if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0:
+            return int(found)
+    return 0
+
+
+def list_of(value: Any, name: str) -> list[Any]:
+    """Return the entries of the list *name* in *value* that are there; none where it is no list."""
+    found = field_of(value, name)
+    return [each for each in found if each is not None] if isinstance(found, list | tuple) else []
+
+
+def text_of(value: Any, name: str) -> str:
+    """Return the text *name* of *value*; empty where it is none."""
+    found = field_of(value, name)
+    return found if isinstance(found, str) else ""
