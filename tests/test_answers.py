@@ -50,7 +50,7 @@ def anthropic_answer(blocks: list[dict[str, Any]], reason: str, usage: Any) -> d
 
 def anthropic_events(blocks: list[list[dict[str, Any]]], reason: str, usage: Any) -> list[Any]:
     """Return the events of a message: of each block its start, then its deltas."""
-    start = {
+    start: dict[str, Any] = {
         "type": "message_start",
         "message": {**anthropic_answer([], "", {"input_tokens": 0, "output_tokens": 0})},
     }
