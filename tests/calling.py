@@ -196,7 +196,7 @@ def _trusting_nobody(*_: Any, **__: Any) -> ssl.SSLContext:
 def unfinished(llm: LLMInterface) -> list[tuple[int, int]]:
     """Return the requests under way and the reservations of each key that has any."""
     lanes = [lane for manager, _ in llm.managers() for lane in manager._pool._models.values()]
-    counts = [(slot.asked, slot.reserved) for lane in lanes for slot in lane.states.values()]
+    counts = [(slot.asked, len(slot.waiting)) for lane in lanes for slot in lane.states.values()]
     return [count for count in counts if count != (0, 0)]
 
 

@@ -10,7 +10,7 @@ from jobapp.core.api_key_manager import PATIENT_STREAK, APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.key_setup import provider_of
 from jobapp.domain.exceptions import ConfigError
-from jobapp.domain.types import Kind, Verdict
+from jobapp.domain.types import Kind, Usage, Verdict
 from jobapp.pool.reservation import Take
 from jobapp.testing import FakeClock
 
@@ -193,8 +193,12 @@ def test_of_rejections_that_are_not_written_yet_the_longest_holds_whatever_other
 def test_a_key_whose_tokens_are_used_up_is_held_until_they_are_back(manager_of, clock):
     manager = manager_of()
     reservation = reserve(manager)
-    headers = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "30s"}
-    manager.answered(reservation, headers)
+    headers = {
+        "x-ratelimit-limit-tokens": "1000",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "30s",
+    }
+    manager.answered(reservation, headers, Usage(900, 100))
     assert manager.take("m", Take()).key.name == "OPENAI_API_KEY_BACKUP_1"
     clock.advance(30)
     assert manager.take("m", Take()).key.name == "OPENAI_API_KEY"

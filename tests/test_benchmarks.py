@@ -18,11 +18,13 @@ from tests.benchmarks.mixes import (
     MINUTE,
     MIXES,
     SECOND,
+    SILENT,
+    SMALL,
     KeyLimits,
     Mix,
     optimum,
 )
-from tests.benchmarks.simulation import ServerKey
+from tests.limit_servers import KINDS
 
 SEEDS = 7
 
@@ -44,7 +46,7 @@ def test_spread_without_hints_learns_the_limits():
         assert outcome.spent_asked == 0
 
 
-UNHINTED = [mix for mix in MIXES if not mix.hints and mix.strategy is Strategy.SPREAD]
+UNHINTED = [mix for mix in MIXES if mix.kind == SILENT and mix.strategy is Strategy.SPREAD]
 
 
 @pytest.mark.parametrize("mix", UNHINTED, ids=lambda mix: mix.name)
@@ -90,11 +92,37 @@ def test_no_scheduler_beats_the_optimum(mix: Mix, seconds: float):
     assert optimum(mix) == pytest.approx(seconds)
 
 
-def test_a_key_of_the_simulation_opens_its_window_with_its_first_request():
-    key = ServerKey(KeyLimits(1, 10.0))
-    assert key.ask(5.0, sent=5.0, hints=True)[0] is None
-    rejection, _ = key.ask(8.0, sent=8.0, hints=True)
-    assert rejection is not None
-    assert rejection.retry_after == pytest.approx(7.0)
-    assert key.ask(15.0, sent=15.0, hints=True)[0] is None
-    assert key.rejected == 1
+def mix_of(kind: str, strategy: Strategy, keys: int = 5, limit: int = 10) -> Mix:
+    return Mix(kind, (KeyLimits(limit, 60.0),) * keys, 8 * keys * limit, 8, 0.1, kind=kind, strategy=strategy)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_limit_is_met_with_little_waste(kind: str):
+    most, wasted = (1.2, 0.2) if "nothing" in kind else (1.1, 0.05) if "headers" in kind else (1.1, 0.15)
+    if kind == "bucket, nothing said":
+        most = 1.35  # looks like a window at first
+    for outcome in virtual_time.run(mix := mix_of(kind, Strategy.SPREAD), 3):
+        assert outcome.served == mix.prompts
+        assert outcome.makespan <= most
+        assert outcome.wasted <= wasted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sticky_is_little_slower_with_every_kind_of_limit(kind: str):
+    most = 1.4 if kind == "bucket, nothing said" else 1.3
+    for outcome in virtual_time.run(mix := mix_of(kind, Strategy.STICKY), 3):
+        assert outcome.served == mix.prompts
+        assert outcome.makespan <= most
+
+
+def test_a_thousand_workers_do_not_fall_on_unknown_keys_at_once():
+    mix = Mix("a crowd", (MINUTE,) * 50, 1000, 1000, latency=2.0)
+    (outcome,) = virtual_time.run(mix, 1)
+    assert outcome.served == mix.prompts
+    assert outcome.wasted <= 0.05
+
+
+def test_nobody_waits_much_longer_than_the_optimum_needs():
+    mix = Mix("a line", (SMALL,) * 2, 30, 30, latency=1.0)
+    (outcome,) = virtual_time.run(mix, 1)
+    assert outcome.longest <= optimum(mix) + 2 * 60.0

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import FREE_MODELS, ApiKey, Block, Kind, Verdict
-from jobapp.limits.reported import RequestHeadroom
+from jobapp.limits.headers import Reported
+from jobapp.limits.limit import Unit
 from jobapp.pool.key_pool import KeyPool
-from jobapp.pool.key_state import MOST_UNPROVEN, PROBE_POLL
+from jobapp.pool.key_state import FIRST_WINDOW, LEAST_CROWD, PROBE_POLL
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -149,12 +150,10 @@ def test_a_key_that_answers_its_trial_is_free_at_once_whatever_is_left_of_its_ba
 
 
 def sent_since(pool, now):
-    """Return a ticket for a request that was sent at *now*, although the key was still set aside."""
+    """Return the reservation of a request that was sent at *now*, although the key was still set aside."""
     (keys_of_model,) = pool._models.values()
-    state = keys_of_model.state(0)
-    reservation = Reservation(pool.keys[0], state, "m", now, now, counted=True)
-    state.reserve(now)
-    reservation.number, reservation.sent_at = state.begin(now), now
+    reservation = Reservation(pool.keys[0], keys_of_model.state(0), "m", 0)
+    reservation.begin(now)
     return reservation
 
 
@@ -172,29 +171,54 @@ def test_a_key_that_is_free_within_the_width_of_a_float_is_taken_and_counted_onc
     pool.block(block("A", 10, kind=Kind.RATE_LIMIT), half_open=True)
     found = take(pool, "m", NOW + 10 - 4e-7, max_wait=60)
     assert found.wait == 0
-    assert (found.reservation.state.asked, found.reservation.state.reserved) == (1, 0)
+    assert (found.reservation.state.asked, found.reservation.state.waiting) == (1, [])
+
+
+def told(limit, remaining, resets_in):
+    return (Reported("x", Unit.REQUESTS, limit, remaining, resets_in),)
 
 
 def test_those_who_wait_for_room_that_is_known_to_come_are_counted_and_let_through_together():
     pool = pool_of("A")
-    answer(pool, said=RequestHeadroom(2, 0, 60.0))
+    answer(pool, said=told(2, 0, 60.0))
     waiting = [take(pool, "m", NOW, max_wait=200) for _ in range(4)]
     assert [found.wait for found in waiting] == [60.0, 60.0, 120.0, 120.0]
     back = [take(pool, "m", NOW + 60, max_wait=200, held=found.reservation) for found in waiting]
     assert [found.wait for found in back] == [0.0, 0.0, 60.0, 60.0]
 
 
-def test_a_booking_is_looked_for_anew_where_the_window_holds_less_than_was_foreseen():
+def test_who_came_first_is_let_through_first_where_there_is_less_room_than_was_foreseen():
     pool = pool_of("A")
     first = reserve(pool)
-    answer(pool, said=RequestHeadroom(4, 1, 60.0))
+    answer(pool, said=told(4, 1, 60.0))
     take(pool, "m", NOW)
     waiting = [take(pool, "m", NOW, max_wait=200) for _ in range(3)]
     assert [found.wait for found in waiting] == [60.0] * 3
-    pool.answered(first, NOW + 1, said=RequestHeadroom(2, 0, 59.0))
+    pool.answered(first, NOW + 1, said=told(2, 0, 59.0))
     back = [take(pool, "m", NOW + 60, max_wait=200, held=found.reservation) for found in waiting]
     assert [found.wait for found in back[:2]] == [0.0, 0.0]
-    assert back[2].wait >= 60.0
+    assert back[2].wait >= 59.0
+
+
+def test_who_waits_longest_keeps_its_place_when_it_goes_over_to_another_key():
+    pool = pool_of("AB")
+    for name, seconds in (("A", 10), ("B", 50)):
+        pool.block(block(name, seconds, kind=Kind.RATE_LIMIT))
+    first = take(pool, max_wait=60).reservation
+    assert first.key.name == "A"
+    pool.block(block("A", 100))
+    second = take(pool, max_wait=60).reservation
+    assert second.key.name == "B"
+    gone_on = take(pool, now=NOW + 1, max_wait=60, held=first).reservation
+    assert gone_on.key.name == "B"
+    assert gone_on.state.waiting == [first.ticket, second.ticket]
+
+
+def test_the_line_before_a_call_is_no_reason_to_give_the_key_up_but_a_deadline_is():
+    pool = pool_of("A")
+    answer(pool, said=told(1, 0, 60.0))
+    assert [take(pool, max_wait=60).wait for _ in range(3)] == [60.0, 120.0, 180.0]
+    assert wait_of(take(pool, max_wait=60, left=100.0)) == 240.0
 
 
 def test_a_caller_who_waits_goes_on_with_another_key_that_comes_free():
@@ -233,7 +257,7 @@ def test_a_rejection_that_says_nothing_of_the_key_ends_its_reservation_and_leave
     pool = pool_of("A")
     rejected = reserve(pool)
     pool.settle(rejected, NOW, Verdict(kind))
-    assert (rejected.state.asked, rejected.state.reserved) == (0, 0)
+    assert (rejected.state.asked, rejected.state.waiting) == (0, [])
     assert took(take(pool)) == "A"
 
 
@@ -272,17 +296,30 @@ def test_an_answer_beyond_where_another_key_was_spent_shows_that_this_one_is_not
     assert [took(take(pool, "m", NOW)) for _ in range(3)] == ["B"] * 3
 
 
-def test_a_sticky_crowd_goes_to_the_next_key_until_the_first_has_answered():
+def test_a_crowd_begins_slowly_with_a_key_of_which_nothing_is_known():
     pool = pool_of("AB")
-    crowd = [take(pool, "m", NOW) for _ in range(MOST_UNPROVEN + 1)]
-    assert [took(found) for found in crowd] == ["A"] * MOST_UNPROVEN + ["B"]
+    crowd = [take(pool, "m", NOW) for _ in range(FIRST_WINDOW + 1)]
+    assert [took(found) for found in crowd] == ["A"] * FIRST_WINDOW + ["B"]
     pool.answered(crowd[0].reservation, NOW)
-    assert took(take(pool, "m", NOW)) == "A"
+    assert [took(take(pool, "m", NOW)) for _ in range(2)] == ["A"] * 2
 
 
-def test_a_crowd_stays_together_where_no_other_key_is_free():
+def test_where_no_other_key_is_free_a_crowd_waits_for_the_first_answers():
     pool = pool_of("A")
-    assert [took(take(pool, "m", NOW)) for _ in range(3 * MOST_UNPROVEN)] == ["A"] * 3 * MOST_UNPROVEN
+    crowd = [take(pool, "m", NOW, max_wait=60) for _ in range(3 * FIRST_WINDOW)]
+    assert [found.wait > 0 for found in crowd] == [False] * FIRST_WINDOW + [True] * 2 * FIRST_WINDOW
+    for found in crowd[:FIRST_WINDOW]:
+        pool.answered(found.reservation, NOW)
+    back = [take(pool, "m", NOW, max_wait=60, held=found.reservation) for found in crowd[FIRST_WINDOW:]]
+    assert [found.wait for found in back] == [0.0] * 2 * FIRST_WINDOW
+
+
+def test_no_more_calls_stay_with_a_rejected_key_than_it_will_have_room_for():
+    pool = pool_of("AB")
+    pool.block(block("A", 10, kind=Kind.RATE_LIMIT))
+    stay = BY_NAME["A"].fingerprint
+    crowd = [take(pool, "m", NOW, stay=stay, max_wait=60) for _ in range(LEAST_CROWD + 2)]
+    assert [took(found) for found in crowd] == ["A"] * LEAST_CROWD + ["B"] * 2
 
 
 def test_an_answer_ends_a_row_of_refusals():

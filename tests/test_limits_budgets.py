@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobapp.domain.settings import BudgetSettings
-from jobapp.domain.types import ApiKey
+from jobapp.domain.types import ApiKey, Usage
 from jobapp.limits.budgets import TURN
 from jobapp.pool.key_pool import KeyPool
 from jobapp.pool.reservation import NoneFree, Take, Taken
@@ -70,10 +70,18 @@ def test_a_days_requests_are_not_exceeded():
 
 def test_tokens_per_minute_count_what_answers_cost():
     keys = pool({"tpm": 100})
-    keys.answered(take(keys).reservation, NOW, tokens=60)
-    keys.answered(take(keys).reservation, NOW, tokens=60)
+    keys.answered(take(keys).reservation, NOW, usage=Usage(20, 20))
+    keys.answered(take(keys).reservation, NOW, usage=Usage(40, 20))
     assert wait_of(take(keys)) == pytest.approx(60)
     assert names([take(keys, now=NOW + 60)]) == ["A"]
+
+
+def test_a_request_reserves_its_tokens_before_it_is_sent():
+    keys = pool({"tpm": 100})
+    want = Take(size=160, max_tokens=30)  # 40 tokens of prompt, and as long an answer as the ones before had
+    assert isinstance(keys.take("m", NOW, want), Taken)
+    assert isinstance(keys.take("m", NOW, want), Taken)
+    assert wait_of(keys.take("m", NOW, want)) == pytest.approx(60)
 
 
 def test_requests_at_the_same_time_are_not_exceeded():
@@ -92,6 +100,8 @@ def test_a_request_that_is_given_back_leaves_its_room():
     take(keys)
     reserved = take(keys, max_wait=60)
     assert reserved.wait == pytest.approx(60)
-    assert take(keys, max_wait=60).wait == pytest.approx(120)
-    reserved.reservation.release()
+    behind = take(keys, max_wait=60)
+    assert behind.wait == pytest.approx(120)
+    keys.release(behind.reservation, NOW)
+    keys.release(reserved.reservation, NOW)
     assert take(keys, max_wait=60).wait == pytest.approx(60)

@@ -1,295 +1,208 @@
-"""What rejections teach of a key's window, where no header tells it."""
+"""What rejections teach where no header tells the limit."""
 
 from __future__ import annotations
 
 import math
-import random
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from jobapp.limits.estimated import EstimatedLimit
-from jobapp.limits.window import MINUTE
-from jobapp.limits.window_length import DOUBTS, MARGIN, USUAL_LENGTHS, WindowLengthEstimate
+from jobapp.limits.estimated import EstimatedLimit, SharedRates
+from jobapp.limits.window_length import DOUBTS, GUESSES, MARGIN, WindowLength
 
-
-class Provider:
-    """A provider that opens a window with its first request and tells nothing but yes and no."""
-
-    def __init__(self, limit: int, length: float) -> None:
-        self.limit = limit
-        self.length = length
-        self.start = -math.inf
-        self.used = 0
-
-    def answers(self, now: float) -> bool:
-        if now >= self.start + self.length:
-            self.start, self.used = now, 0
-        self.used += 1
-        return self.used <= self.limit
+NOW = 1_767_571_200.0
 
 
-class Caller:
-    """Asks as soon as what was learnt allows it, and each second where nothing is known; nothing travels."""
-
-    def __init__(self, provider: Provider, length: WindowLengthEstimate | None = None) -> None:
-        self.provider = provider
-        self.length = length or WindowLengthEstimate()
-        self.learnt = EstimatedLimit(self.length)
-        self.now = 1000.0
-        self.answered = self.rejected = 0
-
-    def ask(self) -> bool:
-        """Ask now, whatever was learnt."""
-        if window := self.learnt.window:
-            window.use(self.now)
-            self.learnt.begin(self.now)
-            window.begin(self.now)
-        else:
-            self.learnt.begin(self.now)
-        yes = self.provider.answers(self.now)
-        if yes:
-            self.answered += 1
-            self.learnt.answered(self.now, 0, 0)
-        else:
-            self.rejected += 1
-            self.learnt.rejected(self.now, self.now, None, 0)
-        return yes
-
-    def ask_until_refused(self) -> None:
-        while self.ask():
-            pass
-
-    def wait(self, backoff: float) -> None:
-        """Sleep until there should be room, *backoff* seconds where that is not known."""
-        window, reopens_at = self.learnt.window, self.learnt.reopens_at()
-        if window is not None:
-            self.now = max(self.now, window.ready_at(self.now))
-        elif reopens_at is not None:
-            self.now = max(self.now, reopens_at)
-        else:
-            self.now += backoff
-
-    def work_for(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self.now < end:
-            if not self.ask() or self.learnt.window is not None:
-                self.wait(self.provider.length / 10)
+def burst(limit, now, served, rejected=1, wait=None, rounding=0.0):
+    """Let so many requests of one instant be answered, and then some rejected."""
+    for _ in range(served + rejected):
+        limit.count(now)
+    for _ in range(served):
+        limit.answered(now, now)
+    for _ in range(rejected):
+        limit.rejected(now, now, wait, rounding)
 
 
-def limit_of(caller: Caller) -> tuple[int, float] | None:
-    window = caller.learnt.window
-    return None if window is None else (window.limit, window.length)
+def learnt(served=3, length=60.0):
+    """Return the limit of a key that was rejected with a hint."""
+    shared = SharedRates()
+    limit = EstimatedLimit(shared)
+    burst(limit, NOW, served, wait=length)
+    return limit, shared
 
 
-def test_nothing_is_known_before_a_refusal():
-    caller = Caller(Provider(10, 60.0))
+def test_nothing_is_limited_before_the_first_rejection():
+    limit = EstimatedLimit(SharedRates())
+    for _ in range(1000):
+        assert limit.ready_at(NOW) == 0.0
+        limit.count(NOW)
+    assert limit.room(NOW) == math.inf
+
+
+def test_what_was_answered_before_a_rejection_is_the_limit_and_the_hint_tells_the_length():
+    limit, _ = learnt()
+    assert limit.limit == 3
+    assert limit.ready_at(NOW) == pytest.approx(NOW + 60 * (1 + MARGIN))
+    assert limit.room(NOW + 61) == 3
+
+
+def test_requests_under_way_that_are_rejected_too_are_not_taken_for_served():
+    limit = EstimatedLimit(SharedRates())
+    burst(limit, NOW, 3, rejected=5, wait=60.0)
+    assert limit.limit == 3
+
+
+def test_where_nobody_says_how_long_the_window_is_tried_at_the_usual_lengths():
+    limit = EstimatedLimit(SharedRates())
+    burst(limit, NOW, 3)
+    for guess, later in pairwise(GUESSES[:6]):
+        at = limit.ready_at(NOW + guess)
+        assert at == pytest.approx(NOW + guess * (1 + MARGIN))
+        limit.count(at)
+        limit.rejected(at, at, None, 0.0)
+        assert limit.ready_at(at) == pytest.approx(NOW + later * (1 + MARGIN))
+
+
+def test_a_call_with_one_try_left_waits_for_the_minute():
+    limit = EstimatedLimit(SharedRates())
+    burst(limit, NOW, 3)
+    assert limit.ready_at(NOW, 0, tries_left=1) == pytest.approx(NOW + 60 * (1 + MARGIN))
+
+
+def test_an_answer_after_a_rejection_tells_that_the_window_was_over():
+    limit = EstimatedLimit(SharedRates())
+    burst(limit, NOW, 3)
+    limit.count(NOW + 1.01)
+    limit.answered(NOW + 1.01, NOW + 1.01)
+    assert limit.room(NOW + 1.01) == 2
+
+
+def test_one_key_at_a_time_tries_how_long_the_windows_are():
+    shared = SharedRates()
+    first, second = EstimatedLimit(shared), EstimatedLimit(shared)
+    burst(first, NOW, 3)
+    burst(second, NOW, 3)
+    then = NOW + 1.02
+    assert first.ready_at(then) <= then
+    first.count(then)
+    assert second.ready_at(then) > then
+    first.rejected(then, then, None, 0.0)
+    assert second.ready_at(then) == pytest.approx(NOW + 2 * (1 + MARGIN))
+
+
+def test_the_keys_of_a_model_share_the_length():
+    _, shared = learnt(length=10.0)
+    other = EstimatedLimit(shared)
+    burst(other, NOW + 100, 5)
+    assert other.ready_at(NOW + 100) == pytest.approx(NOW + 100 + 10 * (1 + MARGIN))
+
+
+def test_a_key_goes_beyond_what_another_held_after_a_moment_and_one_at_a_time():
+    _, shared = learnt(served=3)
+    other = EstimatedLimit(shared)
+    for _ in range(3):
+        assert other.ready_at(NOW) == 0.0
+        other.count(NOW)
+    at = other.ready_at(NOW)
+    assert NOW < at < NOW + 1
+    other.count(at)
+    assert other.ready_at(at) > at
+    other.answered(at, at)
+    assert other.ready_at(at + 1) <= at + 1
+
+
+def test_a_rejection_of_a_window_that_should_hold_more_makes_it_longer():
+    shared = SharedRates()
+    limit = EstimatedLimit(shared)
+    burst(limit, NOW, 3, wait=6.0, rounding=2.0)  # 5 s are the first usual length that can be it
+    assert shared.length.seconds == pytest.approx(5 * (1 + MARGIN))
+    then = NOW + 5.1
+    limit.count(then)
+    limit.rejected(then, then, None, 0.0)
+    assert shared.length.seconds == pytest.approx(6 * (1 + MARGIN))
+    assert limit.limit == 3
+
+
+def test_a_part_that_comes_back_makes_the_key_slower_and_leaves_the_others():
+    limit, shared = learnt(served=10, length=1.0)
+    then = NOW + 1.02
+    for _ in range(6):
+        limit.count(then)
     for _ in range(5):
-        assert caller.ask()
-    assert limit_of(caller) is None
-    assert caller.learnt.reopens_at() is None
+        limit.answered(then, then)
+    limit.rejected(then, then, None, 0.0)
+    assert limit.limit == 10
+    assert limit.ready_at(then) - then > 0.5
+    assert shared.length.seconds == pytest.approx(1 + MARGIN)
 
 
-def test_the_limit_is_what_was_answered_and_the_length_the_first_usual_one_that_fits():
-    caller = Caller(Provider(10, 60.0))
-    caller.ask_until_refused()
-    for seconds in (20, 20, 20, 20):
-        caller.now += seconds
-        caller.ask()
-    assert limit_of(caller) == (10, 60.0 * (1 + MARGIN))
+def test_after_some_full_windows_more_is_tried_and_after_a_rejection_later():
+    limit, shared = learnt(served=2, length=10.0)
+    patience, now = shared.patience, NOW
+    for _ in range(patience + 1):
+        now += 11
+        for _ in range(2):
+            limit.count(now)
+            limit.answered(now, now)
+    assert limit.limit == 3
+    now += 11
+    burst(limit, now, 2)
+    assert limit.limit == 2
+    assert shared.patience > patience
 
 
-def test_the_time_of_return_is_known_after_the_next_refusal_already():
-    caller = Caller(Provider(3, 60.0))
-    caller.ask_until_refused()
-    caller.now += 40
-    caller.ask()
-    caller.now += 21
-    opened = caller.now
-    caller.ask_until_refused()
-    assert caller.learnt.reopens_at() == opened + 60.0 * (1 + MARGIN)
-
-
-def test_keys_of_one_model_learn_the_length_together():
-    first = Caller(Provider(3, 60.0))
-    second = Caller(Provider(5, 60.0), first.length)
-    for caller in (first, second):
-        caller.ask_until_refused()
-    opened = second.now
-    for _ in range(2):
-        first.now += 31
-        first.ask()
-    assert second.learnt.reopens_at() == opened + 60.0 * (1 + MARGIN)
-
-
-@pytest.mark.parametrize("length", USUAL_LENGTHS)
-@pytest.mark.parametrize("limit", [1, 3, 10, 100])
-def test_a_learnt_window_is_used_to_the_full_and_seldom_overrun(limit, length):
-    caller = Caller(Provider(limit, length))
-    caller.work_for(60 * length)
-    assert caller.answered >= 0.9 * 60 * limit
-    assert caller.rejected <= 25
-    before = caller.rejected
-    caller.work_for(20 * length)
-    assert caller.rejected <= before + 2
-
-
-def test_a_limit_that_was_taken_for_too_low_grows_to_what_it_is():
-    provider = Provider(4, 60.0)
-    caller = Caller(provider)
-    caller.work_for(300)
-    provider.limit = 40
-    caller.work_for(60 * 60)
-    assert limit_of(caller) is not None
-    assert caller.learnt.window is not None
-    assert 36 <= caller.learnt.window.limit <= 40
-
-
-def test_a_limit_that_sinks_is_followed_at_once():
-    provider = Provider(20, 60.0)
-    caller = Caller(provider)
-    caller.work_for(300)
-    provider.limit = 5
-    caller.work_for(60)
-    before = caller.rejected
-    caller.work_for(600)
-    assert caller.rejected <= before + 5
-    assert caller.answered >= 45
-
-
-def test_a_hint_tells_the_length_at_the_first_refusal():
-    learnt = EstimatedLimit(WindowLengthEstimate())
-    for second in range(4):
-        learnt.begin(1000.0 + second)
-    learnt.rejected(1003.1, 1003.0, 56.9, 0)
-    assert learnt.window is not None
-    assert learnt.window.limit == 3
-    assert learnt.reopens_at() == pytest.approx(1000.0 + 60.0 * (1 + MARGIN))
-
-
-def test_what_is_still_under_way_when_a_refusal_comes_counts_for_the_limit_until_it_is_refused_too():
-    learnt = EstimatedLimit(WindowLengthEstimate())
-    for _ in range(8):
-        learnt.begin(1000.0)
-    limits = []
+def test_a_shorter_length_is_tried_by_one_request_while_the_interval_is_wide():
+    limit = EstimatedLimit(SharedRates())
+    burst(limit, NOW, 3)
+    for guess in (1.0, 2.0, 5.0):
+        at = NOW + guess * (1 + MARGIN)
+        limit.count(at)
+        limit.rejected(at, at, None, 0.0)
+    at = NOW + 10.1
     for _ in range(3):
-        learnt.rejected(1000.2, 1000.0, 59.8, 5)
-        assert learnt.window is not None
-        limits.append(learnt.window.limit)
-    assert limits == [7, 6, 5]
+        limit.count(at)
+        limit.answered(at, at)
+    assert limit.ready_at(at) == pytest.approx(at + 6 * (1 + MARGIN)) or limit.ready_at(at) < at + 10
 
 
-def test_a_window_of_which_the_beginning_was_not_seen_teaches_no_limit():
-    learnt = EstimatedLimit(WindowLengthEstimate())
-    for second in range(0, 300, 10):
-        learnt.begin(1000.0 + second)
-        learnt.answered(1000.0 + second, 0, 0)
-    learnt.begin(1300.0)
-    learnt.rejected(1300.0, 1300.0, None, 0)
-    assert learnt.window is None
-    assert learnt.reopens_at() is None
+class TestLength:
+    def test_the_smallest_usual_length_of_the_interval_is_gone_by(self):
+        length = WindowLength()
+        length.not_over(2.5)
+        length.over(7.0)
+        assert length.seconds == pytest.approx(3 * (1 + MARGIN))
 
+    def test_where_no_usual_one_fits_the_next_is_for_the_window_may_have_been_met_half_way(self):
+        length = WindowLength()
+        length.told(51.0, 52.0)
+        assert length.seconds == pytest.approx(60 * (1 + MARGIN))
 
-def test_a_refused_trial_keeps_the_limit_and_waits_for_an_answer():
-    caller = Caller(Provider(10, 60.0))
-    caller.ask_until_refused()
-    caller.now += 40
-    assert not caller.ask()
-    assert limit_of(caller) is None
-    caller.now += 25
-    assert caller.ask()
-    assert limit_of(caller) == (10, 60.0 * (1 + MARGIN))
+    def test_a_longer_window_than_was_thought_begins_it_anew(self):
+        length = WindowLength()
+        length.told(1.0, 1.0)
+        length.told(2.0, 2.0)
+        assert length.seconds == pytest.approx(2 * (1 + MARGIN))
 
+    def test_a_shorter_one_is_believed_when_it_is_seen_often(self):
+        length = WindowLength()
+        length.told(60.0, 60.0)
+        for _ in range(DOUBTS - 1):
+            length.over(10.0)
+        assert length.seconds == pytest.approx(60 * (1 + MARGIN))
+        length.over(10.0)
+        assert length.seconds <= 10 * (1 + MARGIN)
 
-def test_trials_that_are_refused_together_leave_the_limit_as_it_was():
-    caller = Caller(Provider(10, 60.0))
-    caller.ask_until_refused()
-    learnt, sent_at = caller.learnt, caller.now + 30
-    for _ in range(8):
-        learnt.begin(sent_at)
-    for under_way in reversed(range(8)):
-        learnt.rejected(sent_at + 0.1, sent_at, None, under_way)
-    caller.now += 61
-    assert caller.ask()
-    assert learnt.window is not None
-    assert learnt.window.limit == 10
+    def test_a_hint_of_a_window_that_was_met_half_way_shortens_nothing(self):
+        length = WindowLength()
+        length.told(60.0, 60.0)
+        for _ in range(DOUBTS):
+            length.told(31.0, 61.0)
+        assert length.seconds == pytest.approx(60 * (1 + MARGIN))
 
-
-def test_the_first_request_of_a_guessed_window_is_sent_alone_until_a_guess_was_right():
-    caller = Caller(Provider(3, 60.0))
-    caller.ask_until_refused()
-    caller.now += 61
-    for _ in range(3):
-        caller.ask()
-    caller.wait(0)
-    learnt = caller.learnt
-    assert learnt.window is not None
-    learnt.window.use(caller.now)
-    learnt.begin(caller.now)
-    learnt.window.begin(caller.now)
-    assert learnt.unsure()
-    learnt.answered(caller.now, 0, 0)
-    assert not learnt.unsure()
-    for _ in range(2):
-        caller.ask()
-    caller.wait(0)
-    learnt.window.use(caller.now)
-    learnt.begin(caller.now)
-    assert not learnt.unsure()
-
-
-def test_a_length_that_contradicts_what_was_seen_is_forgotten_after_some_times():
-    length = WindowLengthEstimate()
-    length.not_over(31.0)
-    length.over(62.0)
-    assert length.seconds == 60.0 * (1 + MARGIN)
-    for _ in range(DOUBTS - 1):
-        length.not_over(100.0)
-    assert length.seconds == 60.0 * (1 + MARGIN)
-    length.not_over(100.0)
-    assert not length.known
-
-
-def test_a_window_that_is_over_a_little_late_was_measured_badly():
-    length = WindowLengthEstimate()
-    length.not_over(44.0)
-    length.over(45.0)
-    length.not_over(45.2)
-    assert length.known
-    assert length.seconds > 45.2
-
-
-def test_an_unusual_length_is_the_longest_that_was_seen():
-    length = WindowLengthEstimate()
-    length.not_over(40.0)
-    length.over(45.0)
-    assert length.seconds == 45.0 * (1 + MARGIN)
-
-
-@given(
-    length=st.floats(0.5, 5000.0),
-    looks=st.lists(st.floats(0.01, 10_000.0), max_size=60),
-)
-def test_what_is_gone_by_is_never_shorter_than_what_was_seen_to_be_too_short(length, looks):
-    shared = WindowLengthEstimate()
-    for seconds in looks:
-        if seconds >= length:
-            shared.over(seconds)
-        else:
-            shared.not_over(seconds)
-    shortest = max((seconds for seconds in looks if seconds < length), default=0.0)
-    assert shared.seconds > shortest or math.isclose(shared.seconds, shortest)
-    assert shared.known == any(seconds >= length for seconds in looks)
-
-
-@given(limit=st.integers(1, 50), length=st.sampled_from(USUAL_LENGTHS), seed=st.integers(0, 1000))
-def test_whatever_the_pauses_a_caller_is_never_kept_from_a_free_key_for_long(limit, length, seed):
-    rng = random.Random(seed)
-    caller = Caller(Provider(limit, length))
-    for _ in range(200):
-        asked_at = caller.now
-        caller.wait(length / 10)
-        assert caller.now - asked_at <= max(length, MINUTE) * (1 + MARGIN) * 1.1
-        caller.ask()
-        caller.now += rng.choice([0.0, 0.0, 0.0, length / 7, 2 * length])
+    def test_nothing_is_tried_while_another_request_is_under_way_for_it(self):
+        length = WindowLength()
+        length.not_over(5.0)
+        length.over(100.0)
+        assert length.shorter(NOW) is not None or length.seconds == pytest.approx(6 * (1 + MARGIN))
+        length.testing(NOW + 10)
+        assert length.shorter(NOW) is None

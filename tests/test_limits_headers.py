@@ -1,124 +1,115 @@
-"""What the headers of an answer say of its key's limits."""
+"""What headers say of a key's limits, provider by provider."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.limits.headers import duration_of, read_headroom, read_token_wait
-from jobapp.limits.reported import ReportedLimit, RequestHeadroom
-from jobapp.limits.window import FixedWindow, TokenBucket
+from jobapp.limits.headers import DAY, TABLE, read_limits
+from jobapp.limits.limit import Unit
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp()
+IN_20_S = (datetime(2026, 1, 5, 12, tzinfo=UTC) + timedelta(seconds=20)).isoformat().replace("+00:00", "Z")
 
 
-def openai(limit="10", remaining="4", reset="36s"):
+def openai(limit="60", remaining="59", reset="1s", unit="requests"):
     return {
-        "x-ratelimit-limit-requests": limit,
-        "x-ratelimit-remaining-requests": remaining,
-        "x-ratelimit-reset-requests": reset,
-    }
-
-
-def anthropic(limit="50", remaining="49", reset="2026-01-05T12:00:30Z"):
-    return {
-        "anthropic-ratelimit-requests-limit": limit,
-        "anthropic-ratelimit-requests-remaining": remaining,
-        "anthropic-ratelimit-requests-reset": reset,
+        f"x-ratelimit-limit-{unit}": limit,
+        f"x-ratelimit-remaining-{unit}": remaining,
+        f"x-ratelimit-reset-{unit}": reset,
     }
 
 
 @pytest.mark.parametrize(
-    ("headers", "allowance"),
+    ("headers", "unit", "numbers", "bucket"),
     [
-        (openai(), RequestHeadroom(10, 4, 36.0)),
-        (openai(reset="1m26.4s"), RequestHeadroom(10, 4, 86.4)),
-        (openai(remaining="12"), RequestHeadroom(10, 10, 36.0)),
-        (anthropic(), RequestHeadroom(50, 49, 30.0)),
-        (anthropic(reset="2026-01-05T11:59:00Z"), RequestHeadroom(50, 49, 0.0)),
-        ({}, None),
-        ({"content-type": "application/json"}, None),
-        (openai(limit="0"), None),
-        (openai(limit="ten"), None),
-        (openai(remaining="-1"), None),
-        (openai(reset="soon"), None),
-        (openai(reset=""), None),
-        (anthropic(reset="tomorrow"), None),
-        ({"x-ratelimit-limit-requests": "10"}, None),
-    ],
-)
-def test_a_limit_is_read_or_is_none(headers, allowance):
-    assert read_headroom(headers, NOW) == allowance
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, 0.0),
-        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
-        ({"x-ratelimit-remaining-tokens": "1", "x-ratelimit-reset-tokens": "6m0s"}, 0.0),
-        ({"x-ratelimit-remaining-tokens": "0"}, 0.0),
+        (openai(reset="1m26.4s"), Unit.REQUESTS, (60, 59, 86.4), None),
+        (openai(reset="120ms", unit="tokens"), Unit.TOKENS, (60, 59, 0.12), None),
+        (openai(reset="6s", unit="project-tokens"), Unit.TOKENS, (60, 59, 6.0), None),
+        (openai("30", "29", "33011.38", "requests-day"), Unit.REQUESTS, (30, 29, 33011.38), None),
+        (openai("30", "29", "12.5", "tokens-minute"), Unit.TOKENS, (30, 29, 12.5), None),
+        (openai(reset=str(int(NOW) + 20)), Unit.REQUESTS, (60, 59, 20.0), None),
+        (openai(reset=str(int(NOW * 1000) + 20_000)), Unit.REQUESTS, (60, 59, 20.0), None),
         (
             {
-                "anthropic-ratelimit-output-tokens-remaining": "0",
-                "anthropic-ratelimit-output-tokens-reset": "2026-01-05T12:00:20Z",
-                "anthropic-ratelimit-input-tokens-remaining": "0",
-                "anthropic-ratelimit-input-tokens-reset": "2026-01-05T12:00:50Z",
+                "anthropic-ratelimit-input-tokens-limit": "1000",
+                "anthropic-ratelimit-input-tokens-remaining": "100",
+                "anthropic-ratelimit-input-tokens-reset": IN_20_S,
             },
-            50.0,
+            Unit.INPUT,
+            (1000, 100, 20.0),
+            True,
+        ),
+        (
+            {"x-ratelimit-limit-req-minute": "6", "x-ratelimit-remaining-req-minute": "2"},
+            Unit.REQUESTS,
+            (6, 2, 60.0),
+            False,
         ),
     ],
+    ids=[
+        "OpenAI",
+        "OpenAI's tokens",
+        "of a project",
+        "Cerebras' day",
+        "Cerebras' minute",
+        "DigitalOcean's epoch",
+        "an epoch in milliseconds",
+        "Anthropic",
+        "Mistral's minute of the clock",
+    ],
 )
-def test_the_tokens_that_are_used_up_hold_the_key_until_all_are_back(headers, seconds):
-    assert read_token_wait(headers, NOW) == seconds
+def test_each_provider_is_read_as_it_means_it(headers, unit, numbers, bucket):
+    (said,) = read_limits(headers, NOW)
+    assert (said.unit, said.bucket) == (unit, bucket)
+    assert (said.limit, said.remaining, said.resets_in) == pytest.approx(numbers)
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("120ms", 0.12), ("7.66s", 7.66), ("1h2m3s", 3723.0), ("2d", 172_800.0), ("12", 12.0), ("0s", 0.0)],
+    "headers",
+    [
+        openai("-1", "-1", "0"),
+        openai("0", "0", "60s"),
+        openai("", "", ""),
+        openai(reset=""),
+        openai(reset="soon"),
+        openai(remaining="some"),
+        {"x-ratelimit-limit-requests": "60"},
+    ],
+    ids=["Azure's Responses API", "no allowance", "empty", "no reset", "words", "no number", "a limit alone"],
 )
-def test_durations_are_read_as_go_writes_them(text, seconds):
-    assert duration_of(text) == pytest.approx(seconds)
+def test_what_tells_no_room_is_left_out(headers):
+    assert read_limits(headers, NOW) == ()
 
 
-@given(st.text(max_size=12))
-def test_a_duration_is_a_number_or_none_whatever_the_text(text):
-    seconds = duration_of(text)
-    assert seconds is None or isinstance(seconds, float)
+def test_an_answer_may_tell_several_limits():
+    told = read_limits(openai() | openai(unit="tokens"), NOW)
+    assert [said.unit for said in told] == [Unit.REQUESTS, Unit.TOKENS]
 
 
-def test_a_window_is_followed_and_what_is_under_way_counts():
-    told = ReportedLimit()
-    told.obey(NOW, RequestHeadroom(10, 8, 60.0), 3, 0)
-    assert isinstance(told.limit, FixedWindow)
-    assert told.limit.room(NOW) == 5
-    assert told.limit.room(NOW + 60) == 10
+@pytest.mark.parametrize("reset", ["9000000000", "400h", "99999999", "-5"])
+def test_no_header_closes_a_key_for_longer_than_its_kind_of_limit_can_last(reset):
+    for said in read_limits(openai(reset=reset), NOW):
+        assert 0 <= said.resets_in <= DAY
+    minute = openai(reset=reset, unit="requests-minute")
+    assert all(said.resets_in <= 60 for said in read_limits(minute, NOW))
 
 
-def test_a_bucket_is_known_by_a_time_to_full_in_proportion_to_what_was_used():
-    told = ReportedLimit()
-    told.obey(NOW, RequestHeadroom(100, 99, 0.6), 0, 0)
-    told.obey(NOW, RequestHeadroom(100, 96, 2.4), 0, 0)
-    assert isinstance(told.limit, TokenBucket)
-    assert told.limit.interval == pytest.approx(0.6)
-    assert told.limit.room(NOW) == 96
+def test_more_left_than_allowed_is_all_of_it():
+    (said,) = read_limits(openai(limit="10", remaining="99"), NOW)
+    assert said.remaining == 10
 
 
-def test_a_window_that_another_opened_begins_when_the_headers_say():
-    told = ReportedLimit()
-    told.obey(NOW, RequestHeadroom(2, 1, 60.0), 0, 0)
-    told.obey(NOW + 70, RequestHeadroom(2, 0, 20.0), 0, 0)
-    assert told.limit is not None
-    assert told.limit.ready_at(NOW + 70) == NOW + 90
+@pytest.mark.parametrize(("reset", "rounding"), [("6s", 1.0), ("6.0s", 0.0), ("120ms", 0.0)])
+def test_a_reset_in_whole_seconds_may_be_a_second_too_long(reset, rounding):
+    (said,) = read_limits(openai(reset=reset), NOW)
+    assert said.rounding == rounding
 
 
-def test_a_refusal_fills_the_window_until_it_is_over():
-    told = ReportedLimit()
-    told.obey(NOW, RequestHeadroom(10, 5, 60.0), 0, 0)
-    told.rejected()
-    assert told.reopens_at(NOW) == NOW + 60
-    assert told.limit is not None
-    assert told.limit.room(NOW) == 0
+@given(st.dictionaries(st.sampled_from([name for row in TABLE for name in row[:3]]), st.text(max_size=30)))
+def test_no_header_ever_raises(headers):
+    for said in read_limits(headers, NOW):
+        assert 0 <= said.remaining <= said.limit

@@ -106,7 +106,7 @@ def test_a_busy_minute_that_does_not_end_sends_the_call_to_the_next_key(world):
 
 @in_every_way
 def test_a_minute_that_is_busy_for_too_long_is_not_waited_for(world):
-    world.add(ONE, Trouble(Fault.BUSY_MINUTE, wait=61.0))
+    world.add(ONE, Trouble(Fault.BUSY_MINUTE, wait=91.0))
     world.add(TWO)
     world.call()
     assert world.clock.sleeps == []

@@ -66,7 +66,7 @@ def pools_are_at_rest(llm):
         for lane in manager._pool._models.values()
         for slot in lane.states.values()
     ]
-    return bool(slots) and all((slot.asked, slot.reserved) == (0, 0) for slot in slots)
+    return bool(slots) and all((slot.asked, slot.waiting) == (0, []) for slot in slots)
 
 
 def test_the_pieces_come_as_they_are_and_the_whole_at_the_end(world):

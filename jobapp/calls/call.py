@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobapp.calls.call_policy import Answered, GaveUp, Rejected, Settle, Wait
 from jobapp.calls.key_manager import KeyManager
+from jobapp.calls.messages import characters
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
 from jobapp.domain.settings import ModelSettings, RetrySettings
@@ -43,6 +44,9 @@ _ids = itertools.count(1)
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
 
+
+MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""The options that say how long an answer may be."""
 
 CUT_OFF = {
     FinishReason.LENGTH: "%s %s: the answer was cut off: max_tokens, or the context, is used up",
@@ -104,6 +108,7 @@ class Call:
         self.clock = clock
         self.attempts: list[Attempt] = []
         self.cause: Exception | None = None
+        self._headers: Mapping[str, str] = EMPTY  # of the last rejection
         self._listener = listener
         self._details = details
         self._entered: dict[int, Target] = {}
@@ -135,6 +140,14 @@ class Call:
         self._entered[id(target)] = target
         self._asked = self._asked or target
 
+    @cached_property
+    def _size(self) -> int:
+        return sum(characters(message) for message in self.messages)
+
+    def _max_tokens(self) -> int | None:
+        told = (self.request.options.get(name) for name in MAX_TOKENS)
+        return next((number for number in told if isinstance(number, int)), None)
+
     @property
     def store_is_stale(self) -> bool:
         """Whether :meth:`refresh_store` has something to do."""
@@ -150,8 +163,9 @@ class Call:
         if left is not None and left <= 0:
             self._release()
             return NoneFree(None, left)
-        if left is not None and left < action.max_wait:
-            action = action._replace(max_wait=left)
+        if left is not None:
+            action = action._replace(max_wait=min(left, action.max_wait), left=left)
+        action = action._replace(size=self._size, max_tokens=self._max_tokens())
         held, self._reservation = self._reservation, None
         found = self.target.manager.take(self.request.model, action, held)
         self._reservation = found.reservation if isinstance(found, Taken) else None
@@ -188,7 +202,7 @@ class Call:
         """Note that *key* was answered; a stream keeps its key until it is over."""
         whole = reply.first if isinstance(reply, Opened) else reply
         if isinstance(whole, Reply):
-            self.target.manager.answered(self._finished(), whole.headers, whole.usage.total_tokens)
+            self.target.manager.answered(self._finished(), whole.headers, whole.usage)
             self._note(key, None, 200, whole.headers)
             return Answered(reply, is_empty=_is_empty(whole))
         if self._reservation is not None:
@@ -209,7 +223,7 @@ class Call:
             raise error
         if facts is None:
             raise _not_sent(error, target, key) from error
-        self.cause = error
+        self.cause, self._headers = error, facts.headers
         verdict = target.manager.judge(facts)
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._announcer.failed(attempt, len(self.attempts))
@@ -224,7 +238,8 @@ class Call:
 
     def settle(self, action: Settle) -> tuple[Block, ...]:
         """End the reservation of a rejection; the blocks are still to be remembered for other processes."""
-        return self.target.manager.settle(self._finished(), action.verdict, action.cooldown)
+        headers, self._headers = self._headers, EMPTY
+        return self.target.manager.settle(self._finished(), action.verdict, action.cooldown, headers)
 
     def remember(self, blocks: Sequence[Block]) -> None:
         """Write *blocks* where other processes find them; may wait for I/O."""
@@ -271,7 +286,7 @@ class Call:
     def complete(self, key: ApiKey, reply: Reply) -> Completion:
         """End the call with its result."""
         if self._reservation is not None:
-            self.target.manager.answered(self._finished(), reply.headers, reply.usage.total_tokens)
+            self.target.manager.answered(self._finished(), reply.headers, reply.usage)
             self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
         if reply.finish_reason in CUT_OFF:

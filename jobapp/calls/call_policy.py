@@ -19,7 +19,8 @@ It returns ``Served`` or ``GaveUp``. Each ``Rejected`` is followed by one ``Sett
                +---- (Wait) <- Settle <- Rejected
 
 Sync, async and streamed calls drive this one generator; a test can drive it without a network or a clock.
-Every time is in seconds from now, so the policy needs no clock. The wait before retry *n* (from 0)::
+Every time is in seconds from now, so the policy needs no clock. Where the server says how long to wait, that
+is the wait; where it does not, the wait before retry *n* (from 0) is::
 
     base = min(max_delay, retry_delay * 2**n)
     full jitter:   uniform(0, base)                     none: base
@@ -53,7 +54,7 @@ LOOK = 0.05
 LOOKS = 0.05
 """The fraction of a wait after which a call looks again: a key may be free earlier than was foreseen."""
 
-JITTER = 0.05
+JITTER = 0.02
 """Extra jitter at most, as a fraction of the wait, where several callers wait for the same reset."""
 
 
@@ -227,14 +228,19 @@ class _Tries:
         """The longest wait for a key that these rules allow; a moment always, for others may be trying it."""
         return max(MOMENT, self.rules.max_wait if self.rules.retry else 0.0)
 
+    @property
+    def left(self) -> int:
+        """How often the key may still be tried that was tried most."""
+        return 1 + self.rules.max_retries - max(self.limited.values(), default=0)
+
     def may_repeat_empty(self) -> bool:
         """Return whether an empty answer is asked for once more, and count it."""
         self.empty += 1
         return self.rules.retry and self.rules.retry_empty and self.empty == 1
 
     def cooldown(self, verdict: Verdict, retry: int) -> float:
-        """The seconds before retry number *retry*: the backoff, or the server's hint where that is longer."""
-        return max(verdict.retry_after or 0.0, backoff(retry, self.rules, self.rng))
+        """The seconds before retry number *retry*: the server's hint, or our backoff where it gives none."""
+        return verdict.retry_after or backoff(retry, self.rules, self.rng)
 
 
 def _ask_model(tries: _Tries) -> Flow:
@@ -259,7 +265,9 @@ def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     skip = frozenset(tries.given_up)
     jitter = 0.0 if tries.rules.jitter is Jitter.NONE else tries.rng.uniform(0.0, JITTER)
     while True:
-        found: Taken | NoneFree = yield Take(tries.stay, skip, tries.max_wait, jitter, tries.only)
+        found: Taken | NoneFree = yield Take(
+            tries.stay, skip, tries.max_wait, jitter, tries.only, tries_left=tries.left
+        )
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:
@@ -335,6 +343,8 @@ def _back_off(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Actio
     tries.unavailable += 1
     tries.timed_out += rejected.timed_out
     wait = tries.cooldown(rejected.verdict, retry)
+    if rejected.verdict.retry_after and rules.jitter is not Jitter.NONE:
+        wait *= 1 + tries.rng.uniform(0.0, JITTER)
     paid_twice = tries.timed_out > MOST_TIMED_OUT
     if not rules.retry or retry >= rules.max_retries or wait > rules.max_wait or paid_twice:
         return GaveUp(StopReason.TRIES, rejected.verdict)

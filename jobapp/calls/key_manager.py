@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from jobapp.domain.types import EMPTY, ApiKey, Block, ErrorFacts, KeyStatus, Verdict
+from jobapp.domain.types import EMPTY, ApiKey, Block, ErrorFacts, KeyStatus, Usage, Verdict
+from jobapp.pool.key_pool import NO_USAGE
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 
 
@@ -42,7 +43,9 @@ class KeyManager(Protocol):
         """Note that a stream has begun; it keeps its key until it is over."""
         ...
 
-    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
+    def answered(
+        self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, usage: Usage = NO_USAGE
+    ) -> None:
         """End a reservation with an answer."""
         ...
 
@@ -55,7 +58,11 @@ class KeyManager(Protocol):
         ...
 
     def settle(
-        self, reservation: Reservation, verdict: Verdict, cooldown: float | None = None
+        self,
+        reservation: Reservation,
+        verdict: Verdict,
+        cooldown: float | None = None,
+        headers: Mapping[str, str] = EMPTY,
     ) -> tuple[Block, ...]:
         """End a reservation with a rejection; return the blocks for :meth:`remember`."""
         ...

@@ -44,6 +44,14 @@ def read_prompt(prompt: Any, system: str | None = None) -> tuple[Message, ...]:
     return (Message("system", system), *messages) if system.strip() else messages
 
 
+def characters(message: Message) -> int:
+    """Return how long the texts of *message* are."""
+    content = message.content
+    return (
+        len(content) if isinstance(content, str) else sum(len(getattr(part, "text", "")) for part in content)
+    )
+
+
 def _says_something(message: Message) -> bool:
     content = message.content.strip() if isinstance(message.content, str) else message.content
     return bool(content or message.extra or message.tool_calls)

@@ -23,12 +23,14 @@ from jobapp.domain.types import (
     KeyStatus,
     Kind,
     Scope,
+    Usage,
     Verdict,
 )
-from jobapp.limits.headers import read_headroom, read_token_wait
+from jobapp.limits.headers import read_limits
 from jobapp.pool.blocks import scopes_of
-from jobapp.pool.key_pool import KeyPool
+from jobapp.pool.key_pool import NO_USAGE, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
+from jobapp.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +100,14 @@ class APIKeyManager(OlderSurface):
         self._own_rules = rules_of(config)
         self._zone = config.reset_zone(self.provider_name)
         budgets = budgets_of(self.provider_name, config)
-        self._pool = KeyPool(self.provider_name, self.keys, strategy or settings.retry.strategy, budgets)
+        spec = PROVIDERS.get(self.provider_name)
+        self._pool = KeyPool(
+            self.provider_name,
+            self.keys,
+            strategy or settings.retry.strategy,
+            budgets,
+            reserves_max_tokens=spec is not None and spec.reserves_max_tokens,
+        )
         self._lock = threading.Lock()
         self._seen: object = None
         self._unwritten: set[Block] = set()
@@ -120,25 +129,24 @@ class APIKeyManager(OlderSurface):
             if sent:
                 reservation.end()
             else:
-                reservation.release()
+                self._pool.release(reservation, self.clock.now().timestamp())
 
     def opened(self, reservation: Reservation) -> None:
         """Note that a stream has begun; it keeps its key until it is over."""
         with self._lock:
             self._pool.opened(reservation, self.clock.now().timestamp())
 
-    def answered(self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, tokens: int = 0) -> None:
+    def answered(
+        self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, usage: Usage = NO_USAGE
+    ) -> None:
         """End a reservation with an answer: what its headers say of the key's limits, and what it cost."""
         now = self.clock.now().timestamp()
         at = now if reservation.opened_at is None else reservation.opened_at
-        said = read_headroom(headers, at) if headers else None
-        hold = read_token_wait(headers, at) if headers else 0.0
-        if said is not None and at + said.resets_in < now:  # the headers of a long stream are old news
-            said = None
+        said = read_limits(headers, at) if headers else ()
+        if at < now:  # the headers of a long stream are old news
+            said = tuple(each for each in said if at + each.resets_in >= now)
         with self._lock:
-            self._pool.answered(reservation, at, said=said, tokens=tokens)
-            if hold:
-                self._pool.hold(reservation, at + hold)
+            self._pool.answered(reservation, at, said, usage)
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a rejection means, by this manager's rules."""
@@ -153,7 +161,11 @@ class APIKeyManager(OlderSurface):
             return self._streak(self._block_id(key, model, verdict), verdict, now)
 
     def settle(
-        self, reservation: Reservation, verdict: Verdict, cooldown: float | None = None
+        self,
+        reservation: Reservation,
+        verdict: Verdict,
+        cooldown: float | None = None,
+        headers: Mapping[str, str] = EMPTY,
     ) -> tuple[Block, ...]:
         """End a reservation with a rejection: count it, and set aside what it is true of, in one step.
 
@@ -161,14 +173,17 @@ class APIKeyManager(OlderSurface):
             reservation: What the request was sent with.
             verdict: What the rejection means.
             cooldown: Seconds for which a busy minute is waited; left out, what the verdict says.
+            headers: Of the rejection.
 
         Returns:
             The blocks; :meth:`remember` writes them where other processes find them.
         """
         now = self.clock.now()
+        at = now.timestamp()
+        said = read_limits(headers, at) if headers else ()
         with self._lock:
             blocks = self._blocks(reservation.key, reservation.model, verdict, now, cooldown)
-            self._pool.settle(reservation, now.timestamp(), verdict, blocks)
+            self._pool.settle(reservation, at, verdict, blocks, said)
             self._unwritten.update(blocks)
         return blocks
 

@@ -61,7 +61,7 @@ class RetrySettings:
     retry_delay: float = 1.0
     max_delay: float = 60.0
     jitter: Jitter = Jitter.FULL
-    max_wait: float = 60.0
+    max_wait: float = 90.0
     deadline: float | None = None
     timeout: float | None = None
     retry_empty: bool = True

@@ -6,75 +6,17 @@ A budget is counted in this process, from its first request on; what it forbids 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey
-from jobapp.limits.window import MINUTE, FixedWindow
-
-DAY = 86_400.0
+from jobapp.limits.fixed_window import FixedWindow
+from jobapp.limits.headers import DAY, MINUTE
+from jobapp.limits.limit import Unit
+from jobapp.limits.meter import ONE, Cost
 
 TURN = 0.02
 """Seconds between two looks at a budget of requests at a time: an answer ends one at any moment."""
-
-
-class Limit(Protocol):
-    """One limit of a budget that can be booked."""
-
-    def ready_at(self, now: float) -> float:
-        """Return when the next request may be sent."""
-        ...
-
-    def use(self, now: float) -> None:
-        """Count a request that is sent, or booked for when there is room."""
-        ...
-
-    def release(self) -> None:
-        """Take back a request that was booked and is not sent."""
-        ...
-
-    def done(self, tokens: int) -> None:
-        """Note that a request is over, which cost *tokens*."""
-        ...
-
-
-class RequestBudget(FixedWindow):
-    """So many requests in a minute or a day."""
-
-    __slots__ = ()
-
-    def done(self, tokens: int) -> None:
-        """Note that a request is over; it was counted when it was sent."""
-
-
-class TokenBudget:
-    """So many tokens in a minute; a request counts as much as the ones before it did until its answer tells.
-
-    Args:
-        tokens: What one minute allows.
-    """
-
-    def __init__(self, tokens: int) -> None:
-        self._window = FixedWindow(tokens, MINUTE)
-        self._usual = 0
-
-    def ready_at(self, now: float) -> float:
-        """Return when the next request may be sent."""
-        return self._window.ready_at(now)
-
-    def use(self, now: float) -> None:
-        """Count a request that is sent, or booked for when there is room."""
-        self._window.use(now)
-        self._window.used += self._usual - 1
-
-    def release(self) -> None:
-        """Take back a request that was booked and is not sent."""
-        self._window.used = max(0, self._window.used - self._usual)
-
-    def done(self, tokens: int) -> None:
-        """Count what the answer tells in place of the guess."""
-        self._window.used = max(0, self._window.used + tokens - self._usual)
-        self._usual = (3 * self._usual + tokens) // 4 if self._usual else tokens
 
 
 class ConcurrencyLimit:
@@ -97,14 +39,28 @@ class ConcurrencyLimit:
 
 
 class BudgetLimits(NamedTuple):
-    """All that a configuration allows one key with one model."""
+    """All that a configuration allows one key with one model.
 
-    windows: tuple[Limit, ...] = ()
+    Attributes:
+        windows: What each window counts, and the window.
+        concurrency: How many requests may be under way.
+    """
+
+    windows: tuple[tuple[Unit, FixedWindow], ...] = ()
     concurrency: tuple[ConcurrencyLimit, ...] = ()
 
-    def ready_at(self, now: float) -> float:
-        """Return when the next request may be sent, by the limits that can be booked."""
-        return max((limit.ready_at(now) for limit in self.windows), default=0.0)
+    def ready_at(self, now: float, ahead: int = 0, cost: Cost = ONE) -> float:
+        """Return when a request of that *cost* may be sent, behind *ahead* others like it; 0 for at once."""
+        at = 0.0
+        for unit, window in self.windows:
+            units = cost.of(unit)
+            at = max(at, window.ready_at(now, ahead * units, units))
+        return at
+
+    def use(self, now: float, cost: Cost) -> None:
+        """Count what a request uses of the windows; a negative cost is taken back."""
+        for unit, window in self.windows:
+            window.count(now, cost.of(unit))
 
 
 class Budgets:
@@ -143,13 +99,13 @@ class Budgets:
 NOTHING_SAID = BudgetLimits()
 
 
-def _limits(row: BudgetSettings) -> Iterator[Limit]:
+def _limits(row: BudgetSettings) -> Iterator[tuple[Unit, FixedWindow]]:
     if row.rpm:
-        yield RequestBudget(row.rpm, MINUTE)
+        yield Unit.REQUESTS, FixedWindow(row.rpm, MINUTE)
     if row.rpd:
-        yield RequestBudget(row.rpd, DAY)
+        yield Unit.REQUESTS, FixedWindow(row.rpd, DAY)
     if row.tpm:
-        yield TokenBudget(row.tpm)
+        yield Unit.TOKENS, FixedWindow(row.tpm, MINUTE)
 
 
 def _concurrency(row: BudgetSettings) -> Iterator[ConcurrencyLimit]:

@@ -1,171 +1,267 @@
-"""The limit that rejections teach, where no header tells it. No I/O."""
+"""The limit that rejections teach, where no header tells it. No I/O.
+
+A key keeps a sliding log of what it was answered (:mod:`jobapp.limits.limit` says why that is the safe
+model). What moves its two sizes:
+
+============================================  =============================================================
+seen                                          learnt
+============================================  =============================================================
+a rejection after *n* answers in one length   the limit is *n* at most
+a rejection although none was served          the length was taken for too short
+an answer after a rejection                   the window was over: the length is what passed at most
+the server's "wait so long"                   the length is what passed and that long
+some full windows and no rejection            perhaps there is more: one unit, then two, four …; after each
+                                              rejection, later
+============================================  =============================================================
+
+While only an answer can tell that there is room again, the limit is *closed*: nothing is known of when it
+opens, and backoff decides. The keys of a model share the length, and what one of them held is where the
+others go on with care.
+"""
 
 from __future__ import annotations
 
 import math
 
-from jobapp.limits.window import MINUTE, FixedWindow
-from jobapp.limits.window_length import WindowLengthEstimate
+from jobapp.limits.limit import TICK
+from jobapp.limits.sliding_log import TRAVEL, Entry, SlidingLog
+from jobapp.limits.window_length import WindowLength
 
-LONG_AGO = -math.inf
-"""When a window was opened of which that was not seen."""
+HORIZON = 60.0
+"""Seconds for which a key's log is kept whose length nobody knows, and for which an answer is waited for."""
+
+LOOK = 0.05
+"""Seconds between two looks while another key's request is under way that tells of the length."""
+
+MANY = 99
+"""Tries of a call that need not be counted."""
+
+
+class SharedRates:
+    """What the keys of one model have in common.
+
+    Attributes:
+        length: How long their windows are.
+        limit: What one of them held; infinite while nobody knows.
+        patience: After how many full windows more is tried.
+    """
+
+    __slots__ = ("length", "limit", "patience")
+
+    def __init__(self) -> None:
+        self.length = WindowLength()
+        self.limit = math.inf
+        self.patience = 2
 
 
 class EstimatedLimit:
-    """One key's window, as its rejections and answers show it.
-
-    What a window's requests were answered before it was full is its limit; the time from its first request to
-    the first one that is answered after a rejection is its length, at most. After some full windows without
-    a rejection more is tried, in case the limit was taken for too low: one request more, then two, four …;
-    after each rejection, later.
+    """One key's limit of requests, as its rejections and answers show it.
 
     Args:
-        length: The length of the windows, which the keys of a model share.
+        shared: What it has in common with the other keys of the model.
     """
 
     __slots__ = (
-        "_alive",
-        "_closed_since",
+        "_beyond_at",
+        "_came_back_since",
+        "_closed_at",
         "_full",
-        "_length",
-        "_opened",
-        "_patience",
-        "_previous",
-        "_refused_at",
-        "_rejected",
-        "_sent",
+        "_full_at",
+        "_held",
+        "_learnt_at",
+        "_log",
+        "_open_for",
+        "_pace",
+        "_pace_before",
+        "_shared",
         "_step",
-        "_usual",
-        "_window",
+        "_tested_at",
     )
 
-    def __init__(self, length: WindowLengthEstimate) -> None:
-        self._length = length
-        self._window: FixedWindow | None = None
-        self._opened: float | None = None  # when the window's first request was sent
-        self._previous = LONG_AGO  # the same of the window before
-        self._sent = self._rejected = 0  # requests of this window
-        self._alive = False  # whether one of them was answered
-        self._closed_since: float | None = None  # since when only an answer tells that there is room again
-        self._refused_at = LONG_AGO  # when that was last tried in vain
-        self._usual = 0  # the limit before this window
-        self._full, self._patience, self._step = 0, 2, 1
+    def __init__(self, shared: SharedRates) -> None:
+        self._shared = shared
+        self._log = SlidingLog(HORIZON)
+        self._closed_at: float | None = None
+        self._held = 0.0  # what a window was seen to hold
+        self._learnt_at = -math.inf  # when that was learnt, or the pace
+        self._pace = 1.0  # so many lengths bring back what a window held
+        self._pace_before = 1.0  # the pace before the burst that taught it
+        self._came_back_since: float | None = None  # from when on its answers were of room that came back
+        self._open_for = 0.0  # how long its window was open
+        self._tested_at: float | None = None  # when the request was sent that tells of the length
+        self._beyond_at: float | None = None  # when one was sent that is more than other keys held
+        self._full, self._full_at, self._step = 0, -math.inf, 1
 
     @property
-    def window(self) -> FixedWindow | None:
-        """The limit, where both its sizes are known and no rejection puts it in doubt."""
-        return self._window if self._closed_since is None and self._length.known else None
+    def limit(self) -> float:
+        """The units that a window holds; infinite while nobody knows."""
+        return self._log.limit
 
-    def unsure(self) -> bool:
-        """Return whether the window that is open now was opened on a guess, and nothing was answered yet."""
-        window = self.window
-        return window is not None and not self._alive and window.length != self._length.confirmed
+    @property
+    def known(self) -> bool:
+        """Whether it is known when there is room."""
+        return self._log.limit < math.inf and self._closed_at is None and self._shared.length.known
 
-    def reopens_at(self) -> float | None:
-        """Return when a key that was rejected should have room again, where that is known."""
-        if self._opened is None or not self._length.known:
-            return None
-        at = self._opened + self._length.seconds
-        return at if self._closed_since is None or at > self._refused_at else None
+    def ready_at(self, now: float, ahead: float = 0.0, tries_left: int = MANY) -> float:
+        """Return when the next request may be sent, behind *ahead* others; 0 for at once."""
+        self._go_by_length()
+        if self._closed_at is not None:
+            return self._guess(now, self._closed_at, tries_left)
+        if self._log.limit == math.inf:
+            return self._beyond_others(now, ahead)
+        if not self.known:
+            return 0.0
+        at = self._log.ready_at(now, ahead)
+        return at if at <= now or ahead else min(at, self._try_at(now))
 
-    def begin(self, now: float) -> None:
-        """Note that a request is sent."""
-        if self._closed_since is not None:
-            return
-        if self._window is not None:
-            self._window.roll(now)
-            if not self._window.sent:
-                self._enter(self._window, now)
-        elif self._opened is None:
-            self._opened = now
-        elif now - self._opened > MINUTE:
-            self._opened = LONG_AGO
-        self._sent += 1
+    def room(self, now: float) -> float:
+        """Return how many requests may be sent now; infinite where nobody knows."""
+        self._go_by_length()
+        return self._log.room(now) if self.known else math.inf
 
-    def answered(self, sent_at: float, under_way: int, reserved: int) -> None:
-        """Learn from an answer to a request of *sent_at*, while others are *under_way* and *reserved*."""
-        if self._closed_since is not None:
-            if sent_at >= self._closed_since:
-                self._reopen(sent_at, 1 + under_way, reserved)
-        elif self._opened is not None and sent_at >= self._opened and not self._alive:
-            self._alive = True
-            if self._window is not None:
-                self._length.confirm(self._window.length)
+    def count(self, now: float) -> None:
+        """Count a request that is sent."""
+        self._go_by_length()
+        if self._log.limit == math.inf and self._log.used(now) >= self._shared.limit:
+            self._beyond_at = now
+        elif self._closed_at is not None or (self.known and self._log.room(now) < 1.0 - TICK):
+            self._tested_at = now
+            self._shared.length.testing(now + HORIZON)
+        self._log.count(now)
+        self._try_more(now)
 
-    def rejected(self, now: float, sent_at: float, retry_after: float | None, under_way: int) -> None:
-        """Learn from a busy minute that asks to wait *retry_after* seconds, if it says so.
+    def take_back(self, sent_at: float) -> None:
+        """Take back a request that was not counted."""
+        self._log.take_back(sent_at)
+        self._forget_beyond(sent_at)
 
-        Where other requests are *under_way*, they may have taken the room, and the window may well be over.
+    def _forget_beyond(self, sent_at: float) -> None:
+        if self._beyond_at == sent_at:
+            self._beyond_at = None
+
+    def answered(self, now: float, sent_at: float) -> None:
+        """Learn from an answer of *now* to a request of *sent_at*."""
+        self._log.answered(now, sent_at)
+        self._forget_beyond(sent_at)
+        if self._closed_at is not None and sent_at >= self._closed_at:
+            self._window_was_over(now, sent_at)
+            self._closed_at = None
+        elif self._tested_at == sent_at:
+            self._window_was_over(now, sent_at)
+        if self._tested_at == sent_at:
+            self._end_test()
+
+    def rejected(self, now: float, sent_at: float, wait: float | None, rounding: float) -> None:
+        """Learn from a busy minute.
+
+        Args:
+            now: When it was rejected.
+            sent_at: When it was sent.
+            wait: Seconds to wait, where the provider says so.
+            rounding: By how many seconds that may be too long.
         """
-        opened = sent_at if self._opened is None else self._opened
-        if retry_after and opened > LONG_AGO:
-            self._length.exactly(now - opened + retry_after)
-        if self._closed_since is not None and sent_at >= self._closed_since:
-            self._go_on(now, sent_at, guess=bool(retry_after or under_way))
-        elif sent_at >= opened:
-            self._rejected += 1
-            served = self._sent - self._rejected
-            if served > 0:
-                self._fill(served, opened, now)
-            else:
-                self._stay(now, sent_at, guess=bool(retry_after or under_way))
+        self._go_by_length()
+        self._log.take_back(sent_at)
+        self._forget_beyond(sent_at)
+        served, tested = self._log.used(now), self._tested_at == sent_at
+        if tested:
+            self._end_test()
+        opened = self._opened(sent_at + TICK)
+        if opened is not None:
+            open_for = sent_at - opened.arrived
+            if wait and self._pace == 1.0:
+                self._shared.length.told(wait - rounding, wait + now - opened.first)
+            self._learn(now, sent_at, open_for, served, tested=tested)
+        if not self._shared.length.known or opened is None:
+            self._closed_at = now if self._closed_at is None else self._closed_at
 
-    def _fill(self, served: int, opened: float, now: float) -> None:
-        """Take the window for full; its limit is what was *served*, or is still on its way to be."""
-        if not self._length.known or opened == LONG_AGO:
-            self._close(now)
-        if opened == LONG_AGO:
-            return
-        if self._window is None:
-            self._window = FixedWindow(served, self._length.seconds, opened, served, served)
+    def _learn(self, now: float, sent_at: float, open_for: float, served: float, *, tested: bool) -> None:
+        """Decide what a rejection after *served*, those under way included, means: longer windows or less?"""
+        length, of_one_burst = self._shared.length, sent_at <= self._learnt_at
+        if tested:
+            length.not_over(open_for)
+        elif of_one_burst and self._came_back_since is not None:
+            self._slow_down()
+        elif of_one_burst or self._held <= served <= self._log.limit:
+            self._hold(served, now)
+        elif served > self._held:
+            return  # more was on its way than is allowed by now
+        elif self._pace == 1.0 and length.may_last(open_for):
+            length.not_over(open_for)
         else:
-            self._window.release()
-            self._window.limit = min(self._window.limit, served)
-            if self._rejected == 1:
-                self._patience, self._step = self._patience * 2, 1
+            self._pace_before, self._learnt_at, self._open_for = self._pace, now, open_for
+            self._came_back_since = sent_at - open_for + self._log.length / 2
+            self._slow_down()
 
-    def _stay(self, now: float, sent_at: float, *, guess: bool) -> None:
-        """Go back to the window before, which is not over: nothing of this one was served."""
-        if self._window is not None:
-            self._window.limit = self._usual or self._window.limit
-        if self._closed_since is None:
-            self._opened = self._previous
-        self._go_on(now, sent_at, guess=guess)
+    def _hold(self, served: float, now: float) -> None:
+        """Go by a window that holds what was *served*, those under way included until they are rejected."""
+        if not served:
+            return
+        if self._held and served <= self._held:
+            self._shared.patience = min(64, 2 * self._shared.patience)
+        self._held = self._log.limit = self._shared.limit = served
+        self._learnt_at, self._came_back_since = now, None
+        self._full, self._step = 0, 1
 
-    def _go_on(self, now: float, sent_at: float, *, guess: bool) -> None:
-        """Go on with a window that was not over when a request was sent."""
-        if not guess and self._opened is not None and self._opened > LONG_AGO:
-            self._length.not_over(sent_at - self._opened)
-        self._close(now)
+    def _slow_down(self) -> None:
+        """Go by longer windows: a part came back, as in a bucket or where others use the key; or nothing did."""
+        served = self._log.used_since(self._came_back_since or 0.0)
+        self._pace = self._pace_before
+        if served or self._pace > 1.0:
+            self._pace *= max(1.0, self._held / (served + 0.5))
+        else:
+            self._shared.length.outlasts(self._open_for)
+        self._log.limit = self._held
 
-    def _close(self, now: float) -> None:
-        """Wait for an answer, which will tell that the window is over."""
-        self._closed_since, self._refused_at = self._closed_since or now, now
+    def _window_was_over(self, now: float, sent_at: float) -> None:
+        opened = self._opened(sent_at)
+        if opened is not None and self._pace == 1.0:
+            self._shared.length.over(min(now, sent_at + TRAVEL) - opened.first)
 
-    def _reopen(self, now: float, sent: int, reserved: int) -> None:
-        """Begin a window: the one before is over, since a request was answered again."""
-        if self._opened is not None and self._opened > LONG_AGO:
-            self._length.over(now - self._opened)
-        self._closed_since = None
-        if self._window is not None:
-            self._window = FixedWindow(self._window.limit, self._length.seconds, now, sent + reserved, sent)
-        self._begin_counting(now, sent)
-        self._alive = True
+    def _opened(self, before: float) -> Entry | None:
+        """Return what opened the window that was full *before* an instant, as far as its limit is known."""
+        return self._log.first_of_last(self._held or self._shared.limit, before)
 
-    def _enter(self, window: FixedWindow, now: float) -> None:
-        """Begin the next window; let it hold more when those before were full often enough."""
-        if self._length.known:
-            window.length = self._length.seconds
-        if self._sent >= window.limit and not self._rejected:
-            self._full += 1
-        if self._full >= self._patience:
+    def _go_by_length(self) -> None:
+        length = self._shared.length
+        self._log.length = length.seconds * self._pace if length.known else HORIZON
+
+    def _beyond_others(self, now: float, ahead: float) -> float:
+        """Return when a key without a limit of its own may be asked more than another one of its model held.
+
+        That is after a moment in which a call takes another key, and by one request at a time.
+        """
+        if self._log.used(now) + ahead < self._shared.limit:
+            return 0.0
+        if self._beyond_at is not None:
+            return now + LOOK
+        return self._log.last() + LOOK * (1 + ahead)
+
+    def _guess(self, now: float, closed_at: float, tries_left: int) -> float:
+        """Return when a closed window is tried: one of the keys at a time, by one request."""
+        if self._tested_at is None and self._shared.length.is_tried(now):
+            return now + LOOK
+        opened = self._opened(now)
+        at = closed_at if opened is None else opened.arrived
+        return at + self._shared.length.guess(tries_left)
+
+    def _try_at(self, now: float) -> float:
+        """Return when a request is worth sending that shows whether the windows are shorter."""
+        shorter = self._shared.length.shorter(now) if self._pace == 1.0 else None
+        opened = self._opened(now)
+        return math.inf if shorter is None or opened is None else opened.arrived + shorter
+
+    def _end_test(self) -> None:
+        self._tested_at = None
+        self._shared.length.testing(-math.inf)
+
+    def _try_more(self, now: float) -> None:
+        """Let the window hold more when those before were full often enough."""
+        if not self.known or self._log.room(now) or now - self._full_at < self._log.length:
+            return
+        self._full, self._full_at = self._full + 1, now
+        if self._full > self._shared.patience:
             self._full = 0
-            window.limit += self._step
+            self._held = self._log.limit
+            self._log.limit += self._step
             self._step *= 2
-        self._begin_counting(now, 0)
-
-    def _begin_counting(self, now: float, sent: int) -> None:
-        self._previous = LONG_AGO if self._opened is None else self._opened
-        self._opened = now
-        self._sent, self._rejected, self._alive = sent, 0, False
-        self._usual = 0 if self._window is None else self._window.limit

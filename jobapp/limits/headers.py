@@ -1,68 +1,138 @@
-"""What the headers of a successful answer say of its key's limits. Pure, and cheap: every answer passes here.
+"""What the headers of answers and rejections say of a key's limits. Pure; every answer passes here.
 
-Sources: OpenAI, rate limits guide, "rate limits in headers" (mid-2026); Anthropic, rate limits, "response
-headers" (2026). Gemini sends none; OpenRouter sends none with answers (its docs, 2026-08-22).
+One table says what each name means, for no two providers mean the same by ``x-ratelimit-*``. Sources:
+OpenAI, rate limits guide (mid-2026); Anthropic, rate limits, "response headers" (2026); Groq,
+console.groq.com/docs/rate-limits, Cerebras, inference-docs.cerebras.ai/support/rate-limits, Mistral,
+platform-docs-public 222f4ba, DigitalOcean, docs.digitalocean.com (2026-07-13), SambaNova, docs.sambanova.ai,
+and Azure, learn.microsoft.com Q&A 5625878 (2025-11-17): all read in 2026. Gemini sends none.
+
+OpenRouter's ``x-ratelimit-*`` come with rejections only and are read as a wait
+(:mod:`jobapp.classification`); Anthropic's ``anthropic-fast-*`` are left out on purpose: the standard speed
+stays usable when they are spent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from jobapp.domain.durations import seconds_of
-from jobapp.limits.reported import RequestHeadroom
+from jobapp.limits.limit import Unit
 
-duration_of = lru_cache(maxsize=4096)(seconds_of)
-"""Return the seconds of ``1m26.4s``, ``120ms`` or ``12``; ``None`` for anything else."""
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
-_TOKEN_METERS = tuple(
-    (f"{meter}-remaining", f"{meter}-reset")
-    for meter in (
-        "anthropic-ratelimit-tokens",
-        "anthropic-ratelimit-input-tokens",
-        "anthropic-ratelimit-output-tokens",
-    )
+AN_INSTANT = 1e9
+"""From here on a number is an instant in seconds; from a thousand times this on, in milliseconds."""
+
+
+class Reported(NamedTuple):
+    """What headers say of one limit.
+
+    Attributes:
+        name: Which limit it is, by its header.
+        unit: What it counts.
+        limit: How many units it allows.
+        remaining: How many of them are left.
+        resets_in: Seconds until all of them are back, or the window ends.
+        bucket: Whether it refills all the time; ``None`` where the name does not tell.
+        rounding: By how many seconds ``resets_in`` may be too long.
+    """
+
+    name: str
+    unit: Unit
+    limit: int
+    remaining: int
+    resets_in: float
+    bucket: bool | None = None
+    rounding: float = 0.0
+
+
+class _Row(NamedTuple):
+    limit: str
+    remaining: str
+    reset: str
+    unit: Unit
+    bucket: bool | None = None
+    longest: float = DAY
+    by_clock: bool = False  # where no reset is told, the clock's next period
+
+
+def _named(pattern: str, *kind: Any, **more: Any) -> _Row:
+    limit, remaining, reset = (pattern.replace("*", word) for word in ("limit", "remaining", "reset"))
+    return _Row(limit, remaining, reset, *kind, **more)
+
+
+def _periods(unit: Unit, word: str) -> Iterator[_Row]:
+    """Cerebras names the period, SambaNova the day only; Mistral's minute of tokens has no reset."""
+    for period, longest in (("minute", MINUTE), ("hour", HOUR), ("day", DAY)):
+        yield _named(f"x-ratelimit-*-{word}-{period}", unit, longest=longest, by_clock=period == "minute")
+
+
+TABLE: tuple[_Row, ...] = (
+    _named("x-ratelimit-*-requests", Unit.REQUESTS),  # OpenAI, Azure: a minute's; Groq: the day's
+    _named("x-ratelimit-*-tokens", Unit.TOKENS),
+    _named("x-ratelimit-*-project-tokens", Unit.TOKENS),
+    _named("anthropic-ratelimit-requests-*", Unit.REQUESTS, True, MINUTE),
+    _named("anthropic-ratelimit-tokens-*", Unit.TOKENS, True, MINUTE),
+    _named("anthropic-ratelimit-input-tokens-*", Unit.INPUT, True, MINUTE),
+    _named("anthropic-ratelimit-output-tokens-*", Unit.OUTPUT, True, MINUTE),
+    *_periods(Unit.REQUESTS, "requests"),
+    *_periods(Unit.TOKENS, "tokens"),
+    _named("x-ratelimit-*-req-minute", Unit.REQUESTS, False, MINUTE, by_clock=True),  # Mistral sends no reset
+    _named("x-ratelimit-*-tokens-per-minute", Unit.TOKENS, longest=MINUTE),  # DigitalOcean
+    _named("x-ratelimit-*-tokens-per-day", Unit.TOKENS),
 )
+"""The names of each limit, what it counts, how it refills, and how long one of its kind can last at most."""
 
 
-def read_headroom(headers: Mapping[str, str], now: float) -> RequestHeadroom | None:
-    """Return the limit of requests that *headers* (lower-case names) tell, ``None`` where they tell none.
+def read_limits(headers: Mapping[str, str], now: float) -> tuple[Reported, ...]:
+    """Return the limits that *headers* (lower-case names) tell.
+
+    A limit of 0 or below says nothing of the room (Azure's Responses API sends -1), and neither does a row
+    without whole numbers or without a reset. No reset is longer than its kind of limit can last.
 
     Args:
-        headers: Of a successful answer.
+        headers: Of an answer or a rejection.
         now: Seconds since the epoch.
     """
-    limit = headers.get("x-ratelimit-limit-requests")
-    if limit is not None:
-        remaining = headers.get("x-ratelimit-remaining-requests")
-        length = duration_of(headers.get("x-ratelimit-reset-requests", ""))
-    else:
-        limit = headers.get("anthropic-ratelimit-requests-limit")
-        if limit is None:
-            return None
-        remaining = headers.get("anthropic-ratelimit-requests-remaining")
-        length = _until(headers.get("anthropic-ratelimit-requests-reset", ""), now)
-    if remaining is None or length is None or not (limit.isdecimal() and remaining.isdecimal()):
+    told = (_reported(row, headers, now) for row in TABLE if row.limit in headers)
+    return tuple(reported for reported in told if reported is not None)
+
+
+def _reported(row: _Row, headers: Mapping[str, str], now: float) -> Reported | None:
+    limit, remaining = headers[row.limit], headers.get(row.remaining, "")
+    if not (limit.isdecimal() and remaining.isdecimal() and int(limit)):
         return None
-    most = int(limit)
-    return RequestHeadroom(most, min(int(remaining), most), length) if most > 0 else None
+    text = headers.get(row.reset, "")
+    by_clock = row.by_clock and not text
+    resets_in = row.longest - now % row.longest if by_clock else _reset(text, now)
+    if resets_in is None:
+        return None
+    left = min(int(remaining), int(limit))
+    rounding = 0.0 if by_clock or "." in text or "ms" in text else 1.0
+    resets_in = min(max(0.0, resets_in), row.longest)
+    return Reported(row.limit, row.unit, int(limit), left, resets_in, row.bucket, rounding)
 
 
-def read_token_wait(headers: Mapping[str, str], now: float) -> float:
-    """Return the seconds for which *headers* tell that no token is left; 0 where some are."""
-    hold = 0.0
-    if headers.get("x-ratelimit-remaining-tokens") == "0":
-        hold = duration_of(headers.get("x-ratelimit-reset-tokens", "")) or 0.0
-    for left, reset in _TOKEN_METERS:
-        if headers.get(left) == "0":
-            hold = max(hold, _until(headers.get(reset, ""), now) or 0.0)
-    return hold
+@lru_cache(maxsize=4096)
+def _seconds(text: str) -> float | None:
+    return seconds_of(text) if text else None
+
+
+def _reset(text: str, now: float) -> float | None:
+    """Return the seconds until a reset, told as a duration (``1m26.4s``, ``12``), an epoch or RFC 3339."""
+    told = _seconds(text)
+    if told is None:
+        return _until(text, now)
+    if told < AN_INSTANT:
+        return told
+    return (told / 1000 if told >= 1000 * AN_INSTANT else told) - now
 
 
 def _until(text: str, now: float) -> float | None:
-    """Return the seconds until an RFC 3339 instant, 0 for one that is past."""
     try:
-        return max(0.0, datetime.fromisoformat(text).timestamp() - now)
+        return datetime.fromisoformat(text).timestamp() - now
     except ValueError:
         return None

@@ -1,91 +1,163 @@
-"""How much one key may still be asked of one model, by all that is known. No I/O.
+"""How much one key may still be asked of one model: several limits, of which the tightest governs. No I/O.
 
-It only ever delays a request: where it is wrong, the provider's own answer corrects it. Instants are seconds
-since the epoch, lengths are seconds.
+It only ever delays a request: where it is wrong, the provider's own answer corrects it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from jobapp.limits.estimated import EstimatedLimit
-from jobapp.limits.reported import ReportedLimit, RequestHeadroom
-from jobapp.limits.window import FixedWindow, TokenBucket
-from jobapp.limits.window_length import WindowLengthEstimate
+from jobapp.limits.estimated import MANY, EstimatedLimit, SharedRates
+from jobapp.limits.headers import Reported
+from jobapp.limits.limit import Unit
+from jobapp.limits.reported import ReportedLimit
+
+
+class Cost(NamedTuple):
+    """What one request, or several, use of each kind of limit.
+
+    Attributes:
+        requests: How many they are.
+        input: Tokens of their prompts.
+        output: Tokens of their answers.
+    """
+
+    requests: float = 1.0
+    input: float = 0.0
+    output: float = 0.0
+
+    def of(self, unit: Unit) -> float:
+        """Return the units of one kind."""
+        match unit:
+            case Unit.REQUESTS:
+                return self.requests
+            case Unit.INPUT:
+                return self.input
+            case Unit.OUTPUT:
+                return self.output
+            case Unit.TOKENS:
+                return self.input + self.output
+
+    def plus(self, other: Cost, sign: float = 1.0) -> Cost:
+        """Return the sum, or with a *sign* of -1 the difference."""
+        return Cost(
+            self.requests + sign * other.requests,
+            self.input + sign * other.input,
+            self.output + sign * other.output,
+        )
+
+
+ONE = Cost()
+NOTHING = Cost(0.0)
 
 
 class RateMeter:
     """What headers tell of one key's limits for one model and, where they tell nothing, rejections teach.
 
     Args:
-        length: The length of the windows, which the keys of a model share.
+        shared: What the keys of the model have in common.
     """
 
-    __slots__ = ("_learnt", "_told", "token_limit_until")
+    __slots__ = ("_estimated", "_reported", "_short")
 
-    def __init__(self, length: WindowLengthEstimate) -> None:
-        self._told = ReportedLimit()
-        self._learnt = EstimatedLimit(length)
-        self.token_limit_until = 0.0
-        """Before this instant another limit, of tokens say, leaves no room."""
+    def __init__(self, shared: SharedRates) -> None:
+        self._reported: dict[str, ReportedLimit] = {}
+        self._estimated = EstimatedLimit(shared)
+        self._short = False  # whether headers tell a minute's limit of requests
 
-    @property
-    def limit(self) -> FixedWindow | TokenBucket | None:
-        """The limit to go by, where one is known."""
-        return self._told.limit or self._learnt.window
-
-    def ready_at(self, now: float) -> float:
-        """Return when the next request may be sent."""
-        limit = self.limit
-        return self.token_limit_until if limit is None else max(self.token_limit_until, limit.ready_at(now))
+    def ready_at(self, now: float, ahead: int = 0, cost: Cost = ONE, tries_left: int = MANY) -> float:
+        """Return when a request of that *cost* may be sent, behind *ahead* others like it; 0 for at once."""
+        at = 0.0 if self._short else self._estimated.ready_at(now, ahead, tries_left)
+        for reported in self._reported.values():
+            units = cost.of(reported.unit)
+            at = max(at, reported.limit.ready_at(now, ahead * units, units))
+        return at
 
     def room(self, now: float) -> float:
         """Return how many requests may be sent now; infinite where no limit is known."""
-        limit = self.limit
-        return math.inf if limit is None else limit.room(now)
+        room = math.inf if self._short else self._estimated.room(now)
+        for reported in self._reported.values():
+            if reported.unit is Unit.REQUESTS:
+                room = min(room, reported.limit.room(now))
+        return room
 
-    def unsure(self) -> bool:
-        """Return whether only an answer that is on its way will show that there is room."""
-        return self._told.limit is None and self._learnt.unsure()
+    @property
+    def limit(self) -> float:
+        """How many requests one window holds; infinite where nobody knows."""
+        told = [
+            reported.limit.limit for reported in self._reported.values() if reported.unit is Unit.REQUESTS
+        ]
+        return min([*told, math.inf if self._short else self._estimated.limit])
+
+    @property
+    def short_is_told(self) -> bool:
+        """Whether headers tell a minute's limit of requests, so that nothing need be found out."""
+        return self._short
 
     def reopens_at(self, now: float) -> float | None:
         """Return when a key that was rejected should have room again, where that is known."""
-        return self._learnt.reopens_at() if self._told.limit is None else self._told.reopens_at(now)
+        if self._short:
+            return self.ready_at(now)
+        return self._estimated.ready_at(now) if self._estimated.known else None
 
-    def use(self, now: float) -> None:
-        """Count a request that is sent, or booked for when there is room."""
-        if limit := self.limit:
-            limit.use(now)
+    def count(self, now: float, cost: Cost) -> None:
+        """Count a request that is sent."""
+        if not self._short:
+            self._estimated.count(now)
+        for reported in self._reported.values():
+            reported.limit.count(now, cost.of(reported.unit))
 
-    def release(self) -> None:
-        """Take back a request that was booked and is not sent."""
-        if limit := self.limit:
-            limit.release()
+    def take_back(self, now: float, sent_at: float, cost: Cost) -> None:
+        """Take back a request that used nothing."""
+        self._estimated.take_back(sent_at)
+        self._take_back_reported(now, cost)
 
-    def begin(self, now: float) -> None:
-        """Note that a request is sent."""
-        if self._told.limit is None:
-            self._learnt.begin(now)
-        if limit := self.limit:
-            limit.begin(now)
+    def _take_back_reported(self, now: float, cost: Cost) -> None:
+        for reported in self._reported.values():
+            reported.limit.count(now, -cost.of(reported.unit))
 
-    def admits(self, now: float) -> bool:
-        """Return whether there still is the room that was foreseen when a request was booked."""
-        limit = self.limit
-        return limit is None or limit.admits(now)
+    def correct(self, now: float, difference: Cost) -> None:
+        """Count what an answer cost beyond its estimate, or less."""
+        for reported in self._reported.values():
+            if reported.unit is not Unit.REQUESTS:
+                reported.limit.count(now, difference.of(reported.unit))
 
-    def answered(
-        self, now: float, sent_at: float, said: RequestHeadroom | None, under_way: int, reserved: int
+    def answered(self, now: float, sent_at: float, said: Sequence[Reported], others: Cost) -> None:
+        """Learn from an answer and its headers, which may not count *others* of ours."""
+        if not self._short:
+            self._estimated.answered(now, sent_at)
+        if said:
+            self._obey(said, now, others)
+
+    def rejected(
+        self,
+        now: float,
+        sent_at: float,
+        wait: float | None,
+        said: Sequence[Reported],
+        others: Cost,
+        cost: Cost,
     ) -> None:
-        """Learn from an answer and its headers, while other requests are *under_way* and *reserved*."""
-        if said is not None:
-            self._told.obey(now, said, under_way, reserved)
-        elif self._told.limit is None:
-            self._learnt.answered(sent_at, under_way, reserved)
+        """Learn from a busy minute that asks to *wait* so many seconds, if it says so."""
+        self._take_back_reported(now, cost)
+        self._obey(said, now, others)
+        if not self._short:
+            rounding = 1.0 if wait is not None and wait == int(wait) else 0.0
+            self._estimated.rejected(now, sent_at, wait, rounding)
+            return
+        self._estimated.take_back(sent_at)
+        if not said and self._reported:
+            min(self._reported.values(), key=lambda each: each.limit.room(now) / each.limit.limit).full(now)
 
-    def rejected(self, now: float, sent_at: float, retry_after: float | None, under_way: int) -> None:
-        """Learn from a busy minute, while other requests are *under_way*."""
-        if self._told.limit is None:
-            self._learnt.rejected(now, sent_at, retry_after, under_way)
-        else:
-            self._told.rejected()
+    def _obey(self, said: Sequence[Reported], now: float, others: Cost) -> None:
+        for each in said:
+            known = self._reported.get(each.name)
+            if known is None:
+                self._reported[each.name] = ReportedLimit(each, now, others.of(each.unit))
+            else:
+                known.obey(each, now, others.of(each.unit))
+        if said:
+            short = (r.is_short() for r in self._reported.values() if r.unit is Unit.REQUESTS)
+            self._short = any(short)

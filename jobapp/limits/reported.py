@@ -1,77 +1,127 @@
-"""The limit that the headers of answers describe. No I/O."""
+"""A limit that headers describe, corrected by each answer in both directions. No I/O.
+
+An answer says how many units the server had counted when it admitted the request, ``used``. Of our other
+requests it surely counted those that had ended before this one was sent; the ``others`` may be in it or not,
+whatever order the answers come in. So the truth lies between, and our own count is taken as far as it lies
+there, too::
+
+    used <= truth <= min(limit, used + others)
+
+Whether it is a window or a bucket, two answers tell where the header's name does not: as long as nothing
+comes back, the time to the end of a window shrinks by what passed, and the time to a full bucket grows with
+what is used.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from jobapp.limits.window import FixedWindow, TokenBucket
+from jobapp.limits.fixed_window import FixedWindow
+from jobapp.limits.headers import Reported
+from jobapp.limits.token_bucket import TokenBucket
 
-SAME = 0.25
-"""Two times per request that differ by less than this share are taken for the same."""
+SHORT = 120.0
+"""A limit that is back within these seconds is a busy minute's; beyond, an hour's or a day's."""
+
+CLEAR = 0.5
+"""One model is taken rather than the other when it errs by less than this share of what the other does."""
 
 
-class RequestHeadroom(NamedTuple):
-    """What the headers of an answer say of one limit.
-
-    Attributes:
-        limit: How many one window allows.
-        remaining: How many of them are left.
-        resets_in: Seconds until all of them are back.
-    """
-
-    limit: int
-    remaining: int
+class _Sample(NamedTuple):
+    at: float
+    used: float
     resets_in: float
 
 
 class ReportedLimit:
-    """A limit as headers describe it; there is none before the first answer that has them."""
+    """One limit as headers describe it.
 
-    __slots__ = ("_first", "limit")
+    Args:
+        said: What the first answer says.
+        now: When it says so, in seconds since the epoch.
+        others: Units of our requests that may not be counted in it.
 
-    def __init__(self) -> None:
-        self.limit: FixedWindow | TokenBucket | None = None
-        self._first: tuple[int, float] | None = None
+    Attributes:
+        limit: The model that goes by it.
+        unit: What it counts.
+    """
 
-    def obey(self, now: float, said: RequestHeadroom, under_way: int, reserved: int) -> None:
-        """Take over what an answer says, in which what is *under_way* and *reserved* is not counted yet."""
-        used = said.limit - said.remaining
-        if self._refills_all_the_time(used, said.resets_in):
-            interval = said.resets_in / max(1, used)
-            ends = now + said.resets_in + (under_way + reserved) * interval
-            self.limit = TokenBucket(said.limit, interval, ends)
-            return
+    __slots__ = ("_sample", "limit", "unit")
+
+    def __init__(self, said: Reported, now: float, others: float) -> None:
+        most = _most_used(said, others)
+        self.unit = said.unit
+        self.limit: FixedWindow | TokenBucket
+        self._sample = _Sample(now, said.limit - said.remaining, said.resets_in)
+        if said.bucket:
+            self.limit = _bucket(said, now, most)
+        else:
+            self.limit = FixedWindow(said.limit, said.resets_in, now + said.resets_in, most)
+
+    def is_short(self) -> bool:
+        """Return whether it is a busy minute's limit, and no day's."""
         known = self.limit
-        if not isinstance(known, FixedWindow):
-            known = self.limit = FixedWindow(said.limit, said.resets_in)
-        known.roll(now)
-        known.limit = said.limit
-        known.length = max(known.length, said.resets_in)
-        start = now + said.resets_in - known.length
-        opened_since = known.start is None or start > known.start + known.length / 2
-        # in a window that we saw open, our own count is exact: what overtook the request is in it already
-        known.used = used + under_way + reserved if opened_since else max(known.used, used)
-        known.sent = used + under_way if opened_since else max(known.sent, used)
-        known.start = start
+        return (known.length if isinstance(known, FixedWindow) else known.limit * known.interval) <= SHORT
 
-    def rejected(self) -> None:
-        """Take the window for full, without the request that was rejected: another may have used it."""
-        if isinstance(self.limit, FixedWindow):
-            self.limit.used = max(self.limit.used - 1, self.limit.limit)
-            self.limit.sent = max(self.limit.sent - 1, self.limit.limit)
-
-    def reopens_at(self, now: float) -> float | None:
-        """Return when there is room after a rejection, where that is known."""
-        return self.limit.ready_at(now) if isinstance(self.limit, FixedWindow) else None
-
-    def _refills_all_the_time(self, used: int, resets_in: float) -> bool:
-        """Tell a bucket, whose time to full is in proportion to what was used, from a window."""
+    def obey(self, said: Reported, now: float, others: float) -> None:
+        """Take over what an answer says, in which *others* units of ours may not be counted."""
+        self._decide(said, now)
         if isinstance(self.limit, TokenBucket):
-            return True
-        if used < 1 or resets_in <= 0:
-            return False
-        first, self._first = self._first, self._first or (used, resets_in / used)
-        if first is None or used < 2 * first[0]:
-            return False
-        self._first = (used, resets_in / used)
-        return abs(resets_in / used - first[1]) < SAME * first[1]
+            self._obey_bucket(self.limit, said, now, others)
+        else:
+            self._obey_window(self.limit, said, now, others)
+
+    def full(self, now: float) -> None:
+        """Take it for full, since a request was rejected: another program may have used it."""
+        room = self.limit.room(now)
+        if room:
+            self.limit.count(now, room)
+
+    def _decide(self, said: Reported, now: float) -> None:
+        """Go over to the model that foresaw this answer better from an earlier one."""
+        before, self._sample = self._sample, _Sample(now, said.limit - said.remaining, said.resets_in)
+        passed = now - before.at
+        if said.bucket is not None or passed >= before.resets_in or not before.used or not self._sample.used:
+            return
+        as_window = abs(before.resets_in - passed - said.resets_in)
+        as_bucket = abs(before.resets_in * self._sample.used / before.used - said.resets_in)
+        slack = said.rounding + TICKS
+        if as_bucket + slack < as_window * CLEAR and isinstance(self.limit, FixedWindow):
+            self.limit = _bucket(said, now, self.limit.used)
+        elif as_window + slack < as_bucket * CLEAR and isinstance(self.limit, TokenBucket):
+            self.limit = FixedWindow(said.limit, said.resets_in, now + said.resets_in, self.limit.used(now))
+
+    def _obey_bucket(self, known: TokenBucket, said: Reported, now: float, others: float) -> None:
+        used, known.limit = said.limit - said.remaining, said.limit
+        counted = min(max(known.used(now), used), _most_used(said, others))
+        if used:
+            told = said.resets_in / used
+            sure = (said.resets_in - said.rounding) / used
+            known.interval = max(sure, min(told, known.interval)) if said.rounding else told
+        known.interval = max(known.interval, LEAST_INTERVAL)
+        known.set_used(now, counted)
+
+    def _obey_window(self, known: FixedWindow, said: Reported, now: float, others: float) -> None:
+        used, known.limit = said.limit - said.remaining, said.limit
+        known.roll(now)
+        known.length = max(known.length, said.resets_in)
+        ends_at = now + said.resets_in
+        same = known.ends_at is not None and abs(ends_at - known.ends_at) < known.length / 2
+        most = _most_used(said, others)
+        known.used = min(max(known.used, used), most) if same else most
+        known.ends_at = min(ends_at, known.ends_at or ends_at) if same and said.rounding else ends_at
+
+
+TICKS = 0.002
+"""Seconds by which two instants of one window may differ, told in milliseconds."""
+
+LEAST_INTERVAL = 1e-6
+
+
+def _most_used(said: Reported, others: float) -> float:
+    return min(said.limit, said.limit - said.remaining + others)
+
+
+def _bucket(said: Reported, now: float, used: float) -> TokenBucket:
+    interval = max(LEAST_INTERVAL, said.resets_in / max(1, said.limit - said.remaining))
+    return TokenBucket(said.limit, interval, now + used * interval)

@@ -7,19 +7,22 @@ method.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from jobapp.domain.settings import BudgetSettings, Strategy
-from jobapp.domain.types import ApiKey, Block, BlockId, Kind, Verdict
+from jobapp.domain.types import ApiKey, Block, BlockId, Kind, Usage, Verdict
 from jobapp.limits.budgets import Budgets
-from jobapp.limits.reported import RequestHeadroom
+from jobapp.limits.headers import Reported
+from jobapp.limits.meter import Cost
 from jobapp.pool.blocks import Blocks, scopes_of
-from jobapp.pool.key_state import KeyState
+from jobapp.pool.key_state import KeyState, SharedEstimates
 from jobapp.pool.model_keys import ModelKeys
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 
 NO_KEYS: frozenset[int] = frozenset()
+NO_USAGE = Usage()
 
 SOON = 0.1
 """Seconds; nobody leaves reserved room that comes so soon for room that is there: all would go at once."""
@@ -36,6 +39,7 @@ class KeyPool:
         keys: In order of preference, no fingerprint twice.
         strategy: Which free key a call takes.
         budgets: What the user allows.
+        reserves_max_tokens: Whether the provider counts ``max_tokens`` before it answers.
     """
 
     def __init__(
@@ -44,11 +48,15 @@ class KeyPool:
         keys: Sequence[ApiKey],
         strategy: Strategy = Strategy.STICKY,
         budgets: Sequence[BudgetSettings] = (),
+        *,
+        reserves_max_tokens: bool = False,
     ) -> None:
         self.provider = provider
         self.keys = tuple(keys)
         self._strategy = strategy
         self._budgets = Budgets(budgets)
+        self._reserves_max_tokens = reserves_max_tokens
+        self._tickets = itertools.count()
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
         self._models: dict[str, ModelKeys] = {}
         self.blocks = Blocks(provider, self._index)
@@ -66,19 +74,41 @@ class KeyPool:
         """
         keys = self._model(model)
         skip = self._skipped(want)
-        if reservation is not None:
-            if reservation.counted and reservation.state.admits(now):
-                return self._begin(reservation, now)
-            if self._is_best(keys, reservation, now, skip, staying=want.stay is not None):
-                return Taken(reservation.key, reservation.wait(now), reservation=reservation)
-            reservation.release()
-        state = self._choose(keys, now, want, skip)
+        if reservation is None:
+            return self._find(keys, model, now, want, skip, next(self._tickets))
+        reservation.foresee(now)
+        if reservation.wait(now) <= 0:
+            return self._begin(reservation, now)
+        if self._is_best(keys, reservation, now, want, skip):
+            return Taken(reservation.key, reservation.wait(now), reservation=reservation)
+        self.release(reservation, now)
+        return self._find(keys, model, now, want, skip, reservation.ticket)
+
+    def release(self, reservation: Reservation, now: float) -> None:
+        """Note that a caller no longer waits for the key of its reservation."""
+        reservation.release()
+        self._model(reservation.model).look_at(reservation.state, now)
+
+    def _find(
+        self, keys: ModelKeys, model: str, now: float, want: Take, skip: frozenset[int], ticket: int
+    ) -> Taken | NoneFree:
+        """Choose a key, and begin with it or stand in its line."""
+        cost = keys.shared.tokens.cost(want.size, want.max_tokens)
+        state = self._choose(keys, now, want, skip, cost)
         if state is None:
-            return NoneFree(self._first_free(keys, now, want.only))
-        found = self._reserve(state, model, now, want)
-        keys.use(state, now, counted=found.counted)
-        wait = found.wait(now)
-        return Taken(found.key, wait, reservation=found) if wait > 0 else self._begin(found, now)
+            return NoneFree(self._first_free(keys, now, want.only, cost))
+        key = self.keys[state.index]
+        found = Reservation(key, state, model, ticket, cost, want.size, want.tries_left)
+        keys.use(state, now)
+        wait = round(found.foresee(now) - now, 6)
+        if wait <= 0 or not self._is_worth_it(state, now, want, cost):
+            return self._begin(found, now)
+        if state.allowed_at(now) > now:
+            found.late = max(
+                0.0, min(wait * want.jitter, MOST_JITTER, want.max_wait - wait, want.left - wait)
+            )
+        state.wait(ticket)
+        return Taken(found.key, found.wait(now), reservation=found)
 
     def _skipped(self, want: Take) -> frozenset[int]:
         skipped = frozenset(self._index[f] for f in want.skip) if want.skip else NO_KEYS
@@ -90,59 +120,72 @@ class KeyPool:
         reservation.begin(now)
         return Taken(reservation.key, reservation=reservation)
 
-    def _choose(self, keys: ModelKeys, now: float, want: Take, skip: frozenset[int]) -> KeyState | None:
+    def _choose(
+        self, keys: ModelKeys, now: float, want: Take, skip: frozenset[int], cost: Cost
+    ) -> KeyState | None:
         """Return the key to take: that to stay with, one that is ready, or the first that will be."""
         if want.stay is not None:
             state = keys.state(self._index[want.stay])
-            if state.free_at(now) - now <= want.max_wait:
+            stays = want.only is not None or not state.is_crowded()
+            if stays and self._is_worth_it(state, now, want, cost):
                 return state
-        if ready := keys.first_ready(now, skip):
+        if ready := keys.first_ready(now, skip, cost):
             return ready
-        if cooling := keys.first_cooling(now, skip):
-            state, free_at = cooling
+        if cooling := keys.first_cooling(now, skip, cost):
             # where only our own estimate says that the key is full, it is tried rather than given up
-            if free_at - now <= want.max_wait or state.allowed_at(now) <= now:
-                return state
+            worth = self._is_worth_it(cooling, now, want, cost)
+            if worth or (cooling.allowed_at(now, 0, cost) <= now and not cooling.waiting):
+                return cooling
         return None
 
-    def _reserve(self, state: KeyState, model: str, now: float, want: Take) -> Reservation:
-        """Return a reservation for when the key is free; for now where it is, or is too late."""
-        key, free_at = self.keys[state.index], state.free_at(now)
-        wait = free_at - now
-        if wait > want.max_wait or round(wait, 6) <= 0:
-            return Reservation(key, state, model, now, now, counted=True)
-        others_wait_too = state.allowed_at(now) > now
-        later = min(wait * want.jitter, MOST_JITTER, want.max_wait - wait) if others_wait_too else 0.0
-        return Reservation(key, state, model, free_at, free_at + later, counted=state.foresees(now))
+    def _is_worth_it(self, state: KeyState, now: float, want: Take, cost: Cost) -> bool:
+        """Return whether a call waits for a key: not too long for it, nor beyond the deadline in its line."""
+        if state.free_at(now, 0, cost, want.tries_left) - now > want.max_wait:
+            return False
+        return want.left == math.inf or state.free_at(now, None, cost, want.tries_left) - now <= want.left
 
     def _is_best(
-        self, keys: ModelKeys, held: Reservation, now: float, skip: frozenset[int], *, staying: bool
+        self, keys: ModelKeys, held: Reservation, now: float, want: Take, skip: frozenset[int]
     ) -> bool:
         """Return whether a caller does best to wait on for the key of its reservation."""
-        wait = held.wait(now)
-        freed_early = now < held.free_at and held.state.free_at(now) <= now
-        if wait <= 0 or freed_early:
-            return False
-        if staying or (held.counted and wait <= SOON):
+        if held.wait(now) <= SOON:
             return True
-        return keys.first_ready(now, skip | {held.state.index}) is None
+        if not self._is_worth_it(held.state, now, want, held.cost):
+            return False
+        if want.stay is not None:
+            return True
+        others = skip | {held.state.index}
+        if keys.first_ready(now, others, held.cost):
+            return False
+        sooner = keys.first_cooling(now, others, held.cost)
+        return sooner is None or sooner.free_at(now, None, held.cost) + SOON >= held.free_at
 
     def answered(
-        self, reservation: Reservation, now: float, said: RequestHeadroom | None = None, tokens: int = 0
+        self, reservation: Reservation, now: float, said: Sequence[Reported] = (), usage: Usage = NO_USAGE
     ) -> None:
         """End a reservation with an answer.
 
         Args:
             reservation: What the request was sent with.
             now: Seconds since the epoch.
-            said: What the answer's headers say of the limit.
-            tokens: What it cost.
+            said: What the answer's headers say of the key's limits.
+            usage: What it cost.
         """
-        reservation.end(tokens)
+        state = reservation.state
+        reservation.end()
+        if usage.total_tokens:
+            cost = Cost(1.0, usage.input_tokens, usage.output_tokens)
+            state.correct(now, cost.plus(reservation.cost, -1.0))
+            state.shared.tokens.learn(reservation.size, usage.input_tokens, usage.output_tokens)
         self._learn_answer(reservation, now, said)
 
     def settle(
-        self, reservation: Reservation, now: float, verdict: Verdict, blocks: Iterable[Block] = ()
+        self,
+        reservation: Reservation,
+        now: float,
+        verdict: Verdict,
+        blocks: Iterable[Block] = (),
+        said: Sequence[Reported] = (),
     ) -> None:
         """End a reservation with a rejection, count it, and set keys aside.
 
@@ -151,39 +194,38 @@ class KeyPool:
             now: Seconds since the epoch.
             verdict: What the rejection means.
             blocks: What follows from it, for this key and those that share its quota.
+            said: What its headers say of the key's limits.
         """
-        state = reservation.state
+        state, others = reservation.state, reservation.others()
         reservation.end()
+        if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA):
+            state.not_counted(reservation.cost)
         if verdict.kind is Kind.RATE_LIMIT:
-            state.sent -= 1
-            state.meter.rejected(now, reservation.sent_at, verdict.retry_after, state.asked)
+            state.shrink()
+            wait, sent_at = verdict.retry_after, reservation.sent_at
+            state.meter.rejected(now, sent_at, wait, said, others, reservation.cost)
         elif verdict.kind is Kind.QUOTA:
-            state.sent -= 1
-            state.shared.spent_after = state.sent or math.inf
+            state.meter.take_back(now, reservation.sent_at, reservation.cost)
+            state.shared.spent_after = state.sent.requests or math.inf
         for block in blocks:
             self.block(block, half_open=verdict.retry_after is None)
 
     def opened(self, reservation: Reservation, now: float) -> None:
         """Note that a stream has begun: its key answers, although the request is not over."""
-        self._learn_answer(reservation, now, None)
+        self._learn_answer(reservation, now, ())
         reservation.opened_at = now
 
-    def _learn_answer(self, reservation: Reservation, now: float, said: RequestHeadroom | None) -> None:
+    def _learn_answer(self, reservation: Reservation, now: float, said: Sequence[Reported]) -> None:
         state = reservation.state
-        state.unanswered = 0
-        if reservation.number > state.shared.spent_after:
+        if reservation.opened_at is None:
+            state.grow()
+        if state.sent.requests > state.shared.spent_after:
             state.shared.spent_after = math.inf
-        if said is not None or reservation.opened_at is None:
-            under_way = max(state.sent - reservation.number, state.asked)
-            state.meter.answered(now, reservation.sent_at, said, under_way, state.reserved)
+        state.meter.answered(now, reservation.sent_at, said, reservation.others())
         if state.blocked_at and reservation.sent_at >= state.blocked_at:
             state.close()
             self.blocks.end_streak(reservation.key.fingerprint, reservation.model)
-
-    def hold(self, reservation: Reservation, until: float) -> None:
-        """Expect no answer from a key before *until*: another limit, for example of tokens, is full."""
-        meter = reservation.state.meter
-        meter.token_limit_until = max(meter.token_limit_until, until)
+        self._model(reservation.model).look_at(state, now)
 
     def block(self, block: Block, *, half_open: bool = False) -> None:
         """Set a key aside; after a long block, or with *half_open*, one call probes it before the others."""
@@ -208,7 +250,10 @@ class KeyPool:
         keys = self._models.get(model)
         if keys is None:
             keys = self._models[model] = ModelKeys(
-                len(self.keys), self._strategy, lambda index: self._budgets.of(self.keys[index], model)
+                len(self.keys),
+                self._strategy,
+                lambda index: self._budgets.of(self.keys[index], model),
+                SharedEstimates(reserves_max_tokens=self._reserves_max_tokens),
             )
             for block in self.blocks.all():
                 self._apply(model, keys, block)
@@ -225,11 +270,11 @@ class KeyPool:
             backoff=half_open and block.kind is Kind.RATE_LIMIT,
         )
 
-    def _first_free(self, keys: ModelKeys, now: float, only: str | None) -> float | None:
+    def _first_free(self, keys: ModelKeys, now: float, only: str | None, cost: Cost) -> float | None:
         """Return the seconds until any key, or *only* that one, is free, the skipped ones included."""
         if only is not None:
-            return max(0.0, keys.state(self._index[only]).free_at(now) - now)
-        found = keys.first_cooling(now, frozenset())
-        if keys.ready:
+            return max(0.0, keys.state(self._index[only]).free_at(now, cost=cost) - now)
+        if keys.first_ready(now, NO_KEYS, cost):
             return 0.0
-        return None if found is None else max(0.0, found[1] - now)
+        found = keys.first_cooling(now, NO_KEYS, cost)
+        return None if found is None else max(0.0, found.free_at(now, cost=cost) - now)

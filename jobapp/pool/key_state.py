@@ -13,42 +13,63 @@ half-open   one request probes it              its answer: closed; its rejection
 A block whose end is the provider's word (a hint of seconds) goes from open to closed. All others, a spent
 day, a bad key, a busy minute of unknown length, end half-open, for nobody knows whether the key answers.
 
+A closed key of which no header tells what it allows begins slowly, as TCP does (slow start, RFC 5681):
+``window`` requests may be under way, one more after each answer, half as many after a rejection. Beyond what
+another key of the model held, one at a time.
+
 When may it be asked? Every instant is in seconds since the epoch, and each line waits for what is above it:
 
 ===================  =====================================================================================
 ``blocked_until``    the end of the block that ends last
 ``backoff_until``    the end of our own backoff; what the meter knows better ends it earlier
-``open_at``          when nothing that was said forbids it: both, one probe at a time, concurrency
+``open_at``          when nothing that was said forbids it: both, one probe at a time, slow start, concurrency
 ``allowed_at``       when the user's budgets allow it, too
 ``free_at``          when the meter (what headers reported, what rejections taught) expects an answer, too
 ===================  =====================================================================================
+
+Those who wait for a key stand in the order of their tickets: each is told when there is room behind those
+before it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
 
 from jobapp.limits.budgets import BudgetLimits
-from jobapp.limits.meter import RateMeter
-from jobapp.limits.window_length import WindowLengthEstimate
+from jobapp.limits.estimated import MANY, SharedRates
+from jobapp.limits.meter import NOTHING, ONE, Cost, RateMeter
+from jobapp.limits.tokens import TokenEstimate
 
-MOST_UNPROVEN = 4
-"""With this many unanswered requests in flight on a key, prefer another: if it is spent, all of them fail."""
+FIRST_WINDOW = 4
+"""Requests under way at once to a key of which nothing is known."""
+
+LEAST_CROWD = 4
+"""So many calls stay with a rejected key of which nobody knows how much room it will have."""
 
 PROBE_POLL = 0.05
 """Seconds between two looks at a key that one call is probing alone."""
 
+TURN = 0.02
+"""Seconds between two looks at a key that has begun slowly: an answer makes room at any moment."""
+
 
 class SharedEstimates:
-    """What the keys of one model have in common: the length of their windows, and perhaps their quota."""
+    """What the keys of one model have in common.
 
-    __slots__ = ("length", "spent_after")
+    Attributes:
+        rates: Their windows.
+        tokens: What requests cost.
+        spent_after: So many requests one of them was answered before its quota was spent.
+    """
 
-    def __init__(self) -> None:
-        self.length = WindowLengthEstimate()
+    __slots__ = ("rates", "spent_after", "tokens")
+
+    def __init__(self, *, reserves_max_tokens: bool = False) -> None:
+        self.rates = SharedRates()
+        self.tokens = TokenEstimate(reserves_max_tokens=reserves_max_tokens)
         self.spent_after = math.inf
-        """So many requests one of them was answered before its quota was spent."""
 
 
 @dataclass(slots=True)
@@ -67,12 +88,14 @@ class KeyState:
     """When the last block ends, one request probes the key before the others come."""
     asked: int = 0
     """Requests under way."""
-    reserved: int = 0
-    """Requests that wait for their turn."""
-    sent: int = 0
-    """Requests that were ever sent, and not rejected because of a limit."""
-    unanswered: int = 0
-    """Requests that were sent since its last answer."""
+    window: int = FIRST_WINDOW
+    """How many may be, of slow start."""
+    waiting: list[int] = field(default_factory=list)
+    """The tickets of those who wait for it, the oldest first."""
+    sent: Cost = NOTHING
+    """What was ever sent, and not rejected because of a limit."""
+    ended: Cost = NOTHING
+    """What of it is over."""
     turn: int = 0
     """When it was last taken, counted in turns of its model."""
 
@@ -82,69 +105,89 @@ class KeyState:
         if self.backoff_until > now:
             reopens_at = self.meter.reopens_at(now)
             until = max(until, self.backoff_until if reopens_at is None else reopens_at)
-        if self.asked and self._is_probed():
-            until = max(until, now + PROBE_POLL)
+        if self.asked:
+            if self.half_open or self.sent.requests >= self.shared.spent_after:
+                until = max(until, now + PROBE_POLL)
+            elif self._begins_slowly():
+                until = max(until, now + TURN)
         for limit in self.budget.concurrency:
             until = max(until, limit.ready_at(now))
         return until
 
-    def _is_probed(self) -> bool:
-        """Return whether only the answer to a request under way will show that there is more."""
-        return self.half_open or self.sent >= self.shared.spent_after or self.meter.unsure()
+    def _begins_slowly(self) -> bool:
+        return self.asked >= self.window and not self.meter.short_is_told
 
-    def allowed_at(self, now: float) -> float:
+    def allowed_at(self, now: float, ahead: int = 0, cost: Cost = ONE) -> float:
         """Return when the key may be asked, by what was said and what is budgeted."""
         until = self.open_at(now)
-        return max(until, self.budget.ready_at(now)) if self.budget.windows else until
+        return max(until, self.budget.ready_at(now, ahead, cost)) if self.budget.windows else until
 
-    def free_at(self, now: float) -> float:
-        """Return when the key may be asked and is expected to answer."""
-        return max(self.allowed_at(now), self.meter.ready_at(now))
+    def free_at(
+        self, now: float, ahead: int | None = None, cost: Cost = ONE, tries_left: int = MANY
+    ) -> float:
+        """Return when the key may be asked and is expected to answer.
 
-    def foresees(self, now: float) -> bool:
-        """Return whether it is known how much room there will be when the key is free."""
-        return self.meter.limit is not None or self.open_at(now) <= now
+        Args:
+            now: Seconds since the epoch.
+            ahead: How many others come before; all who wait, where left out.
+            cost: What the request uses.
+            tries_left: How often the call may still try the key.
+        """
+        if ahead is None:
+            ahead = len(self.waiting)
+        return max(self.allowed_at(now, ahead, cost), self.meter.ready_at(now, ahead, cost, tries_left))
 
-    def admits(self, now: float) -> bool:
-        """Return whether a request that has its reservation may be sent now."""
-        return self.open_at(now) <= now and self.meter.admits(now)
+    def ahead_of(self, ticket: int) -> int:
+        """Return how many wait who came before the one with that ticket."""
+        return bisect_left(self.waiting, ticket)
 
-    def is_unproven(self) -> bool:
-        """Return whether many ask the key already, and nobody knows whether it answers."""
-        return min(self.asked, self.unanswered) >= MOST_UNPROVEN
+    def is_crowded(self) -> bool:
+        """Return whether more wait for it already than it will have room for."""
+        limit = self.meter.limit
+        return len(self.waiting) >= (LEAST_CROWD if limit == math.inf else limit)
 
-    def reserve(self, now: float) -> None:
-        """Count a request, for now or for when the key is free."""
-        self.reserved += 1
-        self.meter.use(now)
-        for window in self.budget.windows:
-            window.use(now)
+    def wait(self, ticket: int) -> None:
+        """Let the one with that ticket stand in line."""
+        insort(self.waiting, ticket)
 
-    def release(self) -> None:
-        """Take back a request that was counted and is not sent."""
-        self.reserved -= 1
-        self.meter.release()
-        for window in self.budget.windows:
-            window.release()
+    def leave(self, ticket: int) -> None:
+        """Let the one with that ticket go out of the line."""
+        place = bisect_left(self.waiting, ticket)
+        if place < len(self.waiting) and self.waiting[place] == ticket:
+            del self.waiting[place]
 
-    def begin(self, now: float) -> int:
-        """Note that a request is sent which was counted; return its number."""
-        self.reserved -= 1
+    def begin(self, now: float, cost: Cost) -> None:
+        """Count a request that is sent."""
         self.asked += 1
-        self.sent += 1
-        self.unanswered += 1
-        self.meter.begin(now)
+        self.sent = self.sent.plus(cost)
+        self.meter.count(now, cost)
+        self.budget.use(now, cost)
         for limit in self.budget.concurrency:
             limit.under_way += 1
-        return self.sent
 
-    def end(self, tokens: int = 0) -> None:
-        """Note that a request is over, which cost *tokens*."""
+    def end(self, cost: Cost) -> None:
+        """Note that a request is over."""
         self.asked -= 1
-        for window in self.budget.windows:
-            window.done(tokens)
+        self.ended = self.ended.plus(cost)
         for limit in self.budget.concurrency:
             limit.under_way -= 1
+
+    def correct(self, now: float, difference: Cost) -> None:
+        """Count the tokens that an answer cost beyond its estimate, or less."""
+        self.meter.correct(now, difference)
+        self.budget.use(now, difference._replace(requests=0.0))
+
+    def not_counted(self, cost: Cost) -> None:
+        """Note that a request that is over was rejected because of a limit."""
+        self.sent, self.ended = self.sent.plus(cost, -1.0), self.ended.plus(cost, -1.0)
+
+    def grow(self) -> None:
+        """Let one request more be under way: one was answered."""
+        self.window += 1
+
+    def shrink(self) -> None:
+        """Let half as many requests be under way: one was rejected."""
+        self.window = max(1, min(self.window, self.asked + 1) // 2)
 
     def block(self, since: float, until: float, *, half_open: bool, backoff: bool) -> None:
         """Open the breaker until *until*; it ends *half_open*, and a *backoff* gives way to what is known."""
@@ -162,6 +205,7 @@ class KeyState:
         self.half_open = False
 
     def unblock(self) -> None:
-        """Forget every block; what is known of the limits stays."""
+        """Forget every block, and what was thought to be used of the key's limits."""
         self.close()
         self.blocked_until = 0.0
+        self.meter = RateMeter(self.shared.rates)

@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from jobapp.domain.settings import Strategy
 from jobapp.limits.budgets import BudgetLimits
-from jobapp.limits.meter import RateMeter
+from jobapp.limits.meter import ONE, Cost, RateMeter
 from jobapp.pool.key_state import KeyState, SharedEstimates
 
 Rank = tuple[float, int, int]
@@ -29,21 +29,30 @@ class ModelKeys:
     """The keys as one model sees them.
 
     A key stands in exactly one of two heaps: ``ready``, by preference, or ``cooling``, by the instant it is
-    free; one that turns out not to be ready, or to be free later, is moved when it comes to the top.
+    free; one that turns out not to be ready, or to be free later, is moved when it comes to the top. One
+    that is free earlier than was thought gets a second entry, and the first is stale (lazy deletion).
 
     Args:
         size: How many keys there are.
         strategy: Which ready key is preferred.
         budget: Returns what the configuration allows the key of an index.
+        shared: What the keys have in common.
     """
 
-    def __init__(self, size: int, strategy: Strategy, budget: Callable[[int], BudgetLimits]) -> None:
+    def __init__(
+        self,
+        size: int,
+        strategy: Strategy,
+        budget: Callable[[int], BudgetLimits],
+        shared: SharedEstimates,
+    ) -> None:
         self._budget = budget
         self.states: dict[int, KeyState] = {}
-        self._shared = SharedEstimates()
-        self._seen = self._shared.length.seconds
+        self.shared = shared
+        self._seen = shared.rates.length.seconds
         self.ready: list[Rank] = [(-math.inf, 0, i) for i in range(size)]
         self.cooling: list[tuple[float, int]] = []
+        self._cools_until: dict[int, float] = {}  # which entry of a key in ``cooling`` is not stale
         self.sticky = strategy is Strategy.STICKY
         self.turn = 0
 
@@ -51,57 +60,64 @@ class ModelKeys:
         """Return what is known of the key of that index."""
         state = self.states.get(index)
         if state is None:
-            meter = RateMeter(self._shared.length)
-            state = self.states[index] = KeyState(index, meter, self._budget(index), self._shared)
+            meter = RateMeter(self.shared.rates)
+            state = self.states[index] = KeyState(index, meter, self._budget(index), self.shared)
         return state
 
-    def first_ready(self, now: float, skip: frozenset[int]) -> KeyState | None:
-        """Return the preferred key that is free now; with ``sticky`` rather one that is not crowded."""
-        self._move_due(now)
+    def first_ready(self, now: float, skip: frozenset[int], cost: Cost = ONE) -> KeyState | None:
+        """Return the preferred key that is free now for a request of that *cost*."""
+        self._move_due(now, cost)
         passed: list[Rank] = []
-        found = crowded = None
+        found = None
         while self.ready and found is None:
             index = self.ready[0][2]
             state = self.state(index)
-            free_at = state.free_at(now)
+            free_at = state.free_at(now, cost=cost)
             if free_at > now:
                 heappop(self.ready)
-                heappush(self.cooling, (free_at, index))
+                self._cool(index, free_at)
             elif index in skip:
-                passed.append(heappop(self.ready))
-            elif self.sticky and state.is_unproven():
-                crowded = crowded or state
                 passed.append(heappop(self.ready))
             else:
                 found = state
         for entry in passed:
             heappush(self.ready, entry)
-        return found or crowded
+        return found
 
-    def first_cooling(self, now: float, skip: frozenset[int]) -> tuple[KeyState, float] | None:
-        """Return the key that is free first, with the instant; of some that are nearly first, the idlest."""
+    def first_cooling(self, now: float, skip: frozenset[int], cost: Cost = ONE) -> KeyState | None:
+        """Return the key that is free first; of some that are nearly first, the idlest."""
         passed: list[tuple[float, int]] = []
         nearly: list[tuple[KeyState, float]] = []
         while self.cooling and len(nearly) < NEARLY_FIRST:
             at, index = heappop(self.cooling)
+            if self._cools_until.get(index) != at:
+                continue
             state = self.state(index)
-            free_at = state.free_at(now)
+            free_at = state.free_at(now, cost=cost)
             if free_at > at:
-                heappush(self.cooling, (free_at, index))
+                self._cool(index, free_at)
                 continue
             passed.append((free_at, index))
             if nearly and free_at > nearly[0][1] + (nearly[0][1] - now) * NEARLY:
                 break
             if index not in skip:
                 nearly.append((state, free_at))
-        for entry in passed:
-            heappush(self.cooling, entry)
-        return min(nearly, key=lambda found: found[0].turn, default=None)
+        for free_at, index in passed:
+            self._cool(index, free_at)
+        return min((state for state, _ in nearly), key=lambda state: state.turn, default=None)
 
-    def use(self, state: KeyState, now: float, *, counted: bool) -> None:
+    def _cool(self, index: int, free_at: float) -> None:
+        self._cools_until[index] = free_at
+        heappush(self.cooling, (free_at, index))
+
+    def look_at(self, state: KeyState, now: float) -> None:
+        """Note that a key may be free earlier: one who waited for it went away, or an answer came."""
+        known = self._cools_until.get(state.index)
+        if known is not None and (free_at := state.free_at(now)) < known:
+            self._cool(state.index, free_at)
+
+    def use(self, state: KeyState, now: float) -> None:
         """Give a request its turn; with ``spread`` the key then goes behind those with more room."""
-        if counted:
-            state.reserve(now)
         self.turn += 1
         state.turn = self.turn
         if not self.sticky and self.ready and self.ready[0][2] == state.index:
@@ -113,20 +129,29 @@ class ModelKeys:
         )
 
     def unblock(self, index: int) -> None:
-        """Forget what blocks the key of that index; what is known of its limits stays."""
+        """Forget what blocks the key of that index."""
         self.state(index).unblock()
         self._seen = math.nan
 
-    def _move_due(self, now: float) -> None:
-        if self._seen != self._shared.length.seconds:
-            self._seen = self._shared.length.seconds
-            self.cooling = [(self.state(index).free_at(now), index) for _, index in self.cooling]
-            heapify(self.cooling)
+    def _move_due(self, now: float, cost: Cost) -> None:
+        if self._seen != self.shared.rates.length.seconds:
+            self._look_again(now, cost)
         while self.cooling and self.cooling[0][0] <= now:
-            _, index = heappop(self.cooling)
+            at, index = heappop(self.cooling)
+            if self._cools_until.get(index) != at:
+                continue
             state = self.state(index)
-            free_at = state.free_at(now)
+            free_at = state.free_at(now, cost=cost)
             if free_at > now:
-                heappush(self.cooling, (free_at, index))
+                self._cool(index, free_at)
             else:
+                del self._cools_until[index]
                 heappush(self.ready, self._rank(state, now))
+
+    def _look_again(self, now: float, cost: Cost) -> None:
+        """Put the keys in order that wait, for all of them may be free at other instants than was thought."""
+        self._seen = self.shared.rates.length.seconds
+        for index in self._cools_until:
+            self._cools_until[index] = self.state(index).free_at(now, cost=cost)
+        self.cooling = [(at, index) for index, at in self._cools_until.items()]
+        heapify(self.cooling)

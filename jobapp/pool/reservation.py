@@ -9,9 +9,12 @@ and ended once by its answer or its rejection::
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from jobapp.domain.types import ApiKey
+from jobapp.limits.estimated import MANY
+from jobapp.limits.meter import NOTHING, ONE, Cost
 from jobapp.pool.key_state import KeyState
 
 
@@ -21,9 +24,14 @@ class Take(NamedTuple):
     Attributes:
         stay: The fingerprint of the key to go on with, if it is free within ``max_wait``.
         skip: Fingerprints of keys that this call has given up.
-        max_wait: The longest wait in seconds that is worth a reservation.
+        max_wait: The longest wait in seconds for a key that is worth a reservation; those who are before the
+            call in the key's line do not count.
+        left: Seconds in which the call must begin, whoever is before it.
         jitter: The share of a wait for an instant that others wait for too, by which to come later.
         only: The fingerprint of the one key that will do.
+        size: Characters of the request.
+        max_tokens: The most tokens that it lets the answer have; ``None`` where it does not say.
+        tries_left: How often the call may still try a key.
     """
 
     stay: str | None = None
@@ -31,6 +39,10 @@ class Take(NamedTuple):
     max_wait: float = 0.0
     jitter: float = 0.0
     only: str | None = None
+    size: int = 0
+    max_tokens: int | None = None
+    tries_left: int = MANY
+    left: float = math.inf
 
 
 class Reservation:
@@ -40,45 +52,82 @@ class Reservation:
         key: The key.
         state: Where its requests are counted.
         model: The model it is for.
-        free_at: When the key is free, as far as can be foreseen.
-        due: When the caller may ask: a little later where others wait for the same instant.
-        counted: Whether the request is counted already, for room that is known to come.
+        ticket: Its place among those who wait.
+        cost: What it will use of each limit, as far as can be told.
+        size: Characters of the request.
+        tries_left: How often the call may still try the key.
     """
 
-    __slots__ = ("counted", "due", "free_at", "key", "model", "number", "opened_at", "sent_at", "state")
+    __slots__ = (
+        "cost",
+        "ended_before",
+        "free_at",
+        "key",
+        "late",
+        "model",
+        "opened_at",
+        "sent_at",
+        "size",
+        "state",
+        "ticket",
+        "tries_left",
+    )
 
     def __init__(
-        self, key: ApiKey, state: KeyState, model: str, free_at: float, due: float, *, counted: bool
+        self,
+        key: ApiKey,
+        state: KeyState,
+        model: str,
+        ticket: int,
+        cost: Cost = ONE,
+        size: int = 0,
+        tries_left: int = MANY,
     ) -> None:
         self.key = key
         self.state = state
         self.model = model
-        self.free_at = free_at
-        self.due = due
-        self.counted = counted
-        self.number = 0
-        """Its place among the requests of the key to the model."""
+        self.ticket = ticket
+        self.cost = cost
+        self.size = size
+        self.tries_left = tries_left
+        self.free_at = 0.0
+        """When the key is free for it, as it was last foreseen."""
+        self.late = 0.0
+        """How much later it comes, where others wait for the same instant."""
         self.sent_at = 0.0
         """When it was handed over for asking."""
+        self.ended_before = NOTHING
+        """What of the key's requests was over then."""
         self.opened_at: float | None = None
         """When the stream began that it was sent for."""
 
+    def foresee(self, now: float) -> float:
+        """Look when the key is free for it; return that instant."""
+        ahead = self.state.ahead_of(self.ticket)
+        self.free_at = self.state.free_at(now, ahead, self.cost, self.tries_left)
+        return self.free_at
+
     def wait(self, now: float) -> float:
         """Return the seconds until the caller may ask; microseconds are noise of the clock."""
-        return max(0.0, round(self.due - now, 6))
+        return max(0.0, round(self.free_at + self.late - now, 6))
 
     def begin(self, now: float) -> None:
         """Note that its request is sent."""
-        self.sent_at, self.number = now, self.state.begin(now)
+        self.sent_at, self.ended_before = now, self.state.ended
+        self.state.leave(self.ticket)
+        self.state.begin(now, self.cost)
 
     def release(self) -> None:
         """Note that its request is not sent."""
-        if self.counted:
-            self.state.release()
+        self.state.leave(self.ticket)
 
-    def end(self, tokens: int = 0) -> None:
-        """Note that its request is over, which cost *tokens*."""
-        self.state.end(tokens)
+    def end(self) -> None:
+        """Note that its request is over."""
+        self.state.end(self.cost)
+
+    def others(self) -> Cost:
+        """Return what else was sent to the key that its answer may not count."""
+        return self.state.sent.plus(self.ended_before, -1.0).plus(self.cost, -1.0)
 
 
 class Taken(NamedTuple):

@@ -27,6 +27,7 @@ class ProviderSpec:
         base_url_env: The environment variable that overrides the address.
         default_model: A small or free model, asked where nobody names one.
         reset_timezone: IANA zone in whose midnight its day quotas return.
+        reserves_max_tokens: Whether it counts ``max_tokens`` against the minute before it answers.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ProviderSpec:
     default_model: str
     reset_timezone: str = "UTC"
     aliases: tuple[str, ...] = ()
+    reserves_max_tokens: bool = False
 
 
 OPENAI_COMPATIBLE = "jobapp.providers.openai:OpenAIAdapter"
@@ -51,6 +53,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             base_url="https://api.openai.com/v1",
             base_url_env="OPENAI_BASE_URL",
             default_model="gpt-4o-mini",
+            reserves_max_tokens=True,  # platform.openai.com, rate limits guide, mid-2026
         ),
         ProviderSpec(
             name="anthropic",

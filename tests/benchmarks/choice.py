@@ -9,7 +9,8 @@ from statistics import median, quantiles
 
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import ApiKey, Block, Kind
-from jobapp.limits.reported import RequestHeadroom
+from jobapp.limits.headers import Reported
+from jobapp.limits.limit import Unit
 from jobapp.pool.key_pool import KeyPool
 from jobapp.pool.reservation import Take, Taken
 
@@ -18,7 +19,7 @@ TAKES = 1_000
 """How many choices one figure is the mean of."""
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-SAID = RequestHeadroom(1_000_000, 900_000, 30.0)
+SAID = (Reported("x", Unit.REQUESTS, 1_000_000, 900_000, 30.0),)
 WANT = Take()
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from jobapp.domain.settings import Strategy
 
 DAY = 86_400.0
+TOLD, SILENT = "window, OpenAI's headers", "window, nothing said"
 
 
 class KeyLimits(NamedTuple):
@@ -30,7 +31,7 @@ class Mix:
         prompts: How many there are, all from the start unless ``bursts`` says otherwise.
         workers: How many ask at the same time.
         latency: Seconds an answer takes; a rejection takes a fifth of it.
-        hints: Whether headers tell what is left, and rejections how long to wait.
+        kind: How the server keeps its limits, and tells of them.
         strategy: Which free key a call takes.
         failing: The share of requests that the server fails with.
         bursts: Into how many equal bursts the prompts come.
@@ -43,12 +44,16 @@ class Mix:
     prompts: int
     workers: int
     latency: float = 0.005
-    hints: bool = True
+    kind: str = TOLD
     strategy: Strategy = Strategy.SPREAD
     failing: float = 0.0
     bursts: int = 1
     every: float = 0.0
     rules: Mapping[str, Any] = field(default_factory=dict)
+
+    def cost_of(self, tokens: int) -> float:
+        """Return what a request of so many *tokens* counts."""
+        return tokens if "tokens" in self.kind else 1.0
 
     def arrives(self, number: int) -> float:
         """Return when the prompt of that number is there."""
@@ -60,6 +65,9 @@ def optimum(mix: Mix) -> float:
 
     After each burst, what is left can't be done faster than its keys and its workers allow.
     """
+    if mix.kind.startswith("bucket"):
+        rate = sum(key.limit / key.window for key in mix.keys)
+        return max(mix.latency, (mix.prompts - sum(key.limit for key in mix.keys)) / rate)
     firsts = [-(-burst * mix.prompts // mix.bursts) for burst in range(mix.bursts)]
     return max(mix.arrives(first) + _fastest(mix, mix.prompts - first) for first in firsts)
 
@@ -103,10 +111,10 @@ _MIX_OF_ISSUE: tuple[tuple[KeyLimits, ...], int, int] = ((SECOND,) * 3 + (CAPPED
 _PATIENT = {"max_wait": 120.0}
 
 ISSUE = Mix("300 prompts, 5 keys, spread", *_MIX_OF_ISSUE)
-ISSUE_UNHINTED = Mix("300 prompts, 5 keys, spread, no hints", *_MIX_OF_ISSUE, hints=False)
+ISSUE_UNHINTED = Mix("300 prompts, 5 keys, spread, no hints", *_MIX_OF_ISSUE, kind=SILENT)
 ISSUE_STICKY = Mix("300 prompts, 5 keys, sticky", *_MIX_OF_ISSUE, strategy=Strategy.STICKY)
 ISSUE_STICKY_UNHINTED = Mix(
-    "300 prompts, 5 keys, sticky, no hints", *_MIX_OF_ISSUE, strategy=Strategy.STICKY, hints=False
+    "300 prompts, 5 keys, sticky, no hints", *_MIX_OF_ISSUE, strategy=Strategy.STICKY, kind=SILENT
 )
 
 MIXES: Sequence[Mix] = (
@@ -116,7 +124,7 @@ MIXES: Sequence[Mix] = (
     ISSUE_STICKY_UNHINTED,
     Mix("10 keys of 10 a minute", (MINUTE,) * 10, 1000, 8, latency=0.5, rules=_PATIENT),
     Mix(
-        "10 keys of 10 a minute, no hints", (MINUTE,) * 10, 1000, 8, latency=0.5, hints=False, rules=_PATIENT
+        "10 keys of 10 a minute, no hints", (MINUTE,) * 10, 1000, 8, latency=0.5, kind=SILENT, rules=_PATIENT
     ),
     Mix("1 key of 3 a minute", (SMALL,), 30, 2, latency=1.0, rules=_PATIENT),
     Mix(
@@ -125,12 +133,12 @@ MIXES: Sequence[Mix] = (
         30,
         2,
         latency=1.0,
-        hints=False,
+        kind=SILENT,
         rules={**_PATIENT, "max_retries": 8},
     ),
     Mix("20 keys of 50 a day", (A_DAY,) * 20, 2500, 8, latency=1.0, rules={"max_wait": 2 * DAY}),
     Mix("50 keys, 200 workers", (SECOND,) * 50, 5000, 200),
-    Mix("50 keys, 200 workers, no hints", (SECOND,) * 50, 5000, 200, hints=False),
+    Mix("50 keys, 200 workers, no hints", (SECOND,) * 50, 5000, 200, kind=SILENT),
     Mix("100 keys, 2,000 workers", (MINUTE,) * 100, 5000, 2000, latency=2.0, rules={"max_wait": 600.0}),
     Mix("1,000 keys, 200 workers", (MINUTE,) * 1000, 50_000, 200, latency=0.5, rules=_PATIENT),
     Mix(

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,10 +16,11 @@ from jobapp.calls.call_policy import Answered, Flow, Rejected, Send, Served, Set
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.domain.settings import RetrySettings
-from jobapp.domain.types import ApiKey, Block, Kind, Scope, Verdict
+from jobapp.domain.types import ApiKey, Block, ErrorFacts, Kind, Usage, Verdict
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.stores.state import QuotaState, Reset
 from tests.benchmarks.mixes import DAY, KeyLimits, Mix, optimum
+from tests.limit_servers import KINDS, Enforced, Tell
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 MODEL = "model"
@@ -69,34 +70,38 @@ class ServerKey:
 
     Attributes:
         limits: What it allows.
+        enforced: The limit as it is kept.
+        phase: Seconds by which its clock is ahead: windows by the clock are met half-way.
         rejected: Requests that were rejected because of a limit.
         spent_asked: Those that were sent although the caller knew that the day is spent.
     """
 
     limits: KeyLimits
+    enforced: Enforced
+    phase: float = 0.0
     rejected: int = 0
     spent_asked: int = 0
-    _start: float = -math.inf
-    _used: int = 0
     _day: float = 0.0
     _of_day: int = 0
     _known_spent: float = math.inf
 
-    def ask(self, now: float, *, sent: float, hints: bool) -> tuple[Verdict | None, dict[str, str]]:
+    def ask(
+        self, now: float, *, sent: float, cost: float, tell: Tell
+    ) -> tuple[ErrorFacts | None, dict[str, str]]:
         """Return what a request meets that was *sent* before: a rejection, or the answer's headers."""
         self._roll(now)
         if self.limits.cap is not None and self._of_day >= self.limits.cap:
             self.rejected += 1
             self.spent_asked += sent > self._known_spent
-            end = START + timedelta(seconds=self._day + DAY)
-            return Verdict(Kind.QUOTA, Scope.MODEL, resets_at=end), {}
-        left = self._start + self.limits.window - now
-        if self._used >= self.limits.limit:
+            return _SPENT, {}
+        then = now + self.phase
+        wait = self.enforced.admit(then, cost)
+        headers, seconds, text = tell(self.enforced, then, wait, START.timestamp() - self.phase)
+        if wait:
             self.rejected += 1
-            return Verdict(Kind.RATE_LIMIT, Scope.MODEL, left if hints else None), {}
-        self._used += 1
+            return _busy(headers, seconds, text), {}
         self._of_day += 1
-        return None, self._headers(left) if hints else {}
+        return None, headers
 
     def told(self, verdict: Verdict, now: float) -> None:
         """Note that the caller knows what it was rejected for."""
@@ -106,15 +111,23 @@ class ServerKey:
     def _roll(self, now: float) -> None:
         if now >= self._day + DAY:
             self._day, self._of_day, self._known_spent = now // DAY * DAY, 0, math.inf
-        if now >= self._start + self.limits.window:
-            self._start, self._used = now, 0
 
-    def _headers(self, left: float) -> dict[str, str]:
-        return {
-            "x-ratelimit-limit-requests": str(self.limits.limit),
-            "x-ratelimit-remaining-requests": str(self.limits.limit - self._used),
-            "x-ratelimit-reset-requests": f"{left:.3f}s",
-        }
+
+_SPENT = ErrorFacts(
+    "openai",
+    429,
+    {},
+    {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}},
+)
+
+
+def _busy(headers: dict[str, str], seconds: float | None, text: str) -> ErrorFacts:
+    message = f"Rate limit reached on requests per min (RPM). {text}"
+    error: dict[str, Any] = {"message": message, "code": "rate_limit_exceeded"}
+    if seconds is not None:
+        kind = "type.googleapis.com/google.rpc.RetryInfo"
+        error["details"] = [{"@type": kind, "retryDelay": f"{seconds:.9f}s"}]
+    return ErrorFacts("openai", 429, headers, {"error": error})
 
 
 class Outcome(NamedTuple):
@@ -142,6 +155,7 @@ class _Worker:
     flow: Flow
     started: float
     reservation: Reservation | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(order=True, slots=True)
@@ -175,7 +189,12 @@ class Simulation:
             clock=self._clock,
             strategy=mix.strategy,
         )
-        self._server = {key.fingerprint: ServerKey(mix.keys[number]) for number, key in enumerate(keys)}
+        make, self._tell = KINDS[mix.kind]
+        tokens, phase = mix.cost_of(1000), self._rng.uniform(0.0, mix.keys[0].window)
+        self._server = {
+            key.fingerprint: ServerKey(limits, make(limits.limit * tokens, limits.window), phase)
+            for key, limits in zip(keys, mix.keys, strict=True)
+        }
         self._todo: Iterator[int] = iter(range(mix.prompts))
         self._took: list[float] = []
         self._last_end = 0.0
@@ -233,6 +252,7 @@ class Simulation:
                     return
 
     def _take(self, worker: _Worker, action: Take) -> Taken | NoneFree:
+        action = action._replace(size=3600, max_tokens=100)
         found = self._manager.take(MODEL, action, worker.reservation)
         worker.reservation = found.reservation if isinstance(found, Taken) else None
         return found
@@ -246,24 +266,26 @@ class Simulation:
 
     def _arrive(self, worker: _Worker, reservation: Reservation, sent: float) -> None:
         now, latency = self._clock.seconds, self._mix.latency
-        verdict: Verdict | None = Verdict(Kind.UNAVAILABLE)
+        facts: ErrorFacts | None = ErrorFacts("openai", 503)
         headers: dict[str, str] = {}
         if self._rng.random() >= self._mix.failing:
-            verdict, headers = self._server[reservation.key.fingerprint].ask(
-                now, sent=sent, hints=self._mix.hints
+            facts, headers = self._server[reservation.key.fingerprint].ask(
+                now, sent=sent, cost=self._mix.cost_of(1000), tell=self._tell
             )
-        if verdict is None:
+        if facts is None:
             answered = partial(self._answered, worker, reservation, headers)
             self._at(now + latency * self._rng.uniform(0.7, 0.9), answered)
         else:
-            self._at(now + latency * 0.2, partial(self._rejected, worker, reservation, verdict))
+            self._at(now + latency * 0.2, partial(self._rejected, worker, reservation, facts))
 
     def _answered(self, worker: _Worker, reservation: Reservation, headers: dict[str, str]) -> None:
         worker.reservation = None
-        self._manager.answered(reservation, headers)
+        self._manager.answered(reservation, headers, Usage(900, 100))
         self._step(worker, Answered("text"))
 
-    def _rejected(self, worker: _Worker, reservation: Reservation, verdict: Verdict) -> None:
+    def _rejected(self, worker: _Worker, reservation: Reservation, facts: ErrorFacts) -> None:
+        verdict = self._manager.judge(facts)
+        worker.headers = facts.headers
         self._server[reservation.key.fingerprint].told(verdict, self._clock.seconds)
         streak = self._manager.streak(reservation.key, MODEL, verdict)
         self._step(worker, Rejected(verdict, streak=streak))
@@ -271,7 +293,9 @@ class Simulation:
     def _settle(self, worker: _Worker, action: Settle) -> None:
         reservation, worker.reservation = worker.reservation, None
         assert reservation is not None
-        self._manager.remember(self._manager.settle(reservation, action.verdict, action.cooldown))
+        self._manager.remember(
+            self._manager.settle(reservation, action.verdict, action.cooldown, worker.headers)
+        )
 
     def _end(self, worker: _Worker, outcome: object) -> None:
         if isinstance(outcome, Served):
