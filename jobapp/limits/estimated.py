@@ -204,7 +204,7 @@ class EstimatedLimit:
         self._full, self._step = 0, 1
 
     def _slow_down(self) -> None:
-        """Go by longer windows: a part came back, as in a bucket or where others use the key; or nothing did."""
+        """Go by longer windows: a part came back, as in a bucket or where others use the key, or nothing."""
         served = self._log.used_since(self._came_back_since or 0.0)
         self._pace = self._pace_before
         if served or self._pace > 1.0:
