@@ -36,7 +36,9 @@ _NAMES = (
     r"|(?<=reached for )[\w./:@\-]+|(?<=too large for )[\w./:@\-]+"
     r"|\breq(?:uest)?[_ -]?(?:id)?[ :=]*[0-9a-f_\-]{12,}"
 )
-_WHOLLY_QUOTED = r'^(?:[^"]{0,60}\b[45]\d\d\b[^"]{0,30})?"([^"]*)"\W*$'
+_WHOLLY_QUOTED = (
+    r'^(?:[^"]{0,60}\b[45]\d\d\b[^"]{0,30}|\w{1,30}=)?"([^"]*)"(?:\W*|(?: \w{1,30}=[\w.]{1,30}){1,4})$'
+)
 
 
 def clean(text: str, model: str | None = None) -> str:

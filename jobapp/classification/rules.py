@@ -9,6 +9,7 @@ from __future__ import annotations
 from jobapp.classification.rule import Mark, ResetRule, Rule
 from jobapp.classification.rules_by_code import BY_CODE, CODES, words
 from jobapp.classification.rules_by_message import BY_WORDS, TEXT, phrases
+from jobapp.classification.rules_by_service import BY_SERVICE
 from jobapp.domain.types import Kind, Scope
 
 _HTTP = "RFC 9110 and 6585; the providers' docs, 2026-11"
@@ -191,7 +192,7 @@ _WITHOUT_STATUS = (
     ),
 )  # fmt: skip
 
-RULES: tuple[Rule, ...] = (*BY_CODE, *BY_WORDS, *_BY_STATUS, *_WITHOUT_STATUS)
+RULES: tuple[Rule, ...] = (*BY_SERVICE, *BY_CODE, *BY_WORDS, *_BY_STATUS, *_WITHOUT_STATUS)
 
 UNKNOWN = Rule(
     "unknown", Kind.UNAVAILABLE, Scope.MODEL, "nothing says what it was; no key is set aside", (), "",
