@@ -84,7 +84,7 @@ FAULTS = {
     "providers: {openai: {keys: [A], groups: {g: [B]}}}": (
         "providers.openai.groups.g: B is not among the keys of openai; add it to providers.openai.keys"
     ),
-    "providers: {openai: {groups: {g: [OPENAI_KEY]}}}": "groups.g: OPENAI_KEY is not among the keys of openai",
+    "providers: {openai: {groups: {g: [MY_KEY]}}}": "groups.g: MY_KEY is not among the keys of openai",
     "providers: {openai: {groups: {g: [OPENAI_API_KEY], h: OPENAI_API_KEY}}}": (
         "providers.openai.groups.h: OPENAI_API_KEY is in g too; leave it in one group"
     ),

@@ -361,7 +361,7 @@ def test_an_address_in_the_environment_that_is_none_is_refused_without_showing_i
 
 
 def test_an_unknown_provider_is_refused(home):
-    with pytest.raises(ConfigError, match="unknown provider 'zzz'; known are anthropic, google"):
+    with pytest.raises(ConfigError, match="unknown provider 'zzz'; known are anthropic, cerebras"):
         home.config().provider_settings("zzz")
 
 

@@ -112,6 +112,14 @@ def test_a_wait_for_a_key_that_stays_is_cut_short_by_a_reset_too(world):
     assert len(done.attempts) == 2
 
 
+def test_keys_that_are_all_rejected_as_bad_are_told_at_once_and_not_waited_for(world):
+    world.add(ONE, Fault.BAD_KEY)
+    world.add(TWO, Fault.BAD_KEY)
+    with pytest.raises(NoAPIKeysAvailableError):
+        world.call(on_exhausted="wait")
+    assert world.clock.sleeps == []
+
+
 def test_the_fallback_is_asked_before_the_waiting(world):
     world.add(ONE, busy(300.0, world.provider.model))
     world.fall_back_to_the_spare()

@@ -151,11 +151,19 @@ class StopReason(Enum):
 
 
 class GaveUp(NamedTuple):
-    """A model was given up; ``wait`` is the seconds until its first key is free, where that is known."""
+    """A model was given up.
+
+    Attributes:
+        reason: Why.
+        verdict: What its last rejection meant.
+        wait: The seconds until its first key is free, where that is known.
+        all_bad: Every key was rejected as bad, so that no wait helps.
+    """
 
     reason: StopReason
     verdict: Verdict | None = None
     wait: float | None = None
+    all_bad: bool = False
 
 
 Action = Enter | Take | Send | Settle | Wait
@@ -195,7 +203,11 @@ def call_policy(
 
 def _wait_for_any(ends: Sequence[GaveUp], rules: RetrySettings) -> float | None:
     """Return the seconds until a key of any model is free, or ``None`` where the call may not wait for it."""
-    waits = [end.wait for end in ends if end.reason is StopReason.NO_KEY and end.wait is not None]
+    waits = [
+        end.wait
+        for end in ends
+        if end.reason is StopReason.NO_KEY and end.wait is not None and not end.all_bad
+    ]
     return min(waits) if waits and rules.on_exhausted is OnExhausted.WAIT and rules.retry else None
 
 
@@ -291,7 +303,7 @@ def _nothing_free(tries: _Tries, found: NoneFree) -> GaveUp:
         reason = StopReason.DEADLINE
     elif tries.given_up and tries.rules.on_exhausted is OnExhausted.RAISE:
         reason = StopReason.TRIES
-    return GaveUp(reason, tries.last, found.wait)
+    return GaveUp(reason, tries.last, found.wait, found.all_bad)
 
 
 def _too_late(rules: RetrySettings, found: NoneFree) -> bool:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from jobapp.domain import events
+from jobapp.domain.wording import duration
+
+LONG_WAIT = 60.0
+"""Seconds; a longer wait is a warning: nobody should wonder why a program stands still."""
 
 _keys = logging.getLogger("jobapp.core.api_key_manager")
 _calls = logging.getLogger("jobapp.core.llm_interface")
@@ -28,7 +33,10 @@ def log_event(event: events.Event) -> None:
                 status,
             )
         case events.Waiting(_, provider, model, key, seconds):
-            _keys.info("%s %s: waiting %.1f s for %s", provider, model, seconds, key or "the first free key")
+            level = logging.INFO if seconds <= LONG_WAIT else logging.WARNING
+            whom = key or "the first free key"
+            time = duration(timedelta(seconds=seconds))
+            _keys.log(level, "%s %s: waiting %s for %s", provider, model, time, whom)
         case events.KeyBlocked(_, block):
             _keys.warning(
                 "%s: %s %s until %s (%s)",

@@ -9,6 +9,7 @@ from typing import Self
 from jobapp.calls.call import Call, Opened
 from jobapp.calls.call_policy import Flow, GaveUp, Served
 from jobapp.calls.drive import aask_stream, adrive, ask_stream, drive, in_thread
+from jobapp.domain.exceptions import InvalidRequestError
 from jobapp.domain.types import ApiKey, Completion, Reply
 
 
@@ -150,3 +151,21 @@ class AsyncTextStream:
     async def aclose(self) -> None:
         """Close the connection, whether or not the answer is complete."""
         await self._pieces.aclose()
+
+
+def text_of(done: Completion) -> str:
+    """Return the text of a whole answer.
+
+    Raises:
+        InvalidRequestError: There is none, for the model asks for tools.
+    """
+    if done.tool_calls and not done.text:
+        names = ", ".join(call.name for call in done.tool_calls)
+        raise InvalidRequestError(
+            f"{done.provider} {done.model} answered with no text, but asks for tools: {names}; "
+            "complete() returns them as tool_calls",
+            provider=done.provider,
+            model=done.model,
+            key=done.key,
+        )
+    return done.text

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from jobapp.config.validators import Location
@@ -12,24 +16,39 @@ from jobapp.config.validators import Location
 if TYPE_CHECKING:
     from yaml import Node
 
+logger = logging.getLogger(__name__)
+
 PROJECT_CONFIG = Path("config.yaml")
 PROJECT_ENV = Path(".env")
+FOREIGN = ("another program's",)
+"""Stands for what a file holds that is not jobapp's."""
 
 
-def user_config_folder(override: str | None) -> Path:
-    """Return the folder of this user's configuration; *override* is ``JOBAPP_CONFIG_DIR``."""
+def user_config_folder(override: str | None) -> Path | None:
+    """Return the folder of this user's configuration; *override* is ``JOBAPP_CONFIG_DIR``.
+
+    A user without a home has none.
+    """
     if override:
         return Path(override).expanduser()
     from platformdirs import user_config_dir
 
-    return Path(user_config_dir("jobapp"))
+    try:
+        return Path(user_config_dir("jobapp"))
+    except RuntimeError:  # neither HOME nor an entry in passwd: a container's arbitrary user
+        return None
 
 
 def default_cache_folder() -> Path:
-    """Return the cache folder where nothing else is configured."""
+    """Return the cache folder where nothing else is configured; a user without a home has a temporary one."""
     from platformdirs import user_data_dir
 
-    return Path(user_data_dir("jobapp")) / "cache"
+    try:
+        return Path(user_data_dir("jobapp")) / "cache"
+    except RuntimeError:
+        folder = Path(gettempdir()) / f"jobapp-{os.getuid()}" / "cache"
+        logger.warning("this user has no home folder: the quota state is in %s; set JOBAPP_CACHE_DIR", folder)
+        return folder
 
 
 def read_env(path: Path, *, required: bool) -> Mapping[str, str | None]:
@@ -54,6 +73,29 @@ def read_yaml(path: Path, *, required: bool) -> Any:
     """
     text = _read_text(path, required=required)
     return None if text is None else _parse(text, path)
+
+
+def read_found(path: Path) -> Any:
+    """Return what a YAML file holds that was merely found; ``FOREIGN`` where it can't be ours.
+
+    Several documents and tags of one's own are no form of jobapp's.
+
+    Raises:
+        ConfigError: It can't be read, or does not parse for another reason.
+    """
+    text = _read_text(path, required=False)
+    if text is None:
+        return None
+    import yaml
+
+    try:
+        kinds = [type(event) for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+        tags = re.search(r"(?m)^[^#'\"]*[\s:]![A-Za-z]", text)
+    except (yaml.YAMLError, RecursionError):
+        return _parse(text, path)
+    if kinds.count(yaml.DocumentStartEvent) > 1 or tags:
+        return FOREIGN
+    return _parse(text, path)
 
 
 def _read_text(path: Path, *, required: bool) -> str | None:

@@ -10,14 +10,14 @@ from jobapp.config.keys import base_url_variable
 from jobapp.config.sources import Sources
 from jobapp.config.validators import Location, did_you_mean, shown, url
 from jobapp.domain.settings import ProviderSettings
-from jobapp.providers import PROVIDERS
+from jobapp.providers import PROVIDERS, SERVICES, spec_of
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderDirectory:
-    """The four providers and those that were configured."""
+    """The four providers, the services by name, and those that were configured."""
 
     configured: Mapping[str, ProviderSettings]
     sources: Sources
@@ -29,15 +29,16 @@ class ProviderDirectory:
         if value:
             return url(value, Location("environment", (variable,)))
         configured = self.configured[name].base_url if name in self.configured else None
-        return configured or (PROVIDERS[name].base_url if name in PROVIDERS else None)
+        spec = spec_of(name)
+        return configured or (spec.base_url if spec else None)
 
     def check(self, name: str, place: Location, base_url: str | None = None) -> None:
         """Raise a ConfigError about *place* unless *name* can be reached; *base_url* is a model's own."""
-        if name in PROVIDERS or base_url or self.address_of(name):
+        if base_url or self.address_of(name):
             return
         raise place.fault(
             f"unknown provider {shown(name)}",
-            f"{did_you_mean(name, {*PROVIDERS, *self.configured} - {name})} "
+            f"{did_you_mean(name, {*PROVIDERS, *SERVICES, *self.configured} - {name})} "
             f"(an OpenAI-compatible server needs providers.{name}.base_url or {base_url_variable(name)})",
         )
 
@@ -52,11 +53,11 @@ class ProviderDirectory:
 
     def reset_zone_of(self, name: str) -> str:
         """Return the IANA zone in whose midnight the day quotas of *name* return."""
-        configured, known = self.configured.get(name), PROVIDERS.get(name)
+        configured, known = self.configured.get(name), spec_of(name)
         own = known.reset_timezone if known else "UTC"
         return (configured and configured.reset_timezone) or own
 
     def is_elsewhere(self, base_url: str, name: str) -> bool:
         """Return whether *base_url* is neither on the host of *name* nor on this machine."""
         home = self.address_of(name)
-        return home is not None and urlsplit(base_url).hostname not in {urlsplit(home).hostname, *_LOOPBACK}
+        return home is not None and urlsplit(base_url).hostname not in {urlsplit(home).hostname, *LOOPBACK}

@@ -10,7 +10,6 @@ from jobapp.config.validators import (
     Location,
     Reader,
     boolean,
-    close_to,
     key_name,
     key_names,
     mapping,
@@ -100,6 +99,10 @@ OLDER_SECTIONS = ("settings", "google_spreadsheet")
 """Sections that the older program had and jobapp has no use for."""
 
 
+ALIKE = 0.8
+"""How alike a name is to a section's that is taken for a slip of the pen, and not for another program's."""
+
+
 def read_tree(tree: Any, source: str) -> dict[str, Any]:
     """Check what the file *source* holds and return it, its names canonical and its values typed."""
     checked: dict[str, Any] = section(ROOT, ignored=OLDER_SECTIONS)(
@@ -110,10 +113,14 @@ def read_tree(tree: Any, source: str) -> dict[str, Any]:
 
 def is_ours(tree: Any) -> bool:
     """Return whether a ``config.yaml`` that was merely found is jobapp's, and not another program's."""
-    if not isinstance(tree, Mapping) or tree.keys() & {"models", "providers", "retry"}:
-        return True
-    known = [*ROOT, *OLDER_SECTIONS]
-    return all(close_to(str(name), known) for name in tree)
+    if not isinstance(tree, Mapping):
+        return False
+    from difflib import get_close_matches
+
+    sections = [*ROOT, *OLDER_SECTIONS]
+    if not all(get_close_matches(str(name), sections, cutoff=ALIKE) for name in tree):
+        return any(isinstance(tree.get(name), Mapping) for name in ("models", "providers", "retry"))
+    return any(isinstance(tree.get(name), Mapping | list) for name in tree)
 
 
 def override(settings: RetrySettings, /, **changes: Any) -> RetrySettings:

@@ -242,12 +242,18 @@ def section(settings: Mapping[str, Reader], ignored: Iterable[str] = ()) -> Read
     def read(value: Any, place: Location) -> dict[str, Any]:
         found = {name: entry for name, entry in mapping(value, place).items() if name not in ignored}
         for name in found.keys() - settings.keys():
+            if _is_for_a_key(name) and not close_to(name, settings):
+                raise place.fault(f"unknown setting {name}", "keys go into the environment or .env")
             raise place.at(name).fault("unknown setting", did_you_mean(name, settings))
         return {
             name: settings[name](entry, place.at(name)) for name, entry in found.items() if entry is not None
         }
 
     return read
+
+
+def _is_for_a_key(name: str) -> bool:
+    return bool(re.fullmatch(r"(?:api|access|secret)?[ _-]?(?:key|token|secret)s?", name, re.IGNORECASE))
 
 
 def table(reader: Reader, named: Reader = text) -> Reader:

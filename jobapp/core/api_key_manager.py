@@ -30,7 +30,7 @@ from jobapp.limits.headers import read_limits
 from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import NO_USAGE, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
-from jobapp.providers import PROVIDERS
+from jobapp.providers import spec_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ class APIKeyManager(OlderSurface):
         self._own_rules = rules_of(config)
         self._zone = config.reset_zone(self.provider_name)
         budgets = budgets_of(self.provider_name, config)
-        spec = PROVIDERS.get(self.provider_name)
+        spec = spec_of(self.provider_name)
         self._pool = KeyPool(
             self.provider_name,
             self.keys,

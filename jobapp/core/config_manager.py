@@ -11,20 +11,33 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jobapp.config import files as config_files
 from jobapp.config.build import DEFAULT, build, complete, known_models
 from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual_names
-from jobapp.config.provider_registry import ProviderDirectory
+from jobapp.config.provider_registry import LOOPBACK, ProviderDirectory
 from jobapp.config.schema import is_ours, override, read_tree
 from jobapp.config.sources import Layer, Sources, merge_all
 from jobapp.config.validators import Location, provider_name, text
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
 from jobapp.domain.settings import ModelSettings, ProviderSettings, RetrySettings, Settings
 from jobapp.domain.types import ApiKey
-from jobapp.providers import canonical_name
+from jobapp.providers import PROVIDERS, canonical_name, spec_of
 
 logger = logging.getLogger(__name__)
+
+NO_KEY = ApiKey("no key", "not-needed")
+"""Stands for the key of a server that asks for none."""
+
+_told: set[str] = set()
+
+
+def _once(words: str) -> None:
+    """Warn of something once in the life of the process."""
+    if words not in _told:
+        _told.add(words)
+        logger.warning("%s", words)
 
 
 class ConfigManager:
@@ -55,7 +68,8 @@ class ConfigManager:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         variables = os.environ if environ is None else environ
-        self._folder = config_files.user_config_folder(Environment((variables,)).get("JOBAPP_CONFIG_DIR"))
+        folder = config_files.user_config_folder(Environment((variables,)).get("JOBAPP_CONFIG_DIR"))
+        self._folders = () if folder is None else (folder,)
         self._environment = Environment((variables, *self._read_env(env_path)))
         layers = tuple(layer for layer in self._read_files(config, module) if layer.raw)
         self.files = tuple(Path(layer.source) for layer in layers)
@@ -113,6 +127,8 @@ class ConfigManager:
         Raises:
             ConfigError: Provider or model is given nowhere, or the provider is unknown.
         """
+        if task_name and task_name not in self.settings.models:
+            _once(f"the task {task_name!r} is not configured: it has the settings of models.default")
         known = known_models(self.settings.models, task_name)
         if known and provider is None and model is None:
             return known[0]
@@ -186,13 +202,27 @@ class ConfigManager:
         if configured and configured.keys:
             return self._named_keys(provider, configured.keys)
         names = usual_names(provider, self._environment)
+        if not names and not self._asks_for_keys(provider):
+            return (NO_KEY,)
         if not names:
             variables = " or ".join(f"{prefix}_API_KEY" for prefix in prefixes_of(provider))
             raise MissingKeyError(
-                f"No API key for {provider}: set {variables} in the environment or .env "
+                f"No API keys available for {provider}: set {variables} in the environment or .env "
                 f"(further keys: {prefixes_of(provider)[0]}_API_KEY_BACKUP_1 …)"
             )
         return self._resolved(provider, names)
+
+    def has_keys(self, provider: str) -> bool:
+        """Return whether the environment holds keys of *provider* under its usual names."""
+        return bool(usual_names(canonical_name(provider), self._environment))
+
+    def _asks_for_keys(self, provider: str) -> bool:
+        """Return whether *provider* wants a key: not a server on this machine that is none of the four's."""
+        if provider in PROVIDERS:
+            return True
+        spec, address = spec_of(provider), self._directory.address_of(provider)
+        here = address is not None and urlsplit(address).hostname in LOOPBACK
+        return not here or (spec is not None and spec.needs_key)
 
     def _named_keys(self, provider: str, names: tuple[str, ...]) -> tuple[ApiKey, ...]:
         for name in names:
@@ -208,14 +238,14 @@ class ConfigManager:
         configured = self.settings.providers.get(provider)
         groups = configured.groups if configured else {}
         by_key = {name: group for group, members in groups.items() for name in members}
-        keys = resolved(names, self._environment, by_key)
+        keys = resolved(names, self._environment, by_key, _once)
         logger.debug("%s: %d keys: %s", provider, len(keys), ", ".join(key.name for key in keys))
         return keys
 
     def _read_env(self, env_path: str | Path | None) -> list[Mapping[str, str | None]]:
         if env_path is not None:
             return [config_files.read_env(Path(env_path).expanduser(), required=True)]
-        usual = (config_files.PROJECT_ENV, self._folder / "secrets" / ".env")
+        usual = [config_files.PROJECT_ENV, *(folder / "secrets" / ".env" for folder in self._folders)]
         return [config_files.read_env(path, required=False) for path in usual]
 
     def _read_files(self, config: str | Path | None, module: str | None) -> Iterator[Layer]:
@@ -228,19 +258,21 @@ class ConfigManager:
             path = Path(explicit).expanduser()
             yield _layer(path, config_files.read_yaml(path, required=True))
             return
-        for path in (self._folder / "config" / "config.yaml", self._folder / "config" / "default.yaml"):
-            yield _layer(path, config_files.read_yaml(path, required=False))
-        tree = config_files.read_yaml(config_files.PROJECT_CONFIG, required=False)
+        for folder in self._folders:
+            for path in (folder / "config" / "config.yaml", folder / "config" / "default.yaml"):
+                yield _layer(path, config_files.read_yaml(path, required=False))
+        tree = config_files.read_found(config_files.PROJECT_CONFIG)
         if tree is None or is_ours(tree):
-            yield _layer(config_files.PROJECT_CONFIG, tree)
+            yield _found_layer(config_files.PROJECT_CONFIG, tree)
         else:
-            logger.info(
-                "%s of the working directory has no section of jobapp's: left alone",
+            logger.debug(
+                "%s of the working directory is another program's: left alone; JOBAPP_CONFIG names a file",
                 config_files.PROJECT_CONFIG,
             )
 
     def _named_file(self, name: str) -> Path | None:
-        paths = (folder / f"{name}.yaml" for folder in (self._folder / "config", Path("configs")))
+        folders = [*(folder / "config" for folder in self._folders), Path("configs")]
+        paths = (folder / f"{name}.yaml" for folder in folders)
         return next((path for path in paths if path.is_file()), None)
 
 
@@ -251,6 +283,15 @@ def _layer(path: Path, tree: Any, sections: Iterable[str] | None = None) -> Laye
     if sections is not None and isinstance(written, Mapping):
         ours = {name: written[name] for name in sections if name in written}
     return Layer(str(path), read_tree(ours, str(path)), raw=written)
+
+
+def _found_layer(path: Path, tree: Any) -> Layer:
+    """Return the checked content of a file that nobody named; a fault in it tells how to name another."""
+    try:
+        return _layer(path, tree)
+    except ConfigError as error:
+        hint = "(where this file is another program's, JOBAPP_CONFIG names jobapp's)"
+        raise type(error)(f"{error} {hint}") from None
 
 
 def _incomplete(own: Mapping[str, str], place: Location) -> ConfigError:

@@ -15,7 +15,7 @@ from jobapp.domain.settings import ProviderSettings
 from jobapp.dropin.below import Below
 from jobapp.dropin.clients import KEY_HEADERS
 from jobapp.dropin.transport import KeyTransport
-from jobapp.providers import PROVIDERS
+from jobapp.providers import spec_of
 from jobapp.stores.object_owners import FILE_NAME, ObjectOwners
 
 
@@ -42,7 +42,7 @@ def open_transport(
     Raises:
         ConfigError: A rule is wrong.
     """
-    known = PROVIDERS.get(settings.name)
+    known = spec_of(settings.name)
     address = settings.base_url or (known.base_url if known else None)
     below = Below(
         provider=replace(settings, base_url=address),

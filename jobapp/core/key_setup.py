@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobapp.domain.clock import Clock
 from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey
-from jobapp.providers import PROVIDERS
+from jobapp.providers import PROVIDERS, SERVICES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | Non
 def provider_of(key_env: str) -> str:
     """Return the provider that an environment variable's name tells, else ``unknown``."""
     words = key_env.upper().split("_")
-    for spec in PROVIDERS.values():
+    for spec in (*PROVIDERS.values(), *SERVICES.values()):
         if any(prefix in words for prefix in spec.key_prefixes):
             return spec.name
     return "unknown"

@@ -18,15 +18,15 @@ from jobapp.calls.call import Call, Target
 from jobapp.calls.call_policy import Flow, GaveUp, Served, call_policy
 from jobapp.calls.drive import aask_whole, adrive, ask_whole, drive
 from jobapp.calls.messages import read_prompt
-from jobapp.calls.streams import AsyncTextStream, TextStream
+from jobapp.calls.streams import AsyncTextStream, TextStream, text_of
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.key_setup import open_state
 from jobapp.core.sdk_clients import SDKClients
 from jobapp.domain.clock import Clock, SystemClock
-from jobapp.domain.exceptions import ConfigError, InvalidRequestError, MissingKeyError
+from jobapp.domain.exceptions import ConfigError, MissingKeyError
 from jobapp.domain.settings import ModelSettings, ProviderSettings
 from jobapp.domain.types import ApiKey, Block, Completion, KeyStatus
-from jobapp.providers import PROVIDERS, open_adapter
+from jobapp.providers import PROVIDERS, SERVICES, open_adapter
 from jobapp.providers.adapter import Adapter
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class LLMInterface(SDKClients):
             timeout=timeout,
             on_exhausted=on_exhausted,
         )
-        targets = self._targets(task_name, provider, model, fallback and retry)
+        targets = self._targets(task_name, provider, model, fallback if retry else False)
         call = Call(messages, options, rules, self._clock, self._on_event, details=self._wants_details())
         return call, call_policy(targets, rules, self._rng)
 
@@ -167,7 +167,7 @@ class LLMInterface(SDKClients):
     def send_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask and return the answer's text."""
         call, flow = started
-        return _text(_result(call, drive(call, flow, ask_whole)))
+        return text_of(_result(call, drive(call, flow, ask_whole)))
 
     @_asks(_start)
     def complete(self, started: tuple[Call, Flow]) -> Completion:
@@ -184,7 +184,7 @@ class LLMInterface(SDKClients):
     async def asend_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask in the running event loop and return the answer's text."""
         call, flow = started
-        return _text(_result(call, await adrive(call, flow, aask_whole)))
+        return text_of(_result(call, await adrive(call, flow, aask_whole)))
 
     @_asks(_start)
     async def acomplete(self, started: tuple[Call, Flow]) -> Completion:
@@ -310,8 +310,8 @@ class LLMInterface(SDKClients):
         except TypeError:  # what can't be hashed is no name
             found = None
         if found is None:
-            if not all(isinstance(name, str | None) for name in plan[:3]):
-                raise ConfigError("task_name, provider and model must be strings")
+            if not all(isinstance(name, str | None) for name in plan[:3]) or not isinstance(fallback, bool):
+                raise ConfigError("task_name, provider and model must be strings, and fallback True or False")
             with self._lock:
                 found = self._plans[plan] = tuple(self._resolve(task_name, provider, model, fallback))
         return found
@@ -365,9 +365,12 @@ class LLMInterface(SDKClients):
         return self._manager(name, self.config.keys_of(name))
 
     def _provider_managers(self) -> Iterator[tuple[APIKeyManager, ProviderSettings]]:
-        for provider in dict.fromkeys((*PROVIDERS, *self.config.settings.providers)):
+        for provider in dict.fromkeys((*PROVIDERS, *self.config.settings.providers, *self._services())):
             with suppress(MissingKeyError):
                 yield self._manager_of(provider), self.config.provider_settings(provider)
+
+    def _services(self) -> Iterable[str]:
+        return (name for name in SERVICES if self.config.has_keys(name))
 
     def _model_managers(self) -> Iterator[tuple[APIKeyManager, ProviderSettings]]:
         settings = self.config.settings
@@ -381,24 +384,6 @@ class LLMInterface(SDKClients):
 def _close(adapters: _Adapters) -> None:
     for adapter, _ in adapters.values():
         adapter.close()
-
-
-def _text(done: Completion) -> str:
-    """Return the answer's text.
-
-    Raises:
-        InvalidRequestError: There is none, for the model asks for tools.
-    """
-    if done.tool_calls and not done.text:
-        names = ", ".join(call.name for call in done.tool_calls)
-        raise InvalidRequestError(
-            f"{done.provider} {done.model} answered with no text, but asks for tools: {names}; "
-            "complete() returns them as tool_calls",
-            provider=done.provider,
-            model=done.model,
-            key=done.key,
-        )
-    return done.text
 
 
 def _result(call: Call, outcome: Served | GaveUp) -> Completion:

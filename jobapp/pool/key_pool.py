@@ -96,7 +96,9 @@ class KeyPool:
         cost = keys.shared.tokens.cost(want.size, want.max_tokens)
         state = self._choose(keys, now, want, skip, cost)
         if state is None:
-            return NoneFree(self._first_free(keys, now, want.only, cost))
+            return NoneFree(
+                self._first_free(keys, now, want.only, cost), all_bad=self._are_all_bad(model, now)
+            )
         key = self.keys[state.index]
         found = Reservation(key, state, model, ticket, cost, want.size, want.tries_left)
         keys.use(state, now)
@@ -269,6 +271,15 @@ class KeyPool:
             half_open=half_open,
             backoff=half_open and block.kind is Kind.RATE_LIMIT,
         )
+
+    def _are_all_bad(self, model: str, now: float) -> bool:
+        scopes = scopes_of(model)
+        bad = {
+            block.fingerprint
+            for block in self.blocks.all()
+            if block.kind is Kind.AUTH and block.model in scopes and block.until.timestamp() > now
+        }
+        return bool(bad) and len(bad) == len(self.keys)
 
     def _first_free(self, keys: ModelKeys, now: float, only: str | None, cost: Cost) -> float | None:
         """Return the seconds until any key, or *only* that one, is free, the skipped ones included."""

@@ -152,7 +152,9 @@ class NoneFree(NamedTuple):
     Attributes:
         wait: Seconds until the first one is; ``None`` where there is none.
         left: Seconds that remain of the call's deadline; ``None`` where it has none.
+        all_bad: Every key was rejected as bad: only a person can help, and no wait.
     """
 
     wait: float | None = None
     left: float | None = None
+    all_bad: bool = False

@@ -5,43 +5,14 @@ SDKs are imported when a provider is first asked, never here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.settings import ProviderSettings
 from jobapp.providers.adapter import Adapter
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderSpec:
-    """One provider.
-
-    Attributes:
-        name: Canonical name.
-        aliases: Other names people write.
-        adapters: ``module:Class`` of its adapters; the first whose SDK is installed serves.
-        key_prefixes: What stands before ``_API_KEY`` in its environment variables, in order of precedence.
-        base_url: Its own address, in the form its SDK wants.
-        base_url_env: The environment variable that overrides the address.
-        default_model: A small or free model, asked where nobody names one.
-        reset_timezone: IANA zone in whose midnight its day quotas return.
-        reserves_max_tokens: Whether it counts ``max_tokens`` against the minute before it answers.
-    """
-
-    name: str
-    adapters: tuple[str, ...]
-    key_prefixes: tuple[str, ...]
-    base_url: str
-    base_url_env: str
-    default_model: str
-    reset_timezone: str = "UTC"
-    aliases: tuple[str, ...] = ()
-    reserves_max_tokens: bool = False
-
-
-OPENAI_COMPATIBLE = "jobapp.providers.openai:OpenAIAdapter"
+from jobapp.providers.services import SERVICES as SERVICES
+from jobapp.providers.spec import OPENAI_COMPATIBLE, ProviderSpec
 
 PROVIDERS: dict[str, ProviderSpec] = {
     spec.name: spec
@@ -88,7 +59,16 @@ PROVIDERS: dict[str, ProviderSpec] = {
     )
 }
 
-_CANONICAL = {alias: spec.name for spec in PROVIDERS.values() for alias in (spec.name, *spec.aliases)}
+_CANONICAL = {
+    alias: spec.name
+    for spec in (*SERVICES.values(), *PROVIDERS.values())
+    for alias in (spec.name, *spec.aliases)
+}
+
+
+def spec_of(name: str) -> ProviderSpec | None:
+    """Return what is known of a provider or a service of that canonical name; ``None`` for others."""
+    return PROVIDERS.get(name) or SERVICES.get(name)
 
 
 def canonical_name(name: str) -> str:
@@ -105,7 +85,7 @@ def open_adapter(settings: ProviderSettings) -> Adapter:
     Raises:
         ConfigError: The provider is not known, or no SDK of it is installed.
     """
-    known = PROVIDERS.get(settings.name)
+    known = spec_of(settings.name)
     if known is None and not settings.base_url:
         raise ConfigError(
             f"unknown provider {settings.name!r}: use {', '.join(PROVIDERS)}, or set "

@@ -24,6 +24,7 @@ from jobapp.providers.addresses import each_address
 from jobapp.providers.gemini import contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.http_client import CONNECT_SECONDS
+from jobapp.providers.machine import check_machine
 from jobapp.providers.options import for_gemini
 from jobapp.providers.request_context import TAIL_LENGTH, TimeLimit, current_request
 from jobapp.providers.responses import reply_error
@@ -120,6 +121,7 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         return Pool()
 
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
+        check_machine()
         _sdk()  # first, for it keeps the warnings of what it imports
         from google.ai.generativelanguage import GenerativeServiceClient
 

@@ -11,6 +11,7 @@ from http.cookiejar import CookieJar
 from typing import Any
 
 from jobapp.providers.addresses import SHORTEST, each_address
+from jobapp.providers.machine import check_machine, trusted
 from jobapp.providers.request_context import TimeLimit, current_request
 
 CONNECT_SECONDS = 10.0
@@ -50,10 +51,15 @@ def _manners(client_class: type[Any]) -> dict[str, Any]:
 
     The limits are those the SDKs give themselves (openai 3.54, anthropic 2.12). Redirects are not followed,
     as the SDKs do: httpx would carry the headers ``x-api-key`` and ``x-goog-api-key`` to another host.
+
+    Raises:
+        ConfigError: A proxy or a certificate file of this machine can't be used.
     """
+    check_machine()
     base = next(base for base in client_class.__mro__ if base.__name__ in {"Client", "AsyncClient"})
     limits = _package(base).Limits(max_connections=1000, max_keepalive_connections=100)
-    return {"limits": limits, "cookies": NoCookies(), "follow_redirects": False}
+    manners = {"limits": limits, "cookies": NoCookies(), "follow_redirects": False}
+    return manners if (certificates := trusted()) is None else {**manners, "verify": certificates}
 
 
 def _package(cls: type[Any]) -> Any:
