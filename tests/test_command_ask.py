@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from jobapp.testing import Fault, Trouble
+from jobapp.testing import Fault, Response, Trouble
 from tests.command_support import MODELS, cli
 
 __all__ = ["cli"]
@@ -28,6 +28,17 @@ def test_the_answer_alone_is_on_stdout(cli, llm_simulator, provider):
     llm_simulator.add_key(provider, "sk-one")
     assert cli.ask("Good morning", provider=provider) == 0
     assert (cli.out, cli.err) == ("echo: Good morning\n", "")
+
+
+def test_an_answer_that_was_cut_off_is_told_on_stderr(cli, config, llm_simulator):
+    message = {"role": "assistant", "content": "Once upon"}
+    choice = {"index": 0, "message": message, "finish_reason": "length"}
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    llm_simulator.add_key("openai", "sk-one")
+    llm_simulator.script("openai", "sk-one", [Response(body=body)])
+    assert cli.ask("Tell me") == 0
+    assert cli.out == "Once upon\n"
+    assert "the answer was cut off" in cli.err
 
 
 def test_words_of_the_prompt_need_no_quotes(cli, config, llm_simulator):

@@ -145,6 +145,8 @@ class Call:
         return sum(characters(message) for message in self.messages)
 
     def _max_tokens(self) -> int | None:
+        if not self.request.options:
+            return None
         told = (self.request.options.get(name) for name in MAX_TOKENS)
         return next((number for number in told if isinstance(number, int)), None)
 

@@ -26,6 +26,13 @@ class _Reading:
         self._flow = flow
         self._text: list[str] = []
 
+    @property
+    def state(self) -> str:
+        """How far it is, in words."""
+        if self.completion is not None:
+            return f"ended ({self.completion.finish_reason})"
+        return f"{len(self._text)} pieces so far" if self._text else "nothing asked for yet"
+
     def _opened(self, outcome: Served | GaveUp) -> tuple[ApiKey, Opened]:
         if isinstance(outcome, GaveUp):
             raise self._call.give_up(outcome)
@@ -95,6 +102,9 @@ class TextStream:
         self._reading = _Reading(call, flow)
         self._pieces = self._reading.pieces()
 
+    def __repr__(self) -> str:
+        return f"<TextStream: {self._reading.state}>"
+
     @property
     def completion(self) -> Completion | None:
         """The whole result once the stream is exhausted, ``None`` before."""
@@ -128,6 +138,9 @@ class AsyncTextStream:
     def __init__(self, call: Call, flow: Flow) -> None:
         self._reading = _Reading(call, flow)
         self._pieces = self._reading.apieces()
+
+    def __repr__(self) -> str:
+        return f"<AsyncTextStream: {self._reading.state}>"
 
     @property
     def completion(self) -> Completion | None:

@@ -10,9 +10,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from jobapp.calls.call import CUT_OFF
+from jobapp.calls.streams import text_of
 from jobapp.commands.exit_codes import OK, UsageError
 from jobapp.commands.narration import narrator
-from jobapp.commands.output import answer, answer_json, attempt_json, seconds_left, utc
+from jobapp.commands.output import answer, answer_json, attempt_json, note, seconds_left, utc
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import JobAppError
@@ -69,13 +71,23 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     listener = None if args.quiet or args.verbose else narrator(clock)
     with LLMInterface(args.config, clock=clock, on_event=listener) as llm:
         if args.stream:
-            _print_pieces(llm.stream_prompt(prompt, **arguments))
+            stream = llm.stream_prompt(prompt, **arguments)
+            _print_pieces(stream)
+            _note_end(stream.completion)
         elif args.json:
             with _errors_as_json(clock):
                 answer_json(completion_json(llm.complete(prompt, **arguments)))
         else:
-            answer(llm.send_prompt(prompt, **arguments))
+            done = llm.complete(prompt, **arguments)
+            answer(text_of(done))
+            _note_end(done)
     return OK
+
+
+def _note_end(done: Completion | None) -> None:
+    """Say so where an answer did not come to its end."""
+    if done is not None and done.finish_reason in CUT_OFF:
+        note(CUT_OFF[done.finish_reason] % (done.provider, done.model))
 
 
 def completion_json(done: Completion) -> dict[str, Any]:

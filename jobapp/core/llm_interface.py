@@ -163,6 +163,12 @@ class LLMInterface(SDKClients):
         call = Call(messages, options, rules, self._clock, self._on_event, details=self._wants_details())
         return call, call_policy(targets, rules, self._rng)
 
+    def __repr__(self) -> str:
+        default = self.config.settings.models.get("default")
+        model = f"{default.provider} {default.model}" if default else "no default model"
+        files = ", ".join(map(str, self.config.files)) or "no YAML"
+        return f"<LLMInterface: {model}; {files}>"
+
     @_asks(_start)
     def send_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask and return the answer's text."""

@@ -98,12 +98,19 @@ class EstimatedLimit:
         return self._log.limit
 
     @property
+    def _is_free(self) -> bool:
+        """Whether nothing is known that limits the key, nor any other one of its model."""
+        return self._log.limit == self._shared.limit == math.inf and self._closed_at is None
+
+    @property
     def known(self) -> bool:
         """Whether it is known when there is room."""
         return self._log.limit < math.inf and self._closed_at is None and self._shared.length.known
 
     def ready_at(self, now: float, ahead: float = 0.0, tries_left: int = MANY) -> float:
         """Return when the next request may be sent, behind *ahead* others; 0 for at once."""
+        if self._is_free:
+            return 0.0
         self._go_by_length()
         if self._closed_at is not None:
             return self._guess(now, self._closed_at, tries_left)
@@ -121,6 +128,9 @@ class EstimatedLimit:
 
     def count(self, now: float) -> None:
         """Count a request that is sent."""
+        if self._is_free:
+            self._log.count(now)
+            return
         self._go_by_length()
         if self._log.limit == math.inf and self._log.used(now) >= self._shared.limit:
             self._beyond_at = now

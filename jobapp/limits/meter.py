@@ -49,6 +49,26 @@ class Cost(NamedTuple):
         )
 
 
+class Tally:
+    """A sum of costs, kept without making a new one each time."""
+
+    __slots__ = ("input", "output", "requests")
+
+    def __init__(self) -> None:
+        self.requests = self.input = self.output = 0.0
+
+    def add(self, cost: Cost, sign: float = 1.0) -> None:
+        """Add a cost, or with a *sign* of -1 take it away."""
+        requests, input_, output = cost
+        self.requests += sign * requests
+        self.input += sign * input_
+        self.output += sign * output
+
+    def total(self) -> Cost:
+        """Return the sum as it is now."""
+        return Cost(self.requests, self.input, self.output)
+
+
 ONE = Cost()
 NOTHING = Cost(0.0)
 

@@ -15,7 +15,7 @@ from jobapp.domain.settings import BudgetSettings, Strategy
 from jobapp.domain.types import ApiKey, Block, BlockId, Kind, Usage, Verdict
 from jobapp.limits.budgets import Budgets
 from jobapp.limits.headers import Reported
-from jobapp.limits.meter import Cost
+from jobapp.limits.meter import NOTHING, Cost
 from jobapp.pool.blocks import Blocks, scopes_of
 from jobapp.pool.key_state import KeyState, SharedEstimates
 from jobapp.pool.model_keys import ModelKeys
@@ -94,14 +94,16 @@ class KeyPool:
     ) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""
         cost = keys.shared.tokens.cost(want.size, want.max_tokens)
-        state = self._choose(keys, now, want, skip, cost)
+        ready = keys.first_ready(now, skip, cost) if want.stay is None else None
+        state = ready or self._choose(keys, now, want, skip, cost)
         if state is None:
-            return NoneFree(
-                self._first_free(keys, now, want.only, cost), all_bad=self._are_all_bad(model, now)
-            )
+            first = self._first_free(keys, now, want.only, cost)
+            return NoneFree(first, all_bad=self._are_all_bad(model, now))
         key = self.keys[state.index]
         found = Reservation(key, state, model, ticket, cost, want.size, want.tries_left)
         keys.use(state, now)
+        if ready:
+            return self._begin(found, now)
         wait = round(found.foresee(now) - now, 6)
         if wait <= 0 or not self._is_worth_it(state, now, want, cost):
             return self._begin(found, now)
@@ -223,7 +225,8 @@ class KeyPool:
             state.grow()
         if state.sent.requests > state.shared.spent_after:
             state.shared.spent_after = math.inf
-        state.meter.answered(now, reservation.sent_at, said, reservation.others())
+        others = reservation.others() if said else NOTHING
+        state.meter.answered(now, reservation.sent_at, said, others)
         if state.blocked_at and reservation.sent_at >= state.blocked_at:
             state.close()
             self.blocks.end_streak(reservation.key.fingerprint, reservation.model)

@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 
 from jobapp.limits.budgets import BudgetLimits
 from jobapp.limits.estimated import MANY, SharedRates
-from jobapp.limits.meter import NOTHING, ONE, Cost, RateMeter
+from jobapp.limits.meter import ONE, Cost, RateMeter, Tally
 from jobapp.limits.tokens import TokenEstimate
 
 FIRST_WINDOW = 4
@@ -92,9 +92,9 @@ class KeyState:
     """How many may be, of slow start."""
     waiting: list[int] = field(default_factory=list)
     """The tickets of those who wait for it, the oldest first."""
-    sent: Cost = NOTHING
+    sent: Tally = field(default_factory=Tally)
     """What was ever sent, and not rejected because of a limit."""
-    ended: Cost = NOTHING
+    ended: Tally = field(default_factory=Tally)
     """What of it is over."""
     turn: int = 0
     """When it was last taken, counted in turns of its model."""
@@ -159,16 +159,17 @@ class KeyState:
     def begin(self, now: float, cost: Cost) -> None:
         """Count a request that is sent."""
         self.asked += 1
-        self.sent = self.sent.plus(cost)
+        self.sent.add(cost)
         self.meter.count(now, cost)
-        self.budget.use(now, cost)
+        if self.budget.windows:
+            self.budget.use(now, cost)
         for limit in self.budget.concurrency:
             limit.under_way += 1
 
     def end(self, cost: Cost) -> None:
         """Note that a request is over."""
         self.asked -= 1
-        self.ended = self.ended.plus(cost)
+        self.ended.add(cost)
         for limit in self.budget.concurrency:
             limit.under_way -= 1
 
@@ -179,7 +180,8 @@ class KeyState:
 
     def not_counted(self, cost: Cost) -> None:
         """Note that a request that is over was rejected because of a limit."""
-        self.sent, self.ended = self.sent.plus(cost, -1.0), self.ended.plus(cost, -1.0)
+        self.sent.add(cost, -1.0)
+        self.ended.add(cost, -1.0)
 
     def grow(self) -> None:
         """Let one request more be under way: one was answered."""

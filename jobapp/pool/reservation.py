@@ -113,7 +113,7 @@ class Reservation:
 
     def begin(self, now: float) -> None:
         """Note that its request is sent."""
-        self.sent_at, self.ended_before = now, self.state.ended
+        self.sent_at, self.ended_before = now, self.state.ended.total()
         self.state.leave(self.ticket)
         self.state.begin(now, self.cost)
 
@@ -127,7 +127,7 @@ class Reservation:
 
     def others(self) -> Cost:
         """Return what else was sent to the key that its answer may not count."""
-        return self.state.sent.plus(self.ended_before, -1.0).plus(self.cost, -1.0)
+        return self.state.sent.total().plus(self.ended_before, -1.0).plus(self.cost, -1.0)
 
 
 class Taken(NamedTuple):

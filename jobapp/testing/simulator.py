@@ -115,6 +115,10 @@ class Simulator:
             raise RuntimeError("The simulator has no address before it is started: use it in a `with` block.")
         return f"http://{HOST}:{self._server.port}{BASE_PATHS[self._provider(provider).name]}"
 
+    def __repr__(self) -> str:
+        where = f"at {HOST}:{self._server.port}" if self._server.port else "not started"
+        return f"<Simulator {where}: {len(list(self._all_keys()))} keys>"
+
     def environ(self, *, keys: bool = True) -> dict[str, str]:
         """Return the environment variables that point jobapp at this simulator.
 
