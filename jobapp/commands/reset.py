@@ -10,6 +10,7 @@ from jobapp.commands.exit_codes import OK
 from jobapp.commands.output import answer, answer_json, reason_text, seconds_left, utc
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
+from jobapp.domain.exceptions import StateStoreError
 from jobapp.domain.types import Block
 from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
 
@@ -32,7 +33,12 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     """Free the keys and say what that cleared."""
     now = clock.now()
     with LLMInterface(args.config, clock=clock) as llm:
-        ended = [block for key in args.keys or [None] for block in llm.reset(args.provider, key)]
+        try:
+            ended = [block for key in args.keys or [None] for block in llm.reset(args.provider, key)]
+        except StateStoreError as error:
+            if args.json:
+                answer_json({"cleared": [], "error": {"type": type(error).__name__, "message": str(error)}})
+            raise
     cleared = [block for block in ended if block.until > now]
     if args.json:
         answer_json({"cleared": [_as_json(block, now) for block in cleared]})

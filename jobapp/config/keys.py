@@ -17,11 +17,14 @@ _SEPARATORS = re.compile(r"[,;\r\n]")
 _AROUND = " \t\r\n\"'[]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Environment:
-    """Variables in layers, the first layer on top; a blank value counts as not set."""
+    """Variables in layers, the first layer on top; a blank value counts as not set. Its repr shows none."""
 
     layers: tuple[Mapping[str, str | None], ...]
+
+    def __repr__(self) -> str:
+        return f"<Environment: {sum(map(len, self.layers))} variables>"
 
     def get(self, name: str) -> str | None:
         """Return the value of *name* without the space around it, ``None`` where it is not set."""

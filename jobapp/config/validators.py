@@ -97,6 +97,8 @@ def text(value: Any, place: Location) -> str:
         raise place.fault(f"must be text, not {_kind(value)}", "put it in quotes")
     if not value.strip():
         raise place.fault("is empty", "write a text or leave the setting out")
+    if not value.strip().isprintable():
+        raise place.fault("holds a line break or another control character", "write it on one line")
     return value.strip()
 
 
@@ -158,6 +160,10 @@ def url(value: Any, place: Location) -> str:
         usable = False
     if not usable or re.search(r"\s", address):
         raise place.fault("is not a web address", fix)
+    if "@" in parts.netloc:
+        raise place.fault("holds a user or a password", "take it out: it would go in the place of the key")
+    if parts.query or parts.fragment:
+        raise place.fault("holds more than an address", "take out what begins with ? or #")
     return address.rstrip("/")
 
 

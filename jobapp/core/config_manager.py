@@ -67,10 +67,10 @@ class ConfigManager:
         *,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        variables = os.environ if environ is None else environ
-        folder = config_files.user_config_folder(Environment((variables,)).get("JOBAPP_CONFIG_DIR"))
+        outer = Environment((os.environ if environ is None else environ,))
+        folder = config_files.user_config_folder(outer.get("JOBAPP_CONFIG_DIR"))
         self._folders = () if folder is None else (folder,)
-        self._environment = Environment((variables, *self._read_env(env_path)))
+        self._environment = Environment((*outer.layers, *self._read_env(env_path)))
         layers = tuple(layer for layer in self._read_files(config, module) if layer.raw)
         self.files = tuple(Path(layer.source) for layer in layers)
         self.merged_config: dict[str, Any] = merge_all([layer.raw for layer in layers])

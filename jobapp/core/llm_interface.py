@@ -253,6 +253,7 @@ class LLMInterface(SDKClients):
 
         Raises:
             ConfigError: There is no such provider or key.
+            StateStoreError: It could not be written, and holds in this process only.
         """
         from jobapp.stores.state import Reset
 

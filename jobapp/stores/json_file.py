@@ -21,7 +21,7 @@ from jobapp.domain.types import Block
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, encode
 from jobapp.stores.forking import survive_fork
-from jobapp.stores.outage import Outage
+from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
 from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
 
@@ -124,13 +124,19 @@ class JSONFileStore:
             self._flush()
 
     def reset(self, reset: Reset) -> tuple[Block, ...]:
-        """End what *reset* covers and return what was ended, expired blocks included."""
+        """End what *reset* covers and return what was ended, expired blocks included.
+
+        Raises:
+            StateStoreError: It could not be written; it holds in this process only.
+        """
         known = self.view()
         with self._memory:
             self._brief = self._brief.with_reset(reset)
             self._unwritten = self._unwritten.with_reset(reset)
             self._adopt(self._disk)
         self._flush()
+        if self.unwritten:
+            raise not_written(f"the file {self.path}")
         return tuple(block for block in known if reset.covers(block))
 
     def sweep(self, provider: str, now: datetime) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from jobapp.domain.exceptions import StateStoreError
+
 
 class Outage:
     """What is amiss with one place; several faults at a time are one outage.
@@ -45,3 +47,11 @@ class Outage:
         if self._faults.pop(fault, None) is not None and not self._faults:
             self._told.clear()
             self._logger.info("The quota state in %s works again.", self._place)
+
+
+def not_written(where: str) -> StateStoreError:
+    """Return the error of a reset that reached nobody but this process."""
+    return StateStoreError(
+        f"could not clear the keys in {where}, which can't be written now: they are free in this process, "
+        "and for others as soon as it can be"
+    )

@@ -15,7 +15,7 @@ from datetime import datetime
 from jobapp.domain.clock import Clock
 from jobapp.domain.types import Block
 from jobapp.stores.forking import survive_fork
-from jobapp.stores.outage import Outage
+from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.redis_client import PAGE, Cursor, News, Server, ServerError, without_secrets
 from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
 
@@ -114,12 +114,19 @@ class RedisStore:
         self._write()
 
     def reset(self, reset: Reset) -> tuple[Block, ...]:
-        """End what *reset* covers, on the server too, and return what was ended, expired blocks included."""
+        """End what *reset* covers, on the server too, and return what was ended, expired blocks included.
+
+        Raises:
+            StateStoreError: The server could not be told; it holds in this process only.
+        """
         with self._memory:
             covered = [block for block in self._state if reset.covers(block)]
             self._unwritten = self._unwritten.with_reset(reset)
             self._adopt(self._seen)
-        return tuple(dict.fromkeys([*covered, *self._write()]))
+        told = self._write()
+        if self.unwritten:
+            raise not_written("the Redis server")
+        return tuple(dict.fromkeys([*covered, *told]))
 
     def sweep(self, provider: str, now: datetime) -> None:
         """Drop from memory the blocks of *provider* that are of no use; the server does so by itself."""
