@@ -31,6 +31,7 @@ from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import NO_USAGE, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.providers import spec_of
+from jobapp.stores.forking import stay_whole_in_forks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,13 +109,17 @@ class APIKeyManager(OlderSurface):
             budgets,
             reserves_max_tokens=spec is not None and spec.reserves_max_tokens,
         )
-        self._lock = threading.Lock()
+        stay_whole_in_forks(self)
         self._seen: object = None
         self._unwritten: set[Block] = set()
         self._sweep_once()
         logger.info(
             "%s: %d keys: %s", self.provider_name, len(self.keys), ", ".join(k.name for k in self.keys)
         )
+
+    def make_locks(self) -> None:
+        """Make the lock anew in a forked child; no thread is inside it in the instant of a fork."""
+        self._lock = threading.Lock()
 
     def take(self, model: str, want: Take, held: Reservation | None = None) -> Taken | NoneFree:
         """Find a key for *model* and reserve room with it; the one that is *held* comes first."""

@@ -28,6 +28,7 @@ from jobapp.domain.settings import ModelSettings, ProviderSettings
 from jobapp.domain.types import ApiKey, Block, Completion, KeyStatus
 from jobapp.providers import PROVIDERS, SERVICES, open_adapter
 from jobapp.providers.adapter import Adapter
+from jobapp.stores.forking import survive_fork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,12 +100,16 @@ class LLMInterface(SDKClients):
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()
         self._store = open_state(self.config, self._clock)
-        self._lock = threading.RLock()
+        survive_fork(self)
         self._managers: dict[tuple[str, tuple[ApiKey, ...]], APIKeyManager] = {}
         self._adapters: _Adapters = {}
         weakref.finalize(self, _close, self._adapters).atexit = False
         self._transports: weakref.WeakSet[KeyTransport] = weakref.WeakSet()
         self._plans: dict[tuple[str | None, str | None, str | None, bool], tuple[Target, ...]] = {}
+
+    def make_locks(self) -> None:
+        """Make the lock anew in a forked child."""
+        self._lock = threading.RLock()
 
     def _start(  # noqa: PLR0913 - the public signature, in this one place
         self,
@@ -136,8 +141,7 @@ class LLMInterface(SDKClients):
             max_retries: Tries after the first, for each key.
             retry_delay: Seconds of the first backoff, doubled each time.
             system: A system message before the others.
-            deadline: Seconds for the whole call: waits, rotation and fallback included; for a stream, until
-                its first piece.
+            deadline: Seconds for the whole call, waits and fallback included; of a stream until its start.
             timeout: Seconds one whole answer may take, or the longest silence of a stream.
             on_exhausted: ``raise``, or ``wait`` until the earliest key is free.
             **options: Native arguments of the provider (temperature, max_tokens, tools …), untouched.
@@ -166,8 +170,7 @@ class LLMInterface(SDKClients):
     def __repr__(self) -> str:
         default = self.config.settings.models.get("default")
         model = f"{default.provider} {default.model}" if default else "no default model"
-        files = ", ".join(map(str, self.config.files)) or "no YAML"
-        return f"<LLMInterface: {model}; {files}>"
+        return f"<LLMInterface: {model}; {', '.join(map(str, self.config.files)) or 'no YAML'}>"
 
     @_asks(_start)
     def send_prompt(self, started: tuple[Call, Flow]) -> str:
@@ -372,12 +375,10 @@ class LLMInterface(SDKClients):
         return self._manager(name, self.config.keys_of(name))
 
     def _provider_managers(self) -> Iterator[tuple[APIKeyManager, ProviderSettings]]:
-        for provider in dict.fromkeys((*PROVIDERS, *self.config.settings.providers, *self._services())):
+        services = filter(self.config.has_keys, SERVICES)
+        for provider in dict.fromkeys((*PROVIDERS, *self.config.settings.providers, *services)):
             with suppress(MissingKeyError):
                 yield self._manager_of(provider), self.config.provider_settings(provider)
-
-    def _services(self) -> Iterable[str]:
-        return (name for name in SERVICES if self.config.has_keys(name))
 
     def _model_managers(self) -> Iterator[tuple[APIKeyManager, ProviderSettings]]:
         settings = self.config.settings
