@@ -8,9 +8,11 @@ from typing import Any
 
 def field_of(value: Any, name: str) -> Any:
     """Return the attribute or the entry *name* of *value*; ``None`` where there is none."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value.get(name)
-    return getattr(value, name, None)
+    found = getattr(value, name, None)
+    # asked last, for it is slow: nearly all values are dictionaries or the SDKs' own objects
+    return value.get(name) if found is None and isinstance(value, Mapping) else found
 
 
 def count(value: Any, *names: str) -> int:
