@@ -154,6 +154,18 @@ class TestClients:
         simulator.wait_for(lambda: simulator.open_connections == 0)
         assert adapter.send(HELLO, KEY, SECONDS).text
 
+    def test_closing_fails_no_request_that_is_about_to_take_a_connection(
+        self, simulator: Simulator, opened: Open
+    ) -> None:
+        adapter = opened("google-generativeai")
+        pool = adapter._clients.pool()
+        hosts = pool.connections.poolmanager.connection_from_url(simulator.base_url("google"))
+        pool.close()
+        assert hosts.urlopen("GET", "/nothing", preload_content=True).status == 404
+        pool.tidy()
+        assert hosts.num_connections == 1
+        assert hosts.pool.empty()
+
     def test_aclose_closes_the_connections_of_its_loop(
         self, simulator: Simulator, adapter: SDKAdapter
     ) -> None:

@@ -13,10 +13,11 @@ import json
 import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import cache
 from itertools import islice
+from queue import Empty, Queue
 from typing import Any
 
 from jobapp.domain.types import ApiKey, ChatRequest, Reply
@@ -53,8 +54,6 @@ class Pool:
         context = contextvars.copy_context()
 
         def run(*work: Any) -> Any:
-            if self._closed:
-                raise CancelledError  # nobody waits for it any more
             try:
                 return context.run(*work)
             finally:
@@ -68,17 +67,19 @@ class Pool:
             self._close_connections()
 
     def close(self) -> None:
-        """Close the connections; a request that is under way keeps its own to the end."""
+        """Close the connections; a request that is under way, in another loop too, keeps its own to the end.
+
+        The threads end when the last of them is done and nothing refers to the pool any more.
+        """
         self._closed = True
-        self._threads.shutdown(wait=False)
         self._close_connections()
 
     def _close_connections(self) -> None:
-        """Close them now: requests leaves that to the end of the last object that refers to them."""
+        """Close what lies idle; what a request is about to take or to give back stays good for it."""
         for manager in (self.connections.poolmanager, *self.connections.proxy_manager.values()):
             for host in manager.pools.keys():  # noqa: SIM118 - it is no mapping that can be iterated over
-                manager.pools[host].close()
-        self.connections.close()
+                if pool := manager.pools.get(host):
+                    _close_idle(pool.pool)
 
 
 class GoogleGenerativeAIAdapter(GoogleAdapter):
@@ -172,6 +173,14 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
     def raw(self, answer: Any) -> Any:
         """Return *answer* as callers of the SDK know it."""
         return _sdk().types.GenerateContentResponse.from_response(answer)
+
+
+def _close_idle(connections: Queue[Any]) -> None:
+    """Close a pool's idle connections, and leave it open: urllib3 fails requests on a closed pool."""
+    with suppress(Empty):
+        while True:
+            if connection := connections.get(block=False):
+                connection.close()
 
 
 def _close(pieces: Generator[Any], pool: Pool) -> None:
