@@ -162,9 +162,22 @@ class TestClients:
         hosts = pool.connections.poolmanager.connection_from_url(simulator.base_url("google"))
         pool.close()
         assert hosts.urlopen("GET", "/nothing", preload_content=True).status == 404
-        pool.tidy()
-        assert hosts.num_connections == 1
-        assert hosts.pool.empty()
+        simulator.wait_for(lambda: simulator.open_connections == 0)
+
+    def test_closing_cancels_no_work_of_another_loop_and_ends_the_threads_after_it(
+        self, opened: Open
+    ) -> None:
+        adapter = opened("google-generativeai")
+        before = set(threading.enumerate())
+        run = adapter._clients.pool().runner()
+        adapter.close()
+        assert run(str, 7).result() == "7"
+        threads = set(threading.enumerate()) - before
+        del run
+        for thread in threads:
+            thread.join(SECONDS)
+        assert threads
+        assert not any(thread.is_alive() for thread in threads)
 
     def test_aclose_closes_the_connections_of_its_loop(
         self, simulator: Simulator, adapter: SDKAdapter

@@ -17,7 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import cache
 from itertools import islice
-from queue import Empty, Queue
 from typing import Any
 
 from jobapp.domain.types import ApiKey, ChatRequest, Reply
@@ -75,11 +74,12 @@ class Pool:
         self._close_connections()
 
     def _close_connections(self) -> None:
-        """Close what lies idle; what a request is about to take or to give back stays good for it."""
+        """Close them now: requests leaves that to the end of the last object that refers to them."""
         for manager in (self.connections.poolmanager, *self.connections.proxy_manager.values()):
             for host in manager.pools.keys():  # noqa: SIM118 - it is no mapping that can be iterated over
-                if pool := manager.pools.get(host):
-                    _close_idle(pool.pool)
+                if pool := manager.pools.get(host):  # another thread may close them too
+                    pool.close()
+        self.connections.close()
 
 
 class GoogleGenerativeAIAdapter(GoogleAdapter):
@@ -175,14 +175,6 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         return _sdk().types.GenerateContentResponse.from_response(answer)
 
 
-def _close_idle(connections: Queue[Any]) -> None:
-    """Close a pool's idle connections, and leave it open: urllib3 fails requests on a closed pool."""
-    with suppress(Empty):
-        while True:
-            if connection := connections.get(block=False):
-                connection.close()
-
-
 def _close(pieces: Generator[Any], pool: Pool) -> None:
     pieces.close()
     pool.tidy()
@@ -248,10 +240,10 @@ class _LimitedReads(io.RawIOBase):
 
 @cache
 def _limited_pools() -> dict[str, type[Any]]:
-    """Return pools of connections with limited sockets, by scheme."""
+    """Return pools of connections with limited sockets, by scheme; a closed one serves those who hold it."""
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+    from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, NewConnectionError
 
     def limited(pool: type[Any], connection: type[Any]) -> type[Any]:
         class Connection(connection):  # type: ignore[misc]  # its base is one of two
@@ -270,7 +262,16 @@ def _limited_pools() -> dict[str, type[Any]]:
                     self._dns_host = host
                 self.sock: Any = _LimitedSocket(self.sock)
 
-        return type("Pool", (pool,), {"ConnectionCls": Connection})
+        class HostPool(pool):  # type: ignore[misc]  # its base is one of two
+            ConnectionCls = Connection
+
+            def _get_conn(self, timeout: float | None = None) -> Any:
+                try:
+                    return super()._get_conn(timeout)
+                except ClosedPoolError:  # by another thread or loop; it is closed when it is given back
+                    return self._new_conn()
+
+        return HostPool
 
     return {
         "http": limited(HTTPConnectionPool, HTTPConnection),
