@@ -2,404 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.exceptions import ConfigError, InvalidRequestError, StreamInterruptedError
-from jobapp.domain.types import Completion, FinishReason, ToolCall, Usage
+from jobapp.domain.types import FinishReason, Usage
 from jobapp.testing import Response
-from tests.calling import ONE, PROVIDERS, WAYS, World, world_of
-
-CALL = ToolCall("call_1", "weather", '{"city": "Paris"}')
-
-
-def openai_answer(message: dict[str, Any], reason: str | None, usage: Any) -> dict[str, Any]:
-    choice = {
-        "index": 0,
-        "finish_reason": reason,
-        "message": {"role": "assistant", "content": None, **message},
-    }
-    return {
-        "id": "c",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [choice],
-        "usage": usage,
-    }
+from tests.answer_shapes import (
+    GEMINI_USAGE,
+    OPENAI_USAGE,
+    SHAPES,
+    anthropic_events,
+    chunk,
+    data,
+    gemini_answer,
+    openai_answer,
+    text_block,
+)
+from tests.calling import ONE, PROVIDERS, STREAMS, World, done_of, world_of
 
 
-def openai_events(deltas: list[dict[str, Any]], reason: str | None, usage: Any) -> list[Any]:
-    def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-
-    last = {**chunk({}), "choices": [], "usage": usage}
-    events = [chunk({"role": "assistant", "content": ""}), *map(chunk, deltas), chunk({}, reason), last]
-    return [*(f"data: {json.dumps(event)}" for event in events), "data: [DONE]"]
-
-
-def anthropic_answer(blocks: list[dict[str, Any]], reason: str, usage: Any) -> dict[str, Any]:
-    head = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_sequence": None}
-    return {**head, "content": blocks, "stop_reason": reason, "usage": usage}
-
-
-def anthropic_events(blocks: list[list[dict[str, Any]]], reason: str, usage: Any) -> list[Any]:
-    """Return the events of a message: of each block its start, then its deltas."""
-    start: dict[str, Any] = {
-        "type": "message_start",
-        "message": {**anthropic_answer([], "", {"input_tokens": 0, "output_tokens": 0})},
-    }
-    start["message"]["stop_reason"] = None
-    events: list[Any] = [start, {"type": "ping"}]
-    for index, (block, *deltas) in enumerate(blocks):
-        events.append({"type": "content_block_start", "index": index, "content_block": block})
-        events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
-        events.append({"type": "content_block_stop", "index": index})
-    end = {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": usage}
-    return [*events, end, {"type": "message_stop"}]
-
-
-def gemini_answer(parts: list[dict[str, Any]] | None, reason: str, usage: Any) -> dict[str, Any]:
-    content = {"role": "model", **({} if parts is None else {"parts": parts})}
-    return {"candidates": [{"index": 0, "content": content, "finishReason": reason}], "usageMetadata": usage}
-
-
-def gemini_events(parts: list[dict[str, Any]] | None, reason: str, usage: Any) -> list[Any]:
-    each = [
-        {"candidates": [{"index": 0, "content": {"role": "model", "parts": [part]}}]} for part in parts or ()
-    ]
-    return [*each, gemini_answer(None, reason, usage)]
-
-
-OPENAI_USAGE = {
-    "prompt_tokens": 10,
-    "completion_tokens": 5,
-    "completion_tokens_details": {"reasoning_tokens": 2},
-}
-ANTHROPIC_USAGE = {"input_tokens": 4, "cache_read_input_tokens": 6, "output_tokens": 5}
-GEMINI_USAGE = {
-    "promptTokenCount": 10,
-    "candidatesTokenCount": 3,
-    "thoughtsTokenCount": 2,
-    "totalTokenCount": 15,
-}
-OPENAI_CALLS = [
-    {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": CALL.arguments}}
-]
-OPENAI_CALL_DELTAS = [
-    {
-        "tool_calls": [
-            {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}
-        ]
-    },
-    {"tool_calls": [{"index": 0, "function": {"arguments": '{"city": '}}]},
-    {"tool_calls": [{"index": 0, "function": {"arguments": '"Paris"}'}}]},
-]
-TOOL_USE = {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Paris"}}
-TOOL_DELTAS = [
-    {**TOOL_USE, "input": {}},
-    {"type": "input_json_delta", "partial_json": '{"city": '},
-    {"type": "input_json_delta", "partial_json": '"Paris"}'},
-]
-FUNCTION_CALL = {"functionCall": {"id": "call_1", "name": "weather", "args": {"city": "Paris"}}}
-
-
-def openai_case(
-    message: dict[str, Any],
-    deltas: list[dict[str, Any]],
-    reason: str | None = "stop",
-    usage: Any = OPENAI_USAGE,
-) -> Any:
-    return openai_answer(message, reason, usage), openai_events(deltas, reason, usage)
-
-
-def anthropic_case(
-    blocks: list[Any], deltas: list[list[Any]], reason: str = "end_turn", usage: Any = ANTHROPIC_USAGE
-) -> Any:
-    return anthropic_answer(blocks, reason, usage), anthropic_events(deltas, reason, usage)
-
-
-def gemini_case(parts: list[dict[str, Any]] | None, reason: str = "STOP", usage: Any = GEMINI_USAGE) -> Any:
-    return gemini_answer(parts, reason, usage), gemini_events(parts, reason, usage)
-
-
-def text_block(text: str, *pieces: str) -> list[Any]:
-    return [
-        {"type": "text", "text": ""},
-        *({"type": "text_delta", "text": piece} for piece in pieces or (text,)),
-    ]
-
-
-SPENT = Usage(10, 5, 0, 2)
-CACHED = Usage(10, 5, 6)
-
-# provider, what the server sends whole and streamed, then text, reason, tools and usage
-CASES: dict[str, tuple[str, Any, str, FinishReason, tuple[ToolCall, ...], Usage]] = {
-    "openai text": (
-        "openai",
-        openai_case({"content": "Hi there"}, [{"content": "Hi "}, {"content": "there"}]),
-        "Hi there",
-        FinishReason.STOP,
-        (),
-        SPENT,
-    ),
-    "openai cut": (
-        "openai",
-        openai_case({"content": "Hi"}, [{"content": "Hi"}], "length"),
-        "Hi",
-        FinishReason.LENGTH,
-        (),
-        SPENT,
-    ),
-    "openai filtered half": (
-        "openai",
-        openai_case({"content": "Hi"}, [{"content": "Hi"}], "content_filter"),
-        "Hi",
-        FinishReason.CONTENT_FILTER,
-        (),
-        SPENT,
-    ),
-    "openai tool": (
-        "openai",
-        openai_case({"tool_calls": OPENAI_CALLS}, OPENAI_CALL_DELTAS, "tool_calls"),
-        "",
-        FinishReason.TOOL_CALLS,
-        (CALL,),
-        SPENT,
-    ),
-    "openai tool, called a stop": (
-        "openai",
-        openai_case({"tool_calls": OPENAI_CALLS}, OPENAI_CALL_DELTAS, "stop"),
-        "",
-        FinishReason.TOOL_CALLS,
-        (CALL,),
-        SPENT,
-    ),
-    "openai text and tool": (
-        "openai",
-        openai_case(
-            {"content": "See:", "tool_calls": OPENAI_CALLS},
-            [{"content": "See:"}, *OPENAI_CALL_DELTAS],
-            "tool_calls",
+@pytest.mark.parametrize(
+    ("provider", "title"),
+    [
+        *(
+            ("openai", title)
+            for title in ("text and tool", "custom tool", "former function", "several choices")
         ),
-        "See:",
-        FinishReason.TOOL_CALLS,
-        (CALL,),
-        SPENT,
-    ),
-    "openai refusal": (
-        "openai",
-        openai_case({"refusal": "I can't."}, [{"refusal": "I can't."}]),
-        "I can't.",
-        FinishReason.CONTENT_FILTER,
-        (),
-        SPENT,
-    ),
-    "openai reasoning": (
-        "openai",
-        openai_case(
-            {"content": "42", "reasoning_content": "hm hm"},
-            [{"reasoning_content": "hm "}, {"reasoning_content": "hm"}, {"content": "42"}],
-        ),
-        "42",
-        FinishReason.STOP,
-        (),
-        SPENT,
-    ),
-    "openai usage []": (
-        "openai",
-        openai_case({"content": "ok"}, [{"content": "ok"}], usage=[]),
-        "ok",
-        FinishReason.STOP,
-        (),
-        Usage(),
-    ),
-    "openai usage null": (
-        "openai",
-        openai_case({"content": "ok"}, [{"content": "ok"}], usage=None),
-        "ok",
-        FinishReason.STOP,
-        (),
-        Usage(),
-    ),
-    "openai usage odd": (
-        "openai",
-        openai_case(
-            {"content": "ok"}, [{"content": "ok"}], usage={"prompt_tokens": None, "completion_tokens": "5"}
-        ),
-        "ok",
-        FinishReason.STOP,
-        (),
-        Usage(),
-    ),
-    "openai unknown reason": (
-        "openai",
-        openai_case({"content": "ok"}, [{"content": "ok"}], "eos"),
-        "ok",
-        FinishReason.OTHER,
-        (),
-        SPENT,
-    ),
-    "openai emoji": (
-        "openai",
-        openai_case({"content": "\U0001f600!"}, [{"content": "\ud83d"}, {"content": "\ude00!"}]),
-        "\U0001f600!",
-        FinishReason.STOP,
-        (),
-        SPENT,
-    ),
-    "anthropic text": (
-        "anthropic",
-        anthropic_case([{"type": "text", "text": "Hi there"}], [text_block("", "Hi ", "there")]),
-        "Hi there",
-        FinishReason.STOP,
-        (),
-        CACHED,
-    ),
-    "anthropic cut": (
-        "anthropic",
-        anthropic_case([{"type": "text", "text": "Hi"}], [text_block("Hi")], "max_tokens"),
-        "Hi",
-        FinishReason.LENGTH,
-        (),
-        CACHED,
-    ),
-    "anthropic pause": (
-        "anthropic",
-        anthropic_case([{"type": "text", "text": "Hi"}], [text_block("Hi")], "pause_turn"),
-        "Hi",
-        FinishReason.PAUSE,
-        (),
-        CACHED,
-    ),
-    "anthropic refusal half": (
-        "anthropic",
-        anthropic_case([{"type": "text", "text": "Hi"}], [text_block("Hi")], "refusal"),
-        "Hi",
-        FinishReason.CONTENT_FILTER,
-        (),
-        CACHED,
-    ),
-    "anthropic tool": (
-        "anthropic",
-        anthropic_case([TOOL_USE], [TOOL_DELTAS], "tool_use"),
-        "",
-        FinishReason.TOOL_CALLS,
-        (CALL,),
-        CACHED,
-    ),
-    "anthropic tool without arguments": (
-        "anthropic",
-        anthropic_case(
-            [{**TOOL_USE, "input": {}}],
-            [[TOOL_DELTAS[0], {"type": "input_json_delta", "partial_json": ""}]],
-            "tool_use",
-        ),
-        "",
-        FinishReason.TOOL_CALLS,
-        (CALL._replace(arguments="{}"),),
-        CACHED,
-    ),
-    "anthropic thoughts": (
-        "anthropic",
-        anthropic_case(
-            [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "42"}],
-            [
-                [
-                    {"type": "thinking", "thinking": "", "signature": ""},
-                    {"type": "thinking_delta", "thinking": "hm"},
-                    {"type": "signature_delta", "signature": "s"},
-                ],
-                text_block("42"),
-            ],
-        ),
-        "42",
-        FinishReason.STOP,
-        (),
-        CACHED,
-    ),
-    "anthropic redacted thoughts": (
-        "anthropic",
-        anthropic_case(
-            [{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "42"}],
-            [[{"type": "redacted_thinking", "data": "x"}], text_block("42")],
-        ),
-        "42",
-        FinishReason.STOP,
-        (),
-        CACHED,
-    ),
-    "google text": (
-        "google",
-        gemini_case([{"text": "Hi "}, {"text": "there"}]),
-        "Hi there",
-        FinishReason.STOP,
-        (),
-        SPENT,
-    ),
-    "google cut": (
-        "google",
-        gemini_case([{"text": "Hi"}], "MAX_TOKENS"),
-        "Hi",
-        FinishReason.LENGTH,
-        (),
-        SPENT,
-    ),
-    "google thoughts took all": (
-        "google",
-        gemini_case(None, "MAX_TOKENS"),
-        "",
-        FinishReason.LENGTH,
-        (),
-        SPENT,
-    ),
-    "google filtered half": (
-        "google",
-        gemini_case([{"text": "Hi"}], "SAFETY"),
-        "Hi",
-        FinishReason.CONTENT_FILTER,
-        (),
-        SPENT,
-    ),
-    "google tool": ("google", gemini_case([FUNCTION_CALL]), "", FinishReason.TOOL_CALLS, (CALL,), SPENT),
-    "google thoughts": (
-        "google",
-        gemini_case([{"text": "hm", "thought": True}, {"text": "42"}]),
-        "42",
-        FinishReason.STOP,
-        (),
-        SPENT,
-    ),
-    "google other": ("google", gemini_case([{"text": "Hi"}], "OTHER"), "Hi", FinishReason.OTHER, (), SPENT),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_ways_of_calling_give_one_completion_for_one_answer(name, tmp_path, monkeypatch):
-    provider, (whole, events), text, reason, calls, usage = CASES[name]
-    got: list[Completion] = []
-    for way in WAYS:
-        (folder := tmp_path / way).mkdir()
-        with world_of(provider, way, folder, monkeypatch) as world:
-            world.add(ONE)
-            answer = Response(events=events) if way in {"stream", "astream"} else Response(body=whole)
-            world.simulator.script(provider, ONE, [answer])
-            got.append(world.call())
-    for done in got:
-        assert (done.text, done.finish_reason, done.tool_calls, done.usage) == (text, reason, calls, usage)
-    assert {replace(done, raw=None, attempts=()) for done in got} == {replace(got[0], raw=None, attempts=())}
-
-
-@pytest.mark.parametrize("name", ["openai text and tool", "anthropic thoughts", "google thoughts"])
-def test_a_streams_raw_holds_what_the_whole_answers_does(name, tmp_path, monkeypatch):
-    provider, (whole, events), *_ = CASES[name]
-    raw = []
-    for way, answer in (("send", Response(body=whole)), ("stream", Response(events=events))):
+        *(("anthropic", title) for title in ("thoughts", "emoji in halves", "the server's own search")),
+        *(("google", title) for title in ("thoughts", "code and its result")),
+    ],
+)
+def test_a_streams_raw_holds_what_the_whole_answers_does(provider, title, tmp_path, monkeypatch):
+    shape, raw = SHAPES[provider][title], []
+    for way, answer in (("send", Response(body=shape.whole)), ("stream", Response(events=shape.events))):
         (folder := tmp_path / way).mkdir()
         with world_of(provider, way, folder, monkeypatch) as world:
             world.add(ONE)
@@ -415,7 +55,8 @@ def said(raw: Any) -> Any:
     dumped = raw.model_dump(exclude_none=True, exclude_unset=False)
     if "choices" in dumped:
         message = dumped["choices"][0]["message"]
-        return {name: message[name] for name in ("content", "tool_calls") if message.get(name)}
+        told = ("content", "tool_calls", "function_call")
+        return {name: message[name] for name in told if message.get(name)}
     return dumped["content"] if "content" in dumped else dumped["candidates"][0]["content"]
 
 
@@ -458,7 +99,7 @@ def test_a_setting_says_that_an_empty_answer_is_one(openai_world, settings):
 
 def test_send_prompt_of_an_answer_that_only_asks_for_tools_names_complete(openai_world):
     with (
-        scripted(openai_world, openai_answer({"tool_calls": OPENAI_CALLS}, "tool_calls", None)) as llm,
+        scripted(openai_world, SHAPES["openai"]["tool"].whole) as llm,
         pytest.raises(InvalidRequestError, match=r"weather.*complete\(\)"),
     ):
         llm.send_prompt("Hello", **ASK)
@@ -473,13 +114,73 @@ def test_a_cut_answer_is_a_warning_in_the_log(openai_world, caplog):
 def test_a_stream_that_breaks_tells_the_tokens_that_had_been_told(tmp_path, monkeypatch):
     with world_of("anthropic", "stream", tmp_path, monkeypatch) as world:
         world.add(ONE)
-        events = anthropic_events([text_block("Hi")], "end_turn", ANTHROPIC_USAGE)[:4]
+        events = anthropic_events([text_block("Hi")], "end_turn", None)[:4]
         events[0]["message"]["usage"] = {"input_tokens": 90_000, "output_tokens": 1}
         world.simulator.script("anthropic", ONE, [Response(events=events, cut=True)])
         with world.interface() as llm, pytest.raises(StreamInterruptedError) as raised:
             list(llm.stream_prompt("Hello", provider="anthropic", model="m"))
     assert raised.value.partial == "Hi"
     assert raised.value.usage == Usage(90_000, 1)
+
+
+USAGE_FIRST = {
+    "openai": (
+        data(
+            chunk({"content": "Hi "}, usage={"prompt_tokens": 10, "completion_tokens": 1}),
+            chunk({"content": "there"}, "stop", usage=OPENAI_USAGE),
+        ),
+        Usage(10, 1),
+    ),
+    "anthropic": (
+        [
+            {
+                "type": "message_start",
+                "message": {
+                    "role": "assistant",
+                    "content": [],
+                    "usage": {"input_tokens": 10, "output_tokens": 1},
+                },
+            },
+            *anthropic_events([text_block("Hi ", "there")], "end_turn", {"output_tokens": 5})[1:],
+        ],
+        Usage(10, 1),
+    ),
+    "google": (
+        [
+            gemini_answer([{"text": "Hi "}], None, {"promptTokenCount": 10, "candidatesTokenCount": 1}),
+            gemini_answer([{"text": "there"}], "STOP", GEMINI_USAGE),
+        ],
+        Usage(10, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", STREAMS)
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_stream_that_is_closed_early_tells_the_tokens_that_had_been_told(name, way, tmp_path, monkeypatch):
+    provider = PROVIDERS[name]
+    events, told = USAGE_FIRST.get(provider.name, USAGE_FIRST["openai"])
+    with world_of(name, way, tmp_path, monkeypatch) as world:
+        world.add(ONE)
+        world.simulator.script(provider.name, ONE, [Response(events=events)])
+        with world.interface() as llm:
+            ask = {"provider": provider.name, "model": provider.model}
+            stream = asyncio.run(aclosed(llm, ask)) if way == "astream" else closed(llm, ask)
+        assert (stream.completion, stream.usage) == (None, told)
+        assert done_of(world).usage == told
+
+
+def closed(llm: LLMInterface, ask: Any) -> Any:
+    with llm.stream_prompt("Hello", **ask) as stream:
+        assert stream.usage is None
+        assert next(stream) == "Hi "
+    return stream
+
+
+async def aclosed(llm: LLMInterface, ask: Any) -> Any:
+    async with llm, llm.astream_prompt("Hello", **ask) as stream:
+        assert await anext(stream) == "Hi "
+    return stream
 
 
 LOOP: list[Any] = [

@@ -267,7 +267,7 @@ class Call:
 
         self.blocked(blocks)
         error = stream_error(self.attempts[-1], partial)
-        error.usage = _usage_told(self.cause)
+        error.usage = usage_told(self.cause)
         self._end(None, usage=error.usage, error=error)
         return error
 
@@ -323,7 +323,7 @@ class Call:
     def abandon(self, error: BaseException) -> None:
         """End the call because of *error*, its caller's doing perhaps: a reservation is released."""
         self._release()
-        self._end(None, error=error)
+        self._end(None, usage=usage_told(error), error=error)
 
     def _release(self) -> None:
         reservation, self._reservation = self._reservation, None
@@ -354,7 +354,7 @@ class Call:
         return attempt
 
 
-def _usage_told(error: BaseException | None) -> Usage | None:
+def usage_told(error: BaseException | None) -> Usage | None:
     """Return the tokens that a stream had told before *error*, where it had told any."""
     while error is not None:
         usage = getattr(error, "usage_so_far", None)

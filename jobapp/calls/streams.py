@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from jobapp.calls.call import Call, Opened
+from jobapp.calls.call import Call, Opened, usage_told
 from jobapp.calls.call_policy import Flow, GaveUp, Served
 from jobapp.calls.drive import aask_stream, adrive, ask_stream, drive, in_thread
 from jobapp.domain.exceptions import InvalidRequestError
-from jobapp.domain.types import ApiKey, Completion, Reply
+from jobapp.domain.types import ApiKey, Completion, Reply, Usage
 
 
 class _Reading:
@@ -22,6 +23,7 @@ class _Reading:
 
     def __init__(self, call: Call, flow: Flow) -> None:
         self.completion: Completion | None = None
+        self.usage: Usage | None = None
         self._call = call
         self._flow = flow
         self._text: list[str] = []
@@ -42,6 +44,14 @@ class _Reading:
         self._text.append(piece)
         return piece
 
+    def _complete(self, key: ApiKey, reply: Reply) -> None:
+        self.completion = self._call.complete(key, reply)
+        self.usage = self.completion.usage
+
+    def _abandon(self, error: BaseException) -> None:
+        self.usage = usage_told(error)
+        self._call.abandon(error)
+
     def pieces(self) -> Generator[str]:
         """Ask, and yield the pieces."""
         key, opened = self._opened(drive(self._call, self._flow, ask_stream))
@@ -51,12 +61,17 @@ class _Reading:
             while not isinstance(piece, Reply):
                 yield self._add(piece)
                 piece = self._next(key, pieces)
+        except GeneratorExit as closed:
+            with suppress(Exception, GeneratorExit):
+                pieces.throw(closed)  # it tells its tokens with what ends it
+            self._abandon(closed)
+            raise
         except BaseException as error:
-            self._call.abandon(error)
+            self._abandon(error)
             raise
         finally:
             pieces.close()
-        self.completion = self._call.complete(key, piece)
+        self._complete(key, piece)
 
     def _next(self, key: ApiKey, pieces: Generator[str | Reply]) -> str | Reply:
         try:
@@ -75,12 +90,17 @@ class _Reading:
             while not isinstance(piece, Reply):
                 yield self._add(piece)
                 piece = await self._anext(key, pieces)
+        except GeneratorExit as closed:
+            with suppress(Exception, GeneratorExit):
+                await pieces.athrow(closed)
+            self._abandon(closed)
+            raise
         except BaseException as error:
-            self._call.abandon(error)
+            self._abandon(error)
             raise
         finally:
             await pieces.aclose()
-        self.completion = self._call.complete(key, piece)
+        self._complete(key, piece)
 
     async def _anext(self, key: ApiKey, pieces: AsyncGenerator[str | Reply]) -> str | Reply:
         try:
@@ -109,6 +129,11 @@ class TextStream:
     def completion(self) -> Completion | None:
         """The whole result once the stream is exhausted, ``None`` before."""
         return self._reading.completion
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that were told until the stream ended, broke or was closed; ``None`` for none."""
+        return self._reading.usage
 
     def __iter__(self) -> Self:
         return self
@@ -146,6 +171,11 @@ class AsyncTextStream:
     def completion(self) -> Completion | None:
         """The whole result once the stream is exhausted, ``None`` before."""
         return self._reading.completion
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that were told until the stream ended, broke or was closed; ``None`` for none."""
+        return self._reading.usage
 
     def __aiter__(self) -> Self:
         return self

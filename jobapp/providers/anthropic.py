@@ -22,7 +22,7 @@ from jobapp.providers.images import base64_of, media_type_of
 from jobapp.providers.options import COMMON, check_names, for_anthropic
 from jobapp.providers.responses import blocked, headers_of, reply_error
 from jobapp.providers.stainless import Endpoint, StainlessAdapter, into_body, names_of
-from jobapp.providers.stream_reader import StreamReader
+from jobapp.providers.stream_reader import StreamReader, whole_characters
 from jobapp.providers.tools import arguments_of
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -65,6 +65,8 @@ class EventReader(StreamReader):
         self.events.append(event)
         if event.type == "content_block_delta" and field_of(event.delta, "type") == "text_delta":
             return text_of(event.delta, "text")
+        if event.type == "content_block_start" and field_of(event.content_block, "type") == "text":
+            return text_of(event.content_block, "text")
         self.finished = self.finished or event.type == "message_stop"
         return ""
 
@@ -75,7 +77,12 @@ class EventReader(StreamReader):
 
     def usage_so_far(self) -> Usage:
         """Return the tokens that the events have told: the input with the first, the output with the last."""
-        return _usage_of(field_of(message_of(self.events), "usage"))
+        told: dict[str, Any] = {}
+        for event in self.events:
+            if event.type in {"message_start", "message_delta"}:
+                usage = field_of(field_of(event, "message") or event, "usage")
+                told.update({name: field_of(usage, name) or told.get(name) for name in _COUNTS})
+        return _usage_of(told)
 
     def reply(self) -> Reply:
         """Return the whole text, with the SDK's message as ``raw``."""
@@ -87,6 +94,8 @@ class EventReader(StreamReader):
 
 def message_of(events: list[Any]) -> Any:
     """Return the message that a stream's events tell, sparse ones too; ``None`` where none began.
+
+    It is made of the events' own objects, so it can be made once.
 
     Source: platform.claude.com, streaming, 2026: ``usage`` in ``message_delta`` is cumulative.
     """
@@ -107,6 +116,9 @@ def message_of(events: list[Any]) -> Any:
         message.content = [*(message.content or ()), *(blocks[index] for index in sorted(blocks))]
     for index, text in inputs.items():
         blocks[index].input = _parsed(text, blocks[index])
+    for block in blocks.values():
+        if (text := text_of(block, "text")) and not text.isascii():
+            block.text = whole_characters(text)
     return message
 
 

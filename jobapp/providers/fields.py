@@ -19,6 +19,8 @@ def count(value: Any, *names: str) -> int:
     """Return the first of the *names* in *value* that is a count; 0 where none is."""
     for name in names:
         found = field_of(value, name)
+        if isinstance(found, str) and found.isdecimal():
+            return int(found)  # some SDKs read it so themselves
         if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0:
             return int(found)
     return 0

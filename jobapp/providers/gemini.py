@@ -190,7 +190,7 @@ def calls_in(parts: Iterable[Any]) -> tuple[ToolCall, ...]:
         ToolCall(
             str(field_of(call, "id") or ""),
             str(field_of(call, "name") or ""),
-            json.dumps(_plain(field_of(call, "args")), ensure_ascii=False),
+            json.dumps(_plain(field_of(call, "args") or {}), ensure_ascii=False),
         )
         for call in calls
         if call
@@ -198,9 +198,11 @@ def calls_in(parts: Iterable[Any]) -> tuple[ToolCall, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Return the arguments of a call as JSON has them; the older SDK hands out containers of its own."""
+    """Return the arguments of a call as JSON has them; the older SDK has containers and no whole numbers."""
     if isinstance(value, Mapping):
         return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     return [_plain(each) for each in value]

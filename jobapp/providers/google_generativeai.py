@@ -110,6 +110,8 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
             while (piece := await asyncio.wrap_future(step)) is not None:
                 yield piece
                 step = run(next, pieces, None)
+        except GeneratorExit as closed:
+            pieces.throw(closed)
         finally:
             step.add_done_callback(lambda _: _close(pieces, pool))  # at once, unless a thread is reading
 

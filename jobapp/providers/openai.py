@@ -41,8 +41,16 @@ COMPATIBLE = (
 )
 """Options of servers that are compatible, which OpenAI's SDK does not know."""
 
-_WORK = ("reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call", "audio")
-"""Fields of a delta that show the model at work; the first three are those of compatible servers."""
+_WORK = (
+    "content",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "tool_calls",
+    "function_call",
+    "audio",
+)
+"""Fields of a delta that show the model at work; those of reasoning are compatible servers'."""
 
 
 class ChunkReader(StreamReader):
@@ -62,25 +70,23 @@ class ChunkReader(StreamReader):
         """Return the text of the first choice."""
         self.last = event
         self.usage = getattr(event, "usage", None) or self.usage
-        choices = list_of(event, "choices")
-        if not choices:
+        choice = _first_choice(event)
+        if choice is None:
             return ""
-        choice = choices[0]
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
             if self.adapter.is_failure(choice):
                 raise self.fail("the stream holds an error", event.model_dump(exclude_unset=True))
         delta = choice.delta
-        if getattr(delta, "model_extra", None) or getattr(delta, "tool_calls", None):
+        if any(getattr(delta, name, None) for name in ("model_extra", "tool_calls", "function_call")):
             self._deltas.append(delta)
         self._refused = self._refused or bool(text_of(delta, "refusal"))
         return _text_of(delta)
 
     def brings_something(self, event: Any) -> bool:
-        """Return whether the first choice brings reasoning or a tool's arguments."""
-        choices = list_of(event, "choices")
-        delta = choices[0].delta if choices else None
-        return any(field_of(delta, name) for name in _WORK)
+        """Return whether a choice brings reasoning, a tool's arguments or, beside the first, text."""
+        deltas = [field_of(choice, "delta") for choice in list_of(event, "choices")]
+        return any(field_of(delta, name) for delta in deltas for name in _WORK)
 
     def usage_so_far(self) -> Usage:
         """Return the tokens that a chunk has told; OpenAI tells them with the last one."""
@@ -104,7 +110,7 @@ class ChunkReader(StreamReader):
         message: dict[str, Any] = {"role": "assistant", "content": text, **joined(self._deltas)}
         if self._refused:
             message.update(content=None, refusal=text)
-        elif not text and "tool_calls" in message:
+        elif not text and ("tool_calls" in message or "function_call" in message):
             message["content"] = None
         choice = {"index": 0, "finish_reason": self.finish_reason or "stop", "message": message}
         said = {name: field_of(self.last, name) for name in ("id", "created", "model", "service_tier")}
@@ -119,6 +125,8 @@ def joined(deltas: Sequence[Any]) -> dict[str, Any]:
     for delta in deltas:
         for call in list_of(delta, "tool_calls"):
             _add_call(calls, call)
+        if former := field_of(delta, "function_call"):
+            _add_function(fields.setdefault("function_call", {"name": "", "arguments": ""}), former)
         for name, value in (delta.model_extra or {}).items():
             if isinstance(value, str) and isinstance(fields.get(name), str):
                 fields[name] += value
@@ -133,12 +141,21 @@ def _add_call(calls: dict[int, dict[str, Any]], part: Any) -> None:
     """Add a piece of a tool call: its id and name come once, its arguments in pieces."""
     index = getattr(part, "index", None)
     index = len(calls) if index is None else index
-    call = calls.setdefault(index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+    call = calls.setdefault(index, {"id": "", "type": "function"})
     call["id"] = getattr(part, "id", None) or call["id"]
-    call.update(part.model_extra or {})
-    function = getattr(part, "function", None)
-    call["function"]["name"] = text_of(function, "name") or call["function"]["name"]
-    call["function"]["arguments"] += text_of(function, "arguments")
+    call.update({name: value for name, value in (part.model_extra or {}).items() if name != "custom"})
+    if custom := field_of(part, "custom"):
+        call["type"] = "custom"
+        _add_function(call.setdefault("custom", {"name": "", "input": ""}), custom, "input")
+    else:
+        function = getattr(part, "function", None)
+        _add_function(call.setdefault("function", {"name": "", "arguments": ""}), function)
+
+
+def _add_function(whole: dict[str, Any], part: Any, told: str = "arguments") -> None:
+    """Add a piece of what is called: its name comes once, what is *told* to it in pieces."""
+    whole["name"] = text_of(part, "name") or whole["name"]
+    whole[told] += text_of(part, told)
 
 
 class OpenAIAdapter(StainlessAdapter):
@@ -217,14 +234,21 @@ def _finish(reason: Any, message: Any, calls: tuple[ToolCall, ...]) -> FinishRea
 
 
 def calls_of(message: Any) -> tuple[ToolCall, ...]:
-    """Return the tools that a message asks for, functions and custom tools alike."""
+    """Return the tools that a message asks for: functions, custom tools, and the one of the former form."""
     calls = []
+    if former := field_of(message, "function_call"):
+        calls.append(ToolCall("", text_of(former, "name"), text_of(former, "arguments")))
     for call in list_of(message, "tool_calls"):
         function = field_of(call, "function")
         custom = field_of(call, "custom")
         arguments = text_of(function, "arguments") if function else text_of(custom, "input")
         calls.append(ToolCall(text_of(call, "id"), text_of(function or custom, "name"), arguments))
     return tuple(calls)
+
+
+def _first_choice(event: Any) -> Any:
+    """Return the first choice of a chunk; with ``n`` others come between."""
+    return next((each for each in list_of(event, "choices") if not field_of(each, "index")), None)
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class SDKAdapter:
                     yield piece
                     reader.context.limit.renew()  # the caller's time is no silence
             yield reader.reply()
-        except Exception as error:
+        except BaseException as error:
             self._explain_in_stream(error, reader)
             raise
         finally:
@@ -131,7 +131,7 @@ class SDKAdapter:
                     yield piece
                     limit.renew()  # the caller's time is no silence
             yield reader.reply()
-        except Exception as error:
+        except BaseException as error:
             self._explain_in_stream(error, reader)
             raise
         finally:
@@ -205,10 +205,11 @@ class SDKAdapter:
         """Say before sending what the provider can't do."""
         raise InvalidRequestError(f"{self.provider}: {why}", provider=self.provider, model=model)
 
-    def _explain_in_stream(self, error: Exception, reader: StreamReader) -> None:
-        """Do so for a stream, and let *error* tell the tokens that were told before it."""
+    def _explain_in_stream(self, error: BaseException, reader: StreamReader) -> None:
+        """Do so for a stream; let *error*, which may be its caller's end of it, tell the tokens so far."""
         error.usage_so_far = reader.usage_so_far()  # type: ignore[attr-defined]
-        self._explain(error, reader.response, reader.model, reader.failing_event())
+        if isinstance(error, Exception):
+            self._explain(error, reader.response, reader.model, reader.failing_event())
 
     def _explain(self, error: Exception, response: Any, model: str, event: Any = None) -> None:
         """Let *error* tell the response that came before it, and the whole *event* of a stream that it is in.

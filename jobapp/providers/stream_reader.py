@@ -65,7 +65,7 @@ class StreamReader:
         text, self._half = self._half + text, ""
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._half = text[:-1], text[-1]
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole_characters(text)
 
     def reply(self) -> Reply:
         """Return the whole, when the last event was read."""
@@ -80,3 +80,8 @@ class StreamReader:
         """Return the last event if it is an error, or whatever came where there was no text."""
         event = self.tail.event()
         return event if not self.pieces or (isinstance(event, dict) and "error" in event) else None
+
+
+def whole_characters(text: str) -> str:
+    """Return *text* with the halves of characters (surrogate pairs) joined; a lone one is marked."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -84,10 +84,13 @@ class Reader:
 
 
 def dump(value: Any) -> bytes:
-    """Return *value* as the bytes that are sent: JSON, but for text and bytes, which stay as they are."""
+    """Return *value* as the bytes that are sent: JSON, but for text and bytes, which stay as they are.
+
+    Half a surrogate pair, which UTF-8 has no form for, is sent as JSON's escape.
+    """
     if isinstance(value, bytes):
         return value
-    return (value if isinstance(value, str) else _to_json(value)).encode()
+    return (value if isinstance(value, str) else _to_json(value)).encode(errors="backslashreplace")
 
 
 def whole(response: Response) -> bytes:
