@@ -108,7 +108,9 @@ def _part(part: Part, model: str, refuse: Refuse) -> dict[str, Any]:
         case TextPart(text, extra):
             return {"text": text, **_known(extra, model, refuse)}
         case NativePart(value):
-            return {_snake(name): each for name, each in value.items() if name != "type"}
+            said = {"text": value["text"]} if "text" in value else {}
+            others = {name: each for name, each in value.items() if name not in {"type", "text"}}
+            return {**said, **_known(others, model, refuse)}
         case ImagePart() as image:
             media_type = media_type_of(image)
             if not media_type:
@@ -129,8 +131,10 @@ def _known(extra: Mapping[str, Any], model: str, refuse: Refuse) -> dict[str, An
 
 PART_FIELDS = frozenset(
     {
-        *("thought", "thought_signature", "video_metadata", "media_resolution", "part_metadata"),
-        *("function_call", "function_response", "inline_data", "file_data", "executable_code"),
+        *("thought", "thought_signature", "function_call", "function_response", "tool_call", "tool_response"),
+        *("inline_data", "file_data", "executable_code", "code_execution_result", "media_resolution"),
+        *("media_processing", "audio_transcription", "part_metadata", "audio_metadata", "document_metadata"),
+        *("speech_metadata", "spreadsheet_metadata", "video_metadata"),
     }
 )
 """Fields of a part beside its text (google-genai 3.6, ``types.Part``)."""

@@ -83,7 +83,8 @@ class GoogleAdapter(SDKAdapter):
     """Gemini's ``generateContent``.
 
     Options are fields of the SDK's ``GenerateContentConfig``, or a ``config`` as a whole; ``max_tokens`` and
-    ``stop``, as the other providers call them, stand for ``max_output_tokens`` and ``stop_sequences``.
+    ``stop``, as the other providers call them, stand for ``max_output_tokens`` and ``stop_sequences``. What
+    the SDK does not know goes into the body's ``generationConfig`` as it is.
     """
 
     sdk = "google.genai"
@@ -164,8 +165,11 @@ class GoogleAdapter(SDKAdapter):
         """Return the options under Gemini's names."""
         from google.genai.types import GenerateContentConfig
 
-        options = self._options(request)
-        check_names(options, {*GenerateContentConfig.model_fields, *COMMON, "config"}, self.provider)
+        known, options = {*GenerateContentConfig.model_fields, *COMMON, "config"}, self._options(request)
+        check_names(options, known, self.provider)
+        unknown = {name: options.pop(name) for name in sorted(options.keys() - known)}
+        if unknown:
+            options.setdefault("http_options", {"extra_body": {"generationConfig": unknown}})
         return for_gemini(options, "response_json_schema", "parameters_json_schema")
 
     def _reply(self, answer: Any, response: Any, model: str) -> Reply:

@@ -12,7 +12,7 @@ import io
 import json
 import warnings
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import cache
@@ -25,7 +25,7 @@ from jobapp.providers.gemini import contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.http_client import CONNECT_SECONDS
 from jobapp.providers.machine import check_machine
-from jobapp.providers.options import for_gemini
+from jobapp.providers.options import COMMON, check_names, for_gemini
 from jobapp.providers.request_context import TAIL_LENGTH, TimeLimit, current_request
 from jobapp.providers.responses import reply_error
 from jobapp.providers.sdk_adapter import Calls
@@ -35,6 +35,10 @@ THREADS = 64
 
 ARGUMENTS = ("generation_config", "safety_settings", "tools", "tool_config")
 """Options that are arguments of the SDK's call; all others are fields of its ``GenerationConfig``."""
+
+
+ANNOTATIONS = frozenset({"title", "default", "examples", "additionalProperties", "$schema", "$id", "strict"})
+"""Words of JSON schemas that the SDK's ``Schema`` has no field for, and that a good answer does without."""
 
 
 class Pool:
@@ -158,13 +162,25 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
             raise
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
-        options = for_gemini(self._options(request), "response_schema", "parameters")
+        options = self._known_options(request)
         arguments = {name: options.pop(name, None) for name in ARGUMENTS}
         arguments["generation_config"] = {**(arguments["generation_config"] or {}), **options}
         model = _sdk().GenerativeModel(request.model, system_instruction=system_of(request, self._refuse))
         contents = contents_of(request, self._refuse)
         native = model._prepare_request(contents=contents, **arguments)  # noqa: SLF001 (see above)
         return {"request": native, "retry": None, "timeout": timeout}
+
+    def _known_options(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the options under Gemini's names, their schemas without what the SDK has no field for."""
+        from google.ai.generativelanguage import GenerationConfig
+
+        given = self._options(request)
+        check_names(given, {*GenerationConfig.meta.fields, *ARGUMENTS, *COMMON}, self.provider)
+        options = for_gemini(given, "response_schema", "parameters")
+        for holder in (options, *(declared_in(options.get("tools")))):
+            for name in holder.keys() & {"response_schema", "parameters"}:
+                holder[name] = described(holder[name])
+        return options
 
     def whole(self, last: Any, parts: list[Any]) -> Any:
         """Return the *last* answer of a stream with all the *parts* that came."""
@@ -175,6 +191,27 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
     def raw(self, answer: Any) -> Any:
         """Return *answer* as callers of the SDK know it."""
         return _sdk().types.GenerateContentResponse.from_response(answer)
+
+
+def declared_in(tools: Any) -> list[dict[str, Any]]:
+    """Return the declarations of functions in *tools* as :func:`for_gemini` makes them."""
+    found = [tool.get("function_declarations") for tool in tools or () if isinstance(tool, dict)]
+    return [each for declared in found if isinstance(declared, list) for each in declared]
+
+
+def described(schema: Any) -> Any:
+    """Return *schema* without words that only annotate it: the SDK has no field for them, and refuses."""
+    if isinstance(schema, list):
+        return [described(each) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    kept = {name: each for name, each in schema.items() if name == "properties" or name not in ANNOTATIONS}
+    return {
+        name: {key: described(inner) for key, inner in each.items()}
+        if name == "properties"
+        else described(each)
+        for name, each in kept.items()
+    }
 
 
 def _close(pieces: Generator[Any], pool: Pool) -> None:

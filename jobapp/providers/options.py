@@ -17,7 +17,10 @@ from typing import Any
 from jobapp.domain.exceptions import ConfigError
 from jobapp.providers.tools import functions_in
 
-COMMON = ("temperature", "top_p", "max_tokens", "stop", "response_format", "tools", "tool_choice")
+COMMON = (
+    *("temperature", "top_p", "max_tokens", "max_completion_tokens", "stop"),
+    *("response_format", "tools", "tool_choice"),
+)
 
 REASONING = re.compile(r"(?:^|/)(?:o\d|gpt-5)")
 """OpenAI's models that take ``max_completion_tokens`` only (API reference, chat completions, 2026-11)."""

@@ -143,7 +143,7 @@ class SDKAdapter:
         """Return what *error* tells, without the text of *key*; ``None`` for arguments that can't be sent."""
         if isinstance(error, ErrorInReplyError):
             facts = error.facts
-        elif isinstance(error, (*BAD_ARGUMENTS, JobAppError)):
+        elif isinstance(error, (*BAD_ARGUMENTS, JobAppError, Warning)):  # with python -W error
             return None
         else:
             facts = read_exception(error, self.provider, model)
