@@ -172,10 +172,8 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
 
     def _known_options(self, request: ChatRequest) -> dict[str, Any]:
         """Return the options under Gemini's names, their schemas without what the SDK has no field for."""
-        from google.ai.generativelanguage import GenerationConfig
-
-        given = self._options(request)
-        check_names(given, {*GenerationConfig.meta.fields, *ARGUMENTS, *COMMON}, self.provider)
+        known, given = _sdk().protos.GenerationConfig.meta.fields, self._options(request)
+        check_names(given, {*known, *ARGUMENTS, *COMMON}, self.provider)
         options = for_gemini(given, "response_schema", "parameters")
         for holder in (options, *(declared_in(options.get("tools")))):
             for name in holder.keys() & {"response_schema", "parameters"}:
