@@ -19,6 +19,7 @@ from jobapp.providers.gemini import (
     usage_of,
     why_silent,
 )
+from jobapp.providers.google_plain import ashortened, shortened
 from jobapp.providers.http_client import open_async_client, open_client
 from jobapp.providers.options import COMMON, check_names, for_gemini
 from jobapp.providers.responses import headers_of, reply_error
@@ -120,14 +121,13 @@ class GoogleAdapter(SDKAdapter):
         library = _http_library()
         unused = library.AsyncClient(transport=library.AsyncBaseTransport())
         client = self._client(key, httpx_client=pool, httpx_async_client=unused)
-        return Calls(client.models.generate_content, client.models.generate_content_stream, client)
+        return shortened(client)
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
         library = _http_library()
         unused = library.Client(transport=library.BaseTransport())
         client = self._client(key, httpx_client=unused, httpx_async_client=pool)
-        models = client.aio.models
-        return Calls(models.generate_content, models.generate_content_stream, client)
+        return ashortened(client)
 
     def _client(self, key: ApiKey, **http_clients: Any) -> Any:
         """Make a client; each HTTP client it is not given it would make itself, certificates and all."""
