@@ -14,7 +14,6 @@ from jobapp.testing import FakeClock, Response, Simulator
 from tests.adapter_support import HELLO, KEY, MODEL, STREAMS, WAYS, Open, ask, opener
 from tests.answer_shapes import GEMINI, Shape
 
-
 HISTORY = "automatic_function_calling_history"
 """Of the functions that the SDK calls by itself: none in either way, ``[]`` in one and ``None`` in the other."""
 
