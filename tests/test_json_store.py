@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,7 +19,7 @@ from jobapp.domain.exceptions import StateStoreError
 from jobapp.domain.types import Kind
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, Document, decode, encode
-from jobapp.stores.json_file import JSONFileStore
+from jobapp.stores.json_file import PATIENCE, JSONFileStore
 from jobapp.stores.state import NOTHING, QuotaState, Reset
 from tests.store_faults import process_holding_lock
 from tests.store_support import NOON, block, warnings_in
@@ -142,6 +146,35 @@ def test_a_writer_waits_for_another_s_write_and_no_longer_than_it_takes(path, cl
         store.add([block()])
     assert not store.unwritten
     assert not warnings_in(caplog)
+
+
+def test_a_held_lock_costs_one_caller_its_wait_once(path, clock, monkeypatch):
+    waits: list[float] = []
+    asked, let_go = threading.Event(), threading.Event()
+
+    @contextmanager
+    def locked(_: Path, seconds: float) -> Iterator[None]:
+        waits.append(seconds)
+        if seconds == PATIENCE:
+            raise TimeoutError
+        asked.set()
+        let_go.wait()
+        yield
+
+    store = JSONFileStore(path, clock)
+    monkeypatch.setattr(atomic_file, "locked", locked)
+    path.parent.mkdir()
+    for number in range(5):
+        store.add([block(f"{number:012x}")])
+        assert asked.wait(60)
+    store.refresh()
+    store.close()
+    assert waits == [PATIENCE, 10.0]
+    let_go.set()
+    for thread in threading.enumerate():
+        if thread.name == "jobapp-late-writer":
+            thread.join()
+    assert len(JSONFileStore(path, clock).view().blocks) == 5
 
 
 def test_closing_writes_what_could_not_be_written(path, clock):

@@ -108,6 +108,18 @@ def _frozen_writer(file: File) -> None:
         file.goes_on_from_memory(store)
         assert block().id in store.view().blocks
     file.is_written_at_last(store)
+    patient = file.open()
+    with process_holding_lock(file.path) as holder:
+        holder.send_signal(signal.SIGSTOP)
+        for number in range(20):
+            patient.add([block(f"{number:012x}")])
+        (writer,) = [each for each in threading.enumerate() if each.name == "jobapp-late-writer"]
+        assert writer.daemon
+        assert len(patient.view().blocks) > 20
+        assert not patient.stale
+    writer.join()
+    assert not patient.unwritten
+    assert len(file.open().view().blocks) > 20
 
 
 def _power_cut(file: File) -> None:

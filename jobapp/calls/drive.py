@@ -61,7 +61,7 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
             match action:
                 case Take():
                     if call.store_is_stale:
-                        await in_thread(call.refresh_store, max_wait=call.left)
+                        await in_thread(call.refresh_store, max_wait=_for_the_store(call))
                     answer = call.take(action)
                 case Send():
                     answer = await ask(call, action.key)
@@ -84,19 +84,25 @@ def _remember(call: Call, blocks: tuple[Block, ...]) -> None:
 
 async def _aremember(call: Call, blocks: tuple[Block, ...]) -> None:
     if blocks:
-        await in_thread(call.remember, blocks, max_wait=call.left)
+        await in_thread(call.remember, blocks, max_wait=_for_the_store(call))
         call.blocked(blocks)
 
 
 def _in_time(call: Call, work: Callable[..., object], *arguments: Any) -> None:
-    """Do *work* of the store; one that lasts beyond the deadline goes on in a thread."""
-    left = call.left
-    if left is None:
+    """Do *work* of the store; one that takes too much of the time that is left goes on in a thread."""
+    seconds = _for_the_store(call)
+    if seconds is None:
         work(*arguments)
         return
     thread = threading.Thread(target=work, args=arguments, name="jobapp-store")
     thread.start()
-    thread.join(max(0.0, left))
+    thread.join(seconds)
+
+
+def _for_the_store(call: Call) -> float | None:
+    """Return the seconds that a call with a deadline waits for the store; as many are left for the answer."""
+    left = call.left
+    return None if left is None else max(0.0, left / 2)
 
 
 async def in_thread(work: Callable[..., object], *arguments: Any, max_wait: float | None = None) -> None:

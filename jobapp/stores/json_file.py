@@ -2,6 +2,10 @@
 
 A write takes the lock, reads what others wrote, merges, and replaces the file; when :meth:`JSONFileStore.add`
 returns, the block is on disk. A reader never sees half a file, and notices a change by one ``stat``.
+
+A lock that another process holds for longer than a write takes (it was stopped, or its disk is slow) costs
+one caller :data:`PATIENCE`. From then on a thread of the store's own waits for it, and writes what is learnt
+meanwhile too; callers go on from memory. It is a daemon: no process waits for it at its end.
 """
 
 from __future__ import annotations
@@ -33,6 +37,12 @@ BRIEF = timedelta(seconds=5)
 MAX_BLOCKS = 100_000
 """More blocks than this are not kept in a file: the expired go first, then those that end first."""
 
+PATIENCE = 0.5
+"""Seconds that a caller waits for another process's write."""
+
+TURN = 0.05
+"""Seconds that a caller waits for another thread's write."""
+
 RETRY = 30.0
 """Seconds after a failed write until a call tries again that has learnt nothing itself."""
 
@@ -55,7 +65,7 @@ class JSONFileStore:
         path: The file. A symbolic link is followed once, now: its target is the file, and lock and
             temporary files are made beside the target.
         clock: The time.
-        lock_timeout: Seconds to wait for another process's write, at most.
+        lock_timeout: Seconds after which another process's write is taken for one that never ends.
     """
 
     def __init__(self, path: Path, clock: Clock, *, lock_timeout: float = 10.0) -> None:
@@ -74,9 +84,10 @@ class JSONFileStore:
         survive_fork(self)
 
     def make_locks(self) -> None:
-        """Make the locks; called again in a forked child."""
+        """Make the locks; called again in a forked child, where no late writer is."""
         self._memory = threading.Lock()
         self._writing = threading.Lock()  # held during a write, and taken before _memory
+        self._is_late = False  # whether the late writer is at work; changed with _memory held
 
     @property
     def unwritten(self) -> bool:
@@ -86,7 +97,8 @@ class JSONFileStore:
     @property
     def stale(self) -> bool:
         """Return whether what could not be written is worth another try; a view itself looks at the file."""
-        return self._unwritten is not NOTHING and self._clock.monotonic() >= self._retry_at
+        is_due = self._unwritten is not NOTHING and not self._is_late
+        return is_due and self._clock.monotonic() >= self._retry_at
 
     def refresh(self) -> None:
         """Write what could not be written before, if that is possible now."""
@@ -134,7 +146,7 @@ class JSONFileStore:
             self._brief = self._brief.with_reset(reset)
             self._unwritten = self._unwritten.with_reset(reset)
             self._adopt(self._disk)
-        self._flush()
+        self._flush(patience=self._lock_timeout)
         if self.unwritten:
             raise not_written(f"the file {self.path}")
         return tuple(block for block in known if reset.covers(block))
@@ -171,23 +183,62 @@ class JSONFileStore:
         with self._memory:
             self._disk = replace(self._disk, signature=atomic_file.UNREAD)
 
-    @property
-    def _patience(self) -> float:
-        """Seconds to wait for a lock: none while something is amiss, so that not every call waits."""
-        return 0 if self._outage else self._lock_timeout
+    def _flush(self, swept: str | None = None, patience: float = PATIENCE) -> None:
+        """Write what is not written yet; on failure it stays in memory.
 
-    def _flush(self, swept: str | None = None) -> None:
-        """Write what is not written yet; on failure it stays in memory."""
+        Args:
+            swept: The provider whose blocks of no use are dropped.
+            patience: Seconds to wait for a lock; none while something is amiss, so that not every call waits.
+        """
+        if self._is_late:
+            return
         try:
-            with _held(self._writing, self._patience):
-                if self.unwritten or swept is not None:
-                    with atomic_file.locked(self.path, self._patience):
-                        self._write(swept)
+            self._write_within(0 if self._outage else min(patience, self._lock_timeout), swept)
+        except TimeoutError as error:
+            if self._outage or patience >= self._lock_timeout:
+                self._failed(error)
+            else:
+                self._write_late()
         except _WRITE_ERRORS as error:
-            self._retry_at = self._clock.monotonic() + RETRY
-            self._outage.begin("written", error)
+            self._failed(error)
         else:
             self._outage.end("written")
+
+    def _write_within(self, seconds: float, swept: str | None = None) -> None:
+        with _held(self._writing, min(seconds, TURN)):
+            if self.unwritten or swept is not None:
+                with atomic_file.locked(self.path, seconds):
+                    self._write(swept)
+
+    def _failed(self, error: BaseException) -> None:
+        self._retry_at = self._clock.monotonic() + RETRY
+        self._outage.begin("written", error)
+
+    def _write_late(self) -> None:
+        """Let a thread wait for the lock, unless one does."""
+        with self._memory:
+            if self._is_late:
+                return
+            self._is_late = True
+        threading.Thread(target=self._write_all, name="jobapp-late-writer", daemon=True).start()
+
+    def _write_all(self) -> None:
+        try:
+            while not self._is_done():
+                with (
+                    _held(self._writing, self._lock_timeout),
+                    atomic_file.locked(self.path, self._lock_timeout),
+                ):
+                    self._write()
+        except _WRITE_ERRORS as error:
+            self._failed(error)
+            self._is_late = False
+
+    def _is_done(self) -> bool:
+        """Return whether nothing is left to write; the late writer is then no more."""
+        with self._memory:
+            self._is_late = self.unwritten
+            return not self._is_late
 
     def _repair(self, faults: tuple[str, ...]) -> None:
         """Set a broken file aside, unless another process is writing, which does the same."""
