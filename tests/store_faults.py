@@ -7,10 +7,12 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,27 @@ def process_holding_lock(path: Path) -> Iterator[subprocess.Popen[str]]:
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
+
+
+@contextmanager
+def answering(answer: bytes, then: bytes = b"") -> Iterator[int]:
+    """Listen on a port, which is given; send *answer* to whatever comes, then *then* again and again."""
+    over = threading.Event()
+
+    def serve(taken: socket.socket) -> None:
+        with taken, suppress(OSError):
+            while not over.is_set() and taken.recv(65536):
+                taken.sendall(answer)
+                while then and not over.wait(0.02):
+                    taken.sendall(then)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=listen, daemon=True).start()
+        yield listener.getsockname()[1]
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)

@@ -172,9 +172,7 @@ def test_a_user_who_may_not_see_the_server_s_info_can_work(server, opened, caplo
 
 
 def test_the_rights_that_the_page_names_are_enough(server, opened, caplog, clock):
-    rules = (
-        "on >pw resetkeys ~{mine}:* -@all +eval +evalsha +script|load +@hash +@sortedset +pexpire +pttl +info"
-    )
+    rules = "on >pw resetkeys ~{mine}:* -@all +eval +evalsha +script|load +@hash +@sortedset +pexpire +pttl +time +info"
     assert server.command("ACL", "SETUSER", "limited", *rules.split()) == [b"+OK"]
     url = server.url.replace("unix://", "unix://limited:pw@")
     store = RedisStore(url, clock, namespace="mine", timeout=5)

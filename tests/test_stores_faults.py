@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.redis import RedisStore
 from jobapp.stores.snapshot import MAX_BYTES
 from jobapp.stores.state import NOTHING, Reset
-from tests.store_faults import as_nobody, file_size_limit, mounted, process_holding_lock
+from tests.store_faults import answering, as_nobody, file_size_limit, mounted, process_holding_lock
 from tests.store_support import SERVER, Clock, RedisServer, block, look, warnings_in
 from tests.torture.kill_writers import torture
 
@@ -596,6 +596,22 @@ def _server_full(shared: Shared, mine: RedisStore) -> None:
     shared.is_written_at_last(mine, KNOWN)
 
 
+def _server_evicts(shared: Shared, mine: RedisStore) -> None:
+    shared.server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    shared.server.command("CONFIG", "SET", "maxmemory", "1gb")
+    store = shared.open()
+    for digit in "ef":
+        store.add([shared.news(digit)])
+    names = ("{jobapp}:block:openai:" + 12 * digit for digit in "ef")
+    shared.server.command("DEL", *names)  # as an eviction does
+    assert shared.ids() == KNOWN
+    assert shared.look(store) == {*KNOWN, "e" * 12, "f" * 12} == shared.ids()
+    assert all("allkeys-lru" in warning for warning in shared.warnings())
+    shared.caplog.clear()
+    shared.look(store)
+    assert not shared.warnings()
+
+
 def _server_refuses(shared: Shared, mine: RedisStore) -> None:
     shared.server.command("CONFIG", "SET", "requirepass", "right")
     url = f"unix://user:top-secret@{shared.server.socket}"
@@ -611,15 +627,79 @@ def _server_forgot_the_script(shared: Shared, mine: RedisStore) -> None:
     assert not shared.warnings()
 
 
+def _server_drips(shared: Shared) -> None:
+    with answering(b"$100000\r\n", then=b"x") as port:
+        store = RedisStore(f"redis://127.0.0.1:{port}", shared.clock, timeout=0.1)
+        threads = [threading.Thread(target=store.add, args=[[shared.news(digit)]]) for digit in "abcdef"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert {one.fingerprint for one in store.view()} == {digit * 12 for digit in "abcdef"}
+        assert not store.stale
+        (warning,) = shared.warnings()
+        assert "no answer within 0.1 seconds" in warning
+
+
+def _no_redis_server(shared: Shared) -> None:
+    deep = b"*1\r\n" * 100_000
+    answers = (
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b":abc\r\n",
+        b"$abc\r\n",
+        b"+OK\r\n",
+        b"*0\r\n",
+        b"*-5\r\n",
+    )
+    for answer in (
+        *answers,
+        b",1e400\r\n",
+        b"_\r\n",
+        b"%1\r\n",
+        deep,
+        b"*7\r\n" + 7 * b"$-1\r\n",
+        b"\xff\x00" * 50,
+    ):
+        with answering(answer) as port:
+            store = RedisStore(f"redis://127.0.0.1:{port}", shared.clock, timeout=5)
+            store.add([shared.news("e")])
+            store.refresh()
+            assert store.view().blocks
+            assert store.unwritten
+        (warning,) = shared.warnings()
+        assert f"redis://127.0.0.1:{port}" in warning
+        shared.caplog.clear()
+
+
+def _reset_ahead_on_server(shared: Shared, mine: RedisStore) -> None:
+    shared.clock.at = datetime.now(UTC)
+    for ahead in (timedelta(minutes=5), timedelta(days=1)):
+        mine.add([shared.news("d")])
+        shared.clock.jump(ahead)
+        shared.open().reset(Reset(shared.clock.now()))
+        shared.clock.jump(-ahead)
+        assert shared.ids() == set()
+        mine.add([shared.news("e")])
+        assert shared.ids() == {"e" * 12}
+        mine.reset(Reset(shared.clock.now()))
+        assert shared.ids() == set()
+    assert not shared.warnings()
+
+
 def _bad_entry_on_server(shared: Shared, mine: RedisStore) -> None:
     key = "{jobapp}:block:openai:" + block().fingerprint
     for nonsense in ("nonsense", "[]", '{"kind": "quota"}', "\x00"):
         for field in (f"quota|{nonsense}", f"quota|{nonsense}|{nonsense}", nonsense):
             shared.server.command("HSET", key, field, nonsense)
             shared.server.command("HSET", "{jobapp}:resets", field, nonsense)
+    for deep in ("[" * 100_000 + "]" * 100_000, '{"kind":' * 5_000 + "1" + "}" * 5_000):
+        shared.server.command("HSET", key, f"quota|{deep[:9]}|", deep)
     mine.add([shared.news("e")])
     mine.reset(Reset(shared.clock.now(), provider="google"))
     assert shared.ids() == {*KNOWN, "e" * 12}
+    shared.server.command("HSET", "{jobapp}:meta", "version", "abc")
+    mine.add([shared.news("f")])
+    assert shared.ids() == {*KNOWN, "e" * 12, "f" * 12}
     assert not shared.warnings()
 
 

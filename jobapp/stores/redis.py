@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from jobapp.domain.clock import Clock
@@ -25,13 +25,16 @@ MAX_AGE = 0.25
 """Seconds for which what was read last is fresh enough."""
 
 TIMEOUT = 0.5
-"""Seconds to wait for a connection, and for an answer."""
+"""Seconds that an exchange may take."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds without a try after a failure: doubled with each, up to the longest."""
 
 SWEEP_PERIOD = 3600.0
 """Seconds between two looks for expired blocks in memory; on the server each expires by itself."""
+
+RETELL_PERIOD = 60.0
+"""Seconds after which a server that may drop what it holds is told again what is known."""
 
 ADVICE = "Start the server, or correct state.url (JOBAPP_STATE_URL)."
 
@@ -47,7 +50,7 @@ class RedisStore:
         clock: The time.
         namespace: Keeps projects apart that share a server.
         max_age: Seconds for which no call asks the server again.
-        timeout: Seconds to wait for a connection, and for an answer.
+        timeout: Seconds that an exchange may take.
 
     Raises:
         StateStoreError: if redis-py is not installed.
@@ -73,7 +76,8 @@ class RedisStore:
         self._state = NOTHING
         self._now = clock.now()
         self._fresh_at = self._retry_at = _LONG_AGO
-        self._swept_at = clock.monotonic()
+        self._swept_at = self._told_at = clock.monotonic()
+        self._evicts = ""
         self._pause = FIRST_PAUSE
         survive_fork(self)
 
@@ -95,17 +99,17 @@ class RedisStore:
 
     def refresh(self) -> None:
         """Fetch others' news and bring what is not written yet: one round trip, none while it is fresh."""
-        with self._talking:
-            self._believe()
-            if self.stale:
-                self._exchange()
+        self._talk(lambda: self.stale)
 
     def view(self) -> QuotaState:
         """Return what is known, without asking the server; the same object while nothing changed."""
         return self._state
 
     def add(self, blocks: Iterable[Block]) -> None:
-        """Remember *blocks*; when this returns, they are on the server, if it can be reached."""
+        """Remember *blocks*; when this returns, they are on the server, if it can be reached.
+
+        If another thread is talking to it, that one brings them.
+        """
         now = self._clock.now()
         self._now = max(self._now, now)
         with self._memory:
@@ -145,14 +149,31 @@ class RedisStore:
 
     def _write(self) -> list[Block]:
         """Bring what is not written yet, unless the server failed a moment ago; return what resets ended."""
-        with self._talking:
-            if not self.unwritten or self._clock.monotonic() < self._retry_at:
-                return []
-            return self._exchange()
+        return self._talk(self._can_write)
+
+    def _can_write(self) -> bool:
+        return self.unwritten and self._clock.monotonic() >= self._retry_at
+
+    def _talk(self, has_reason: Callable[[], bool]) -> list[Block]:
+        """Talk to the server if there is a reason, unless another thread does: one waits for it.
+
+        Who gives the turn back looks once more, for another may have come and left something meanwhile.
+        """
+        ended: list[Block] = []
+        while has_reason() and self._talking.acquire(blocking=False):
+            try:
+                self._believe()
+                if has_reason():
+                    ended += self._exchange()
+            finally:
+                self._talking.release()
+            has_reason = self._can_write
+        return ended
 
     def _exchange(self) -> list[Block]:
         """Bring and fetch; on failure leave the server alone for a while. _talking is held."""
         try:
+            self._retell()
             ended = self._bring_and_fetch()
             if self.unwritten:  # the server had lost it, and is told again
                 self._bring_and_fetch()
@@ -175,6 +196,8 @@ class RedisStore:
             told.append(self._server.exchange(resets, blocks[:PAGE], cursor, now))
             cursor, resets, blocks = told[-1].cursor, (), blocks[PAGE:]
         anew = any(news.anew for news in told)
+        if anew:
+            self._look_at_policy()
         seen = (NOTHING if anew else before).merged(_learnt(told).believed(self._clock.now()))
         with self._memory:
             lost = before.swept(now).beyond(seen) if anew else NOTHING
@@ -182,6 +205,28 @@ class RedisStore:
             self._adopt(self._swept(seen, now))
             self._cursor = cursor
         return [block for news in told for block in news.ended]
+
+    def _look_at_policy(self) -> None:
+        before, self._told_at = self._evicts, self._clock.monotonic()
+        try:
+            self._evicts = self._server.evicts()
+        except ServerError:  # it need not say, by its own rights for users
+            return
+        if self._evicts and not before:
+            _logger.warning(
+                "The Redis server drops what it holds when its memory is full (maxmemory-policy %s): what "
+                "was learnt may be missing until it is told again, each minute. Set the policy to noeviction, "
+                "or give jobapp a server of its own.",
+                self._evicts,
+            )
+
+    def _retell(self) -> None:
+        """Bring all that is known once more where the server may have dropped it."""
+        if not self._evicts or self._clock.monotonic() - self._told_at < RETELL_PERIOD:
+            return
+        self._told_at = self._clock.monotonic()
+        with self._memory:
+            self._unwritten = self._unwritten.merged(self._seen.swept(self._clock.now()))
 
     def _believe(self) -> None:
         """Look at all that is known anew if the clock was set back."""

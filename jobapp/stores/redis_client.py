@@ -6,17 +6,19 @@ import json
 import logging
 import re
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from jobapp.domain.exceptions import ConfigError, StateStoreError
 from jobapp.domain.types import Block, Kind
 from jobapp.stores.codec import block_from_json, block_to_json, from_text, to_text
-from jobapp.stores.state import RESET_MEMORY, STREAK_MEMORY, Reset
+from jobapp.stores.state import CLOCK_SKEW, RESET_MEMORY, STREAK_MEMORY, Reset
 
 PAGE = 1000
 """How many changed ids one answer holds at most."""
@@ -67,7 +69,7 @@ class Server:
     Args:
         url: As redis-py reads it.
         namespace: What all keys begin with; braces keep them in one slot of a cluster.
-        timeout: Seconds to wait for a connection, and for an answer.
+        timeout: Seconds that an exchange may take.
 
     Raises:
         StateStoreError: if redis-py is not installed.
@@ -97,6 +99,7 @@ class Server:
                 "state.url (or JOBAPP_STATE_URL) can't be read: write redis://user:password@host:6379/0, "
                 "with what is special in the password as %XX, or unix:///path/to/socket"
             ) from None
+        self._timeout = timeout
         self._errors = (redis.RedisError, OSError)
         self._script = self._client.register_script(files(__package__).joinpath("sync.lua").read_text())
         self._prefix = f"{{{namespace}}}:"
@@ -107,25 +110,71 @@ class Server:
     ) -> News:
         """Bring *resets* and *blocks*, and fetch what has changed since *cursor*: one round trip.
 
+        redis-py limits each read by itself, and a server may send byte after byte; so a thread asks, which is
+        waited for.
+
         Raises:
             ServerError: if the server can't be reached, or rejects.
         """
+        return self._in_time(lambda: _news(self._script(*self._arguments(resets, blocks, cursor, now))))
+
+    def evicts(self) -> str:
+        """Return the policy by which the server drops what it holds when its memory is full; empty for none.
+
+        Raises:
+            ServerError: if the server can't be reached, or does not say.
+        """
+        memory = self._in_time(lambda: self._client.info("memory"))
+        policy = str(memory.get("maxmemory_policy", ""))
+        return policy if memory.get("maxmemory") and policy != "noeviction" else ""
+
+    def _in_time(self, work: Callable[[], _Value]) -> _Value:
+        answers: SimpleQueue[_Value | Exception] = SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(work())
+            except Exception as error:  # noqa: BLE001 - whatever a server says that is no Redis server
+                answers.put(error)
+
+        threading.Thread(target=ask, name="jobapp-redis", daemon=True).start()
+        try:
+            answer = answers.get(timeout=self._timeout)
+        except Empty:
+            self.close()  # which ends the thread's waiting
+            raise ServerError(f"no answer within {self._timeout:g} seconds") from None
+        if isinstance(answer, Exception):
+            raise self._explained(answer) from answer
+        return answer
+
+    def _explained(self, error: Exception) -> ServerError:
+        if isinstance(error, self._errors):
+            return ServerError(f"{type(error).__name__}: {error}")
+        return ServerError(f"what answers is no Redis server, or not its data ({type(error).__name__})")
+
+    def _arguments(
+        self, resets: Iterable[Reset], blocks: Iterable[Block], cursor: Cursor, now: datetime
+    ) -> tuple[list[str], list[Any]]:
         learnt = {
             "horizon": to_text(now - RESET_MEMORY),
-            "resets": [_reset_out(reset) for reset in resets],
+            "resets": self._resets_out(resets),
             "blocks": [_block_out(block, now) for block in blocks if block.until + STREAK_MEMORY > now],
         }
         keys = [self._prefix + name for name in ("meta", "changes", "resets")]
         keep = _milliseconds(RESET_MEMORY)
         text = json.dumps(learnt, ensure_ascii=False).encode(errors="replace")
-        try:
-            answer = self._script(
-                keys,
-                [self._prefix + "block:", self._epoch, cursor.source, cursor.version, PAGE, keep, text],
-            )
-        except self._errors as error:
-            raise ServerError(f"{type(error).__name__}: {error}") from error
-        return _news(answer)
+        return keys, [self._prefix + "block:", self._epoch, cursor.source, cursor.version, PAGE, keep, text]
+
+    def _resets_out(self, resets: Iterable[Reset]) -> list[dict[str, str]]:
+        """Return *resets* for the script; one from a clock that is ahead counts from the server's time.
+
+        It would end what others learn until then.
+        """
+        if not (told := list(resets)):
+            return []
+        seconds, microseconds = self._client.time()
+        there = datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
+        return [_reset_out(reset, there if reset.at > there + CLOCK_SKEW else reset.at) for reset in told]
 
     def close(self) -> None:
         """Release the connection; the next exchange makes another."""
@@ -159,19 +208,20 @@ def _block_out(block: Block, now: datetime) -> dict[str, Any]:
     }
 
 
-def _reset_out(reset: Reset) -> dict[str, str]:
+def _reset_out(reset: Reset, at: datetime) -> dict[str, str]:
     return {
         "provider": ANY if reset.provider is None else _quoted(reset.provider),
         "fingerprint": ANY if reset.fingerprint is None else _quoted(reset.fingerprint),
         "kind": ANY if reset.kind is None else reset.kind.value,
-        "at": to_text(reset.at),
+        "at": to_text(at),
+        "covers": to_text(reset.at),
     }
 
 
 def _news(answer: Sequence[Any]) -> News:
     source, anew, version, more, blocks, resets, ended = answer
     return News(
-        cursor=Cursor(_text(source), version),
+        cursor=Cursor(_text(source), int(version)),
         anew=bool(anew),
         more=bool(more),
         blocks=_readable(_block_in, blocks),
@@ -186,7 +236,7 @@ def _readable(read: Callable[[Any], _Value], values: Iterable[Any]) -> list[_Val
     for value in values:
         try:
             found.append(read(value))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             _logger.debug("An entry on the server can't be read.")
     return found
 

@@ -10,7 +10,7 @@
 -- ARGV  1 prefix of the blocks' keys   2 an epoch for a server that has none   3 the source the client knows
 --       4 the version it has seen      5 how many ids one answer may hold      6 ms to keep what lies unused
 --       7 JSON {horizon: resets before it are of no use any more,
---               resets: [{provider, fingerprint, kind, at}],
+--               resets: [{provider, fingerprint, kind, at, covers: it ends what was learnt until then}],
 --               blocks: [{name, provider, fingerprint, kind, since, until, ttl, payload}]}
 -- Gives {source, 1 if the client must start anew, version seen, 1 if there is more, blocks, resets, ended}
 
@@ -29,6 +29,10 @@ end
 local function source()
   local allowed, info = pcall(redis.call, 'INFO', 'server')
   local run = allowed and type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+  local counted = redis.call('HGET', meta, 'version')
+  if counted and not string.match(counted, '^%d+$') then
+    redis.call('DEL', meta)
+  end
   if redis.call('HSETNX', meta, 'epoch', new_epoch) == 1 then
     keep_all()
   end
@@ -91,7 +95,7 @@ local function apply(reset)
         and (reset.fingerprint == '*' or reset.fingerprint == fingerprint) then
       for _, field in ipairs(redis.call('HKEYS', prefix .. name)) do
         local kind, since = string.match(field, '^([^|]*)|([^|]*)|')
-        if kind and (reset.kind == '*' or reset.kind == kind) and since <= reset.at then
+        if kind and (reset.kind == '*' or reset.kind == kind) and since <= reset.covers then
           table.insert(ended, redis.call('HGET', prefix .. name, field))
           redis.call('HDEL', prefix .. name, field)
         end
