@@ -215,7 +215,7 @@ class RedisStore:
         if self._evicts and not before:
             _logger.warning(
                 "The Redis server drops what it holds when its memory is full (maxmemory-policy %s): what "
-                "was learnt may be missing until it is told again, each minute. Set the policy to noeviction, "
+                "was learnt may be missing until it is told again, each minute. Set it to noeviction, "
                 "or give jobapp a server of its own.",
                 self._evicts,
             )
