@@ -50,11 +50,11 @@ def rejection() -> Iterator[bytes]:
 
 
 @contextmanager
-def serving(drops: Drops) -> Iterator[str]:
-    """Serve *drops* to everyone who connects; give the server's address."""
+def serving(drops: Drops, pause: float = PAUSE) -> Iterator[str]:
+    """Serve *drops*, with a *pause* after each, to everyone who connects; give the server's address."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        threads = [threading.Thread(target=_accept, args=(listening, drops, over), daemon=True)]
+        threads = [threading.Thread(target=_accept, args=(listening, drops, pause, over), daemon=True)]
         threads[0].start()
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -65,19 +65,19 @@ def serving(drops: Drops) -> Iterator[str]:
             threads[0].join()
 
 
-def _accept(listening: socket.socket, drops: Drops, over: threading.Event) -> None:
+def _accept(listening: socket.socket, drops: Drops, pause: float, over: threading.Event) -> None:
     with suppress(OSError):
         while not over.is_set():
             connection, _ = listening.accept()
-            threading.Thread(target=_drip, args=(connection, drops, over), daemon=True).start()
+            threading.Thread(target=_drip, args=(connection, drops, pause, over), daemon=True).start()
 
 
-def _drip(connection: socket.socket, drops: Drops, over: threading.Event) -> None:
+def _drip(connection: socket.socket, drops: Drops, pause: float, over: threading.Event) -> None:
     with connection, suppress(OSError):
         connection.recv(65_536)
         for drop in drops():
             connection.sendall(drop)
-            if over.wait(PAUSE):
+            if over.wait(pause):
                 return
         over.wait()
 

@@ -111,7 +111,7 @@ def test_the_reference_tells_the_defaults_of_retries(name):
     )
 
 
-@pytest.mark.parametrize("name", ["timeout", "max_tokens"])
+@pytest.mark.parametrize("name", ["timeout", "max_tokens", "max_answer"])
 def test_the_reference_tells_the_defaults_of_providers(name):
     assert float(rows()[f"providers.<name>.{name}"]) == getattr(ProviderSettings("x"), name)
 

@@ -188,7 +188,7 @@ _WITHOUT_STATUS = (
         words("""
             TypeError ValueError LookupError AttributeError AssertionError NotImplementedError ImportError
             NameError
-        """), "Python, built-in exceptions",
+        """), "Python, built-in exceptions", also={Mark.STATUS: "none"},
     ),
 )  # fmt: skip
 

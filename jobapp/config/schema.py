@@ -69,6 +69,7 @@ PROVIDER: dict[str, Reader] = {
     "timeout": seconds(zero=False),
     "reset_timezone": zone,
     "max_tokens": whole(1),
+    "max_answer": whole(1),
 }
 
 STATE: dict[str, Reader] = {"url": text}

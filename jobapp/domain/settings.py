@@ -124,6 +124,7 @@ class ProviderSettings:
         timeout: Seconds one request may take.
         reset_timezone: IANA zone in whose midnight a day quota returns; ``None`` for the provider's own.
         max_tokens: What Anthropic's required ``max_tokens`` is where a call does not say.
+        max_answer: MiB that an answer, or one event of a stream, may have.
     """
 
     name: str
@@ -134,6 +135,7 @@ class ProviderSettings:
     timeout: float = 600.0
     reset_timezone: str | None = None
     max_tokens: int = 4096
+    max_answer: int = 64
 
 
 @dataclass(frozen=True, slots=True)

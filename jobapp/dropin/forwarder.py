@@ -15,9 +15,13 @@ from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts
 from jobapp.dropin.credentials import ACCOUNT_HEADERS, Headers, query_without_key, with_key
 from jobapp.dropin.first_event import FirstEvent
+from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit
 from jobapp.providers.responses import facts_without, headers_of, whole_body
 
 STREAMED = ("text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream")
+
+MOST = 2**24
+"""Bytes of a rejection that are read."""
 
 _FIRST_ERROR = 400
 
@@ -97,8 +101,7 @@ class Forwarder:
         """Send with *key* and yield the response, which begins well."""
         response = self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
         if response.status_code >= _FIRST_ERROR:
-            response.read()
-            self._reject(response, response.content, whole_body(response))
+            self._reject(response, *_read(response))
         peeked = Peeked(response)
         if self._is_stream(response) and (error := self._peek(peeked)):
             response.close()
@@ -115,8 +118,7 @@ class Forwarder:
         """Do so in the running event loop."""
         response = await self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
         if response.status_code >= _FIRST_ERROR:
-            await response.aread()
-            self._reject(response, response.content, whole_body(response))
+            self._reject(response, *await _aread(response))
         peeked = Peeked(response)
         if self._is_stream(response) and (error := await self._apeek(peeked)):
             await response.aclose()
@@ -201,3 +203,24 @@ def _is_of_http(error: Exception) -> bool:
     """Return whether *error* is one of the HTTP library, or of the system below it."""
     library = sys.modules.get(type(error).__module__.partition(".")[0])
     return isinstance(error, OSError) or (library is not None and hasattr(library, "HTTPTransport"))
+
+
+def _read(response: Any) -> tuple[bytes, Any]:
+    """Return the body of a rejection as it came and as it is read; what is too large is left."""
+    response.iter_bytes = SizeLimit(MOST).watch(response.iter_bytes)
+    try:
+        response.read()
+    except AnswerTooLargeError as error:
+        response.close()
+        return b"", str(error)
+    return response.content, whole_body(response)
+
+
+async def _aread(response: Any) -> tuple[bytes, Any]:
+    response.aiter_bytes = SizeLimit(MOST).awatch(response.aiter_bytes)
+    try:
+        await response.aread()
+    except AnswerTooLargeError as error:
+        await response.aclose()
+        return b"", str(error)
+    return response.content, whole_body(response)

@@ -229,8 +229,7 @@ def _note(response: Any, **_: Any) -> None:
     """Keep a response; take an error out of the array that a stream brings it in: the SDK can't read that."""
     context = current_request()
     context.response = response
-    if context.tail is not None:
-        response.iter_content = context.tail.watch(response.iter_content)
+    response.iter_content = context.body.watch(response.iter_content)
     if not response.ok:
         try:
             body = response.json()

@@ -80,15 +80,13 @@ async def _alimit_request(request: Any) -> None:
 def _note_response(response: Any) -> None:
     context = current_request()
     context.response = response
-    if context.tail is not None:
-        response.iter_bytes = context.tail.watch(response.iter_bytes)
+    response.iter_bytes = context.body.watch(response.iter_bytes)
 
 
 async def _anote_response(response: Any) -> None:
     context = current_request()
     context.response = response
-    if context.tail is not None:
-        response.aiter_bytes = context.tail.awatch(response.aiter_bytes)
+    response.aiter_bytes = context.body.awatch(response.aiter_bytes)
 
 
 def _limit_all_reads(client: Any) -> None:

@@ -52,34 +52,31 @@ class TimeLimit(float):
         self.renew()
 
 
-class Tail:
-    """The last of what a stream brought: of an event that is no answer the SDKs keep a part, or nothing."""
+class AnswerTooLargeError(Exception):
+    """An answer, or one event of a stream, is larger than may be held in memory."""
 
-    def __init__(self) -> None:
-        self._parts: list[Any] = []
-        self._length = 0
+
+class SizeLimit:
+    """Counts the body of an answer, unpacked, while an SDK reads it.
+
+    Args:
+        most: Bytes that it may have.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
 
     def add(self, part: Any) -> None:
-        """Keep *part*, and forget what came long before."""
-        self._parts.append(part)
-        self._length += len(part)
-        if self._length > 2 * TAIL_LENGTH:
-            self._parts = [self._joined()[-TAIL_LENGTH:]]
-            self._length = TAIL_LENGTH
+        """Count *part*.
 
-    def event(self) -> Any:
-        """Return the last event, or where there was none all that came: parsed, else as text."""
-        joined = self._joined()
-        text = joined.decode(errors="replace") if isinstance(joined, bytes) else joined
-        data = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
-        last = next((each for each in reversed(data) if each != "[DONE]"), text)
-        try:
-            return json.loads(last)
-        except ValueError:
-            return last or None
+        Raises:
+            AnswerTooLargeError: It is too much.
+        """
+        self._count(len(part))
 
     def watch(self, read: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        """Return *read*, a response's way to iterate over its body, so that it leaves its tail here."""
+        """Return *read*, a response's way to iterate over its body, so that it is counted here."""
 
         def watched(*args: Any, **kwargs: Any) -> Iterator[Any]:
             for part in read(*args, **kwargs):
@@ -98,6 +95,46 @@ class Tail:
 
         return watched
 
+    def _count(self, length: int) -> None:
+        self._size += length
+        if self._size > self._most:
+            raise AnswerTooLargeError(f"more than {self._most / 2**20:g} MiB came")
+
+
+class Tail(SizeLimit):
+    """The last of what a stream brought: of an event that is no answer the SDKs keep a part, or nothing.
+
+    Its size is that of the event under way: in a stream of events since a blank line, else since a line's end.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self._parts: list[Any] = []
+        self._length = 0
+
+    def add(self, part: Any) -> None:
+        """Keep *part*, and forget what came long before."""
+        ends = (b"\n\n", b"\r\n\r\n", b"\r\r") if isinstance(part, bytes) else ("\n",)
+        if (end := max(map(part.rfind, ends))) >= 0:
+            self._size = -end
+        self._count(len(part))
+        self._parts.append(part)
+        self._length += len(part)
+        if self._length > 2 * TAIL_LENGTH:
+            self._parts = [self._joined()[-TAIL_LENGTH:]]
+            self._length = TAIL_LENGTH
+
+    def event(self) -> Any:
+        """Return the last event, or where there was none all that came: parsed, else as text."""
+        joined = self._joined()
+        text = joined.decode(errors="replace") if isinstance(joined, bytes) else joined
+        data = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+        last = next((each for each in reversed(data) if each != "[DONE]"), text)
+        try:
+            return json.loads(last)
+        except ValueError:
+            return last or None
+
     def _joined(self) -> Any:
         return type(self._parts[0])().join(self._parts) if self._parts else ""
 
@@ -107,24 +144,24 @@ class RequestContext:
 
     Attributes:
         limit: What the request may take, which began with the context: an SDK's import counts too.
-        tail: Where a stream leaves its tail; ``None`` for a whole answer.
+        body: What sees the body come.
         response: The HTTP response, once it is there.
     """
 
-    __slots__ = ("limit", "response", "tail")
+    __slots__ = ("body", "limit", "response")
 
-    def __init__(self, seconds: float, tail: Tail | None, left: float | None = None) -> None:
+    def __init__(self, seconds: float, body: SizeLimit, left: float | None = None) -> None:
         self.limit = TimeLimit(seconds, left)
-        self.tail = tail
+        self.body = body
         self.response: Any = None
 
 
 _current: ContextVar[RequestContext] = ContextVar("jobapp_request")
 
 
-def begin_request(seconds: float, tail: Tail | None = None, left: float | None = None) -> RequestContext:
+def begin_request(seconds: float, body: SizeLimit, left: float | None = None) -> RequestContext:
     """Return the context of the next request of this thread or task, which the hooks will find."""
-    context = RequestContext(seconds, tail, left)
+    context = RequestContext(seconds, body, left)
     _current.set(context)
     return context
 

@@ -14,7 +14,7 @@ from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts, Reply
 from jobapp.providers import PROVIDERS
 from jobapp.providers.adapter import ErrorInReplyError
 from jobapp.providers.client_cache import ClientCache, LoopCaches
-from jobapp.providers.request_context import begin_request
+from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit, begin_request
 from jobapp.providers.responses import facts_without, reply_error
 from jobapp.providers.stream_reader import StreamReader
 
@@ -59,6 +59,7 @@ class SDKAdapter:
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.provider = settings.name
+        self.most = settings.max_answer * 2**20
         self._settings = settings
         self._base_url = (settings.base_url or PROVIDERS[settings.name].base_url).rstrip("/")
         self._clients = ClientCache(self._open_pool, self._open_client)
@@ -67,7 +68,7 @@ class SDKAdapter:
     def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer."""
         arguments = self._arguments(request, timeout)
-        context = begin_request(timeout)
+        context = begin_request(timeout, SizeLimit(self.most))
         try:
             answer = self._clients.get(key).create(**arguments)
             return self._reply(answer, context.response, request.model)
@@ -81,7 +82,7 @@ class SDKAdapter:
         """Ask and return the answer, in the running event loop."""
         await self._import_beside_loop(key)
         arguments = self._arguments(request, timeout)
-        context = begin_request(timeout)
+        context = begin_request(timeout, SizeLimit(self.most))
         try:
             answer = await self._async_clients.get(key).create(**arguments)
             return self._reply(answer, context.response, request.model)
@@ -225,6 +226,9 @@ class SDKAdapter:
             raise ConfigError(f"{self.provider}: its SDK is broken or too old ({error}); {fix}") from error
         if response is None:
             return
+        if too_large := cause_of(error, AnswerTooLargeError):
+            message = f"the answer is too large: {too_large} (providers.{self.provider}.max_answer)"
+            raise reply_error(self.provider, model, response, message, message) from error
         if response.status_code in REDIRECTS:
             address = response.headers.get("location")
             raise ConfigError(
@@ -238,3 +242,12 @@ class SDKAdapter:
             error.response = response  # type: ignore[attr-defined]  # where status errors have it
             if hasattr(error, "body") and isinstance(event, dict):
                 error.body = event
+
+
+def cause_of(error: BaseException | None, kind: type[Exception]) -> Exception | None:
+    """Return the exception of that *kind* among *error* and what it was raised from."""
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

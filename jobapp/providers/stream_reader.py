@@ -26,7 +26,7 @@ class StreamReader:
     def __init__(self, adapter: Any, model: str, timeout: float, left: float | None = None) -> None:
         self.adapter = adapter
         self.model = model
-        self.tail = Tail()
+        self.tail = Tail(adapter.most)
         self.context = begin_request(timeout, self.tail, left)
         self.pieces: list[str] = []
         self._half = ""
