@@ -104,7 +104,7 @@ class SizeLimit:
 class Tail(SizeLimit):
     """The last of what a stream brought: of an event that is no answer the SDKs keep a part, or nothing.
 
-    Its size is that of the event under way: since a blank line in a stream of events, else since the line's start.
+    Its size is that of the event under way: what came since a blank line, or in an array since a line's end.
     """
 
     def __init__(self, most: int) -> None:
