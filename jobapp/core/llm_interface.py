@@ -168,6 +168,8 @@ class LLMInterface(SDKClients):
         return call, call_policy(targets, rules, self._rng)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "config"):  # what reports a wrong configuration shows it half made
+            return "<LLMInterface: not configured>"
         default = self.config.settings.models.get("default")
         model = f"{default.provider} {default.model}" if default else "no default model"
         return f"<LLMInterface: {model}; {', '.join(map(str, self.config.files)) or 'no YAML'}>"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from traceback import clear_frames
 from typing import Any
 
-from jobapp.domain.redaction import MASK
+from jobapp.domain.redaction import without
 from jobapp.domain.types import EMPTY, ErrorFacts
 from jobapp.providers.adapter import ErrorInReplyError
 
@@ -82,13 +84,33 @@ def facts_without(facts: ErrorFacts, secret: str) -> ErrorFacts:
     )
 
 
+def mask_in(error: BaseException | None, secret: str) -> None:
+    """Take *secret* out of what *error*, and what it was raised from, says; type and fields stay.
+
+    The locals of the frames that they came through go too: headers and bodies are among them, and tools that
+    report errors print them.
+    """
+    while error is not None and len(secret) >= SHORTEST_SECRET:
+        clear_frames(error.__traceback__)
+        error.args = tuple(_without(each, secret) for each in error.args)
+        for name, value in vars(error).items():
+            if isinstance(value, str | Mapping | list | ErrorFacts):
+                with suppress(AttributeError, TypeError):  # a field may be read only
+                    setattr(error, name, _without(value, secret))
+        error = error.__cause__ or error.__context__
+
+
 def _without(value: Any, secret: str) -> Any:
     match value:
         case str():
-            return value.replace(secret, MASK)
+            return without(value, secret)
+        case bytes():
+            return without(value.decode("latin-1"), secret).encode("latin-1")
+        case ErrorFacts():
+            return facts_without(value, secret)
         case Mapping():
             return {_without(name, secret): _without(each, secret) for name, each in value.items()}
-        case list():
-            return [_without(each, secret) for each in value]
+        case list() | tuple():
+            return type(value)(_without(each, secret) for each in value)
         case _:
             return value

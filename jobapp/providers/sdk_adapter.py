@@ -9,13 +9,14 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from jobapp.classification.exception_facts import read_exception
 from jobapp.domain.exceptions import ConfigError, InvalidRequestError, JobAppError
+from jobapp.domain.redaction import redact
 from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts, Reply
 from jobapp.providers import PROVIDERS
 from jobapp.providers.adapter import ErrorInReplyError
 from jobapp.providers.client_cache import ClientCache, LoopCaches
 from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit, begin_request
-from jobapp.providers.responses import facts_without, reply_error
+from jobapp.providers.responses import facts_without, mask_in, reply_error
 from jobapp.providers.stream_reader import StreamReader
 
 BAD_ARGUMENTS = (TypeError, ValueError, LookupError, AttributeError, NotImplementedError)
@@ -142,6 +143,8 @@ class SDKAdapter:
 
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
         """Return what *error* tells, without the text of *key*; ``None`` for arguments that can't be sent."""
+        if key is not None:
+            mask_in(error, key.secret)
         if isinstance(error, ErrorInReplyError):
             facts = error.facts
         elif isinstance(error, (*BAD_ARGUMENTS, JobAppError, Warning)):  # with python -W error
@@ -230,9 +233,9 @@ class SDKAdapter:
             message = f"the answer is too large: {too_large} (providers.{self.provider}.max_answer)"
             raise reply_error(self.provider, model, response, message, message) from error
         if response.status_code in REDIRECTS:
-            address = response.headers.get("location")
+            here, there = redact(self._base_url), redact(response.headers.get("location") or "nowhere")
             raise ConfigError(
-                f"{self.provider}: {self._base_url} redirects to {address}, where no key is sent unasked; "
+                f"{self.provider}: {here} redirects to {there}, where no key is sent unasked; "
                 f"set providers.{self.provider}.base_url to the right address"
             ) from error
         if isinstance(error, self._unreadable_errors()):
