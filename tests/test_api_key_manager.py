@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -213,3 +214,20 @@ def test_a_busy_minute_without_end_is_taken_for_more_and_more_but_tried_each_hou
         clock.advance(lengths[-1] + 1)
     assert lengths[:PATIENT_STREAK] == [60.0] * PATIENT_STREAK
     assert lengths[PATIENT_STREAK:] == [120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0]
+
+
+def test_a_look_at_the_keys_in_the_middle_of_a_call_waits_for_nothing(manager_of, monkeypatch):
+    """A signal's handler or a finalizer interrupts a thread wherever it is."""
+    manager, seen = manager_of(), []
+    take = manager._pool.take
+
+    def interrupted(*arguments):
+        seen.extend(manager.statuses("m"))
+        return take(*arguments)
+
+    monkeypatch.setattr(manager._pool, "take", interrupted)
+    thread = threading.Thread(target=lambda: manager.take("m", Take()), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert [line.state for line in seen] == ["free"] * len(manager.keys)

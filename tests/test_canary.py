@@ -26,6 +26,7 @@ CANARY = "kanarienvogel/singt+0123456789"
 ECHOES = {
     "in words": CANARY,
     "in a header": f"Authorization: Bearer {CANARY}",
+    "in a tuple": f"[(b'x-api-key', b'{CANARY}')]",
     "in base64": base64.b64encode(f"user:{CANARY}".encode()).decode(),
     "in an address": f"https://host/v1?key={quote(CANARY, safe='')}",
 }
@@ -36,7 +37,7 @@ FAULTS: dict[str, Any] = {
         f"{status} {title}": Response(
             status, {"x-echo": echo}, {"error": {"message": f"no: {echo}", "code": echo}}
         )
-        for status in (400, 401, 403, 429, 500)
+        for status in (400, 401, 403, 404, 429, 500)
         for title, echo in ECHOES.items()
     },
     "redirect": Response(307, {"location": f"http://127.0.0.1:1/?key={CANARY}"}, ""),

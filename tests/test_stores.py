@@ -196,6 +196,18 @@ def test_a_running_process_whose_clock_goes_back_a_day_is_not_blocked_a_day_long
     assert held.until == NOON + timedelta(seconds=60)
 
 
+def test_a_clock_that_went_back_and_was_put_right_loses_no_block_in_a_running_process(open_store_anew, clock):
+    store = open_store_anew()
+    known = block(kind=Kind.QUOTA, since=clock.now(), seconds=36_000)
+    store.add([known])
+    assert set(look(store)) == {known}
+    clock.jump(timedelta(days=-1))
+    (shorter,) = look(store)
+    assert shorter.until < known.until
+    clock.jump(timedelta(days=1))
+    assert set(look(store)) == {known}
+
+
 def test_no_key_is_anywhere_in_what_is_kept(open_store_anew, tmp_path, request):
     key = ApiKey("OPENAI_API_KEY", "sk-canary-0123456789abcdef")
     open_store_anew().add([block(key.fingerprint, key_name=key.name)])

@@ -26,6 +26,7 @@ from jobapp.stores.json_file import JSONFileStore
 from jobapp.stores.redis import RedisStore
 from jobapp.stores.snapshot import MAX_BYTES
 from jobapp.stores.state import NOTHING, Reset
+from jobapp.stores.store import open_store
 from tests.store_faults import answering, as_nobody, file_size_limit, mounted, process_holding_lock
 from tests.store_support import SERVER, Clock, RedisServer, block, look, warnings_in
 from tests.torture.kill_writers import torture
@@ -231,6 +232,12 @@ def _unreadable_file(file: File) -> None:
 def _missing_folder(file: File) -> None:
     store = file.open()
     shutil.rmtree(file.path.parent)
+    previous = os.umask(0)
+    try:
+        JSONFileStore(file.folder / "one" / "two" / "state.json", file.clock).add([NEWS])
+    finally:
+        os.umask(previous)
+    assert {stat.S_IMODE((file.folder / name).stat().st_mode) for name in ("one", "one/two")} == {0o700}
     store.add([NEWS])
     assert file.ids() == {NEWS.fingerprint}
     assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
@@ -361,6 +368,13 @@ def _not_a_file(file: File) -> None:
     store.view()
     file.goes_on_from_memory(store)
     assert stat.S_ISFIFO(file.path.stat().st_mode)
+    file.caplog.clear()
+    file.path.unlink()
+    file.path.mkdir()
+    by_default = open_store(None, file.path.parent, file.clock)
+    assert isinstance(by_default, JSONFileStore)
+    file.goes_on_from_memory(by_default)
+    assert not list(file.path.iterdir())
 
 
 def _newer_form(file: File) -> None:
@@ -374,6 +388,15 @@ def _newer_form(file: File) -> None:
     assert block().id in store.view().blocks
     assert file.path.read_bytes() == before
     assert not file.aside()
+
+
+def _byte_order_mark(file: File) -> None:
+    known = file.ids()
+    file.path.write_bytes(b"\xef\xbb\xbf" + file.path.read_bytes())
+    assert file.ids() == known
+    file.open().add([NEWS])
+    assert file.ids() == {*known, NEWS.fingerprint}
+    assert not file.warnings()
 
 
 def _older_form(file: File) -> None:

@@ -118,8 +118,11 @@ class APIKeyManager(OlderSurface):
         )
 
     def make_locks(self) -> None:
-        """Make the lock anew in a forked child; no thread is inside it in the instant of a fork."""
-        self._lock = threading.Lock()
+        """Make the lock anew in a forked child; no thread is inside it in the instant of a fork.
+
+        It is reentrant: a signal's handler or a finalizer may look at the keys in the middle of a call.
+        """
+        self._lock = threading.RLock()
 
     def take(self, model: str, want: Take, held: Reservation | None = None) -> Taken | NoneFree:
         """Find a key for *model* and reserve room with it; the one that is *held* comes first."""

@@ -56,7 +56,7 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(path.parent)
     sidecar = f"{path}.lock"
     if _is_root():
         _make_for_owner(sidecar, path.parent)
@@ -142,6 +142,13 @@ def _keep_owner(fd: int, path: Path) -> None:
     if _is_root():
         status = path.stat() if path.exists() else path.parent.stat()
         os.fchown(fd, status.st_uid, status.st_gid)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make *folder*, and those above it that are missing, for their owner only."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def _make_for_owner(path: str, folder: Path) -> None:

@@ -54,7 +54,7 @@ def encode(state: QuotaState, now: datetime) -> bytes:
 def decode(data: bytes) -> Document:
     """Read a state file; what can't be read is a fault, and the rest is kept."""
     try:
-        whole = json.loads(data.decode())
+        whole = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         return Document(faults=(f"it is not JSON ({type(error).__name__})",))
     if not isinstance(whole, dict):

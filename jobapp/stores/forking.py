@@ -27,12 +27,12 @@ class Forkable(Protocol):
 class Guarded(Forkable, Protocol):
     """Something that one lock, held for moments only, keeps whole."""
 
-    _lock: threading.Lock
+    _lock: threading.RLock
 
 
 _forkables: WeakSet[Forkable] = WeakSet()
 _guarded: WeakSet[Guarded] = WeakSet()
-_taken: list[threading.Lock] = []
+_taken: list[threading.RLock] = []
 
 
 def survive_fork(forkable: Forkable) -> None:

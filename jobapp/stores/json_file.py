@@ -27,7 +27,7 @@ from jobapp.stores.codec import VERSION, encode
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
-from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
+from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable
 
 FILE_NAME = "api_key_state.json"
 
@@ -75,7 +75,7 @@ class JSONFileStore:
         self._lock_timeout = lock_timeout
         self._outage = Outage(_logger, self._file, ADVICE)
         self._disk = OnDisk()
-        self._now = clock.now()
+        self._jumps = ClockJumps(clock.now(), clock.monotonic())
         self._retry_at = clock.monotonic()
         self._brief = NOTHING
         self._unwritten = NOTHING
@@ -85,7 +85,7 @@ class JSONFileStore:
 
     def make_locks(self) -> None:
         """Make the locks; called again in a forked child, where no late writer is."""
-        self._memory = threading.Lock()
+        self._memory = threading.RLock()
         self._writing = threading.Lock()  # held during a write, and taken before _memory
         self._is_late = False  # whether the late writer is at work; changed with _memory held
 
@@ -109,9 +109,7 @@ class JSONFileStore:
         """Return what is known, another process's news included; the same object while nothing changed."""
         now = self._clock.now()
         try:
-            if now < self._now:  # the clock was set back: what is to be believed is another matter now
-                self._look_again()
-            self._now = now
+            self._believe(now)
             if atomic_file.signature_of(self._file) != self._disk.signature:
                 self._read()
             if self._outage:
@@ -123,7 +121,7 @@ class JSONFileStore:
     def add(self, blocks: Iterable[Block]) -> None:
         """Remember *blocks*; when this returns, those of 5 s and longer are on disk."""
         now = self._clock.now()
-        self._now = max(self._now, now)
+        self._believe(now)
         brief: list[Block] = []
         lasting: list[Block] = []
         for block in (believable(block, now) for block in blocks):
@@ -177,6 +175,11 @@ class JSONFileStore:
         """Take *disk* for what the file holds; _memory is held."""
         self._disk = disk
         self._state = disk.state.merged(self._unwritten).merged(self._brief)
+
+    def _believe(self, now: datetime) -> None:
+        """Look at all that is known anew if the clock was set: back, or right again."""
+        if self._jumps.seen(now, self._clock.monotonic()):
+            self._look_again()
 
     def _look_again(self) -> None:
         """Let the file be read even if it has not changed."""

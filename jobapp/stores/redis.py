@@ -17,7 +17,7 @@ from jobapp.domain.types import Block
 from jobapp.stores.forking import survive_fork
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.redis_client import PAGE, Cursor, News, Server, ServerError, without_secrets
-from jobapp.stores.state import NOTHING, QuotaState, Reset, believable
+from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable
 
 NAMESPACE = "jobapp"
 
@@ -74,7 +74,7 @@ class RedisStore:
         self._seen = NOTHING
         self._unwritten = NOTHING
         self._state = NOTHING
-        self._now = clock.now()
+        self._jumps = ClockJumps(clock.now(), clock.monotonic())
         self._fresh_at = self._retry_at = _LONG_AGO
         self._swept_at = self._told_at = clock.monotonic()
         self._evicts = ""
@@ -83,7 +83,7 @@ class RedisStore:
 
     def make_locks(self) -> None:
         """Make the locks; called again in a forked child."""
-        self._memory = threading.Lock()
+        self._memory = threading.RLock()
         self._talking = threading.Lock()  # held during a round trip, and taken before _memory
 
     @property
@@ -110,8 +110,8 @@ class RedisStore:
 
         If another thread is talking to it, that one brings them.
         """
+        self._believe()
         now = self._clock.now()
-        self._now = max(self._now, now)
         with self._memory:
             self._unwritten = self._unwritten.with_blocks(believable(block, now) for block in blocks)
             self._adopt(self._seen)
@@ -229,13 +229,13 @@ class RedisStore:
             self._unwritten = self._unwritten.merged(self._seen.swept(self._clock.now()))
 
     def _believe(self) -> None:
-        """Look at all that is known anew if the clock was set back."""
+        """Look at all that is known anew if the clock was set: back, or right again."""
         now = self._clock.now()
-        if now < self._now:
+        if self._jumps.seen(now, self._clock.monotonic()):
             with self._memory:
                 self._unwritten = self._unwritten.believed(now)
                 self._adopt(self._seen.believed(now))
-        self._now = now
+                self._cursor = Cursor()
 
     def _swept(self, seen: QuotaState, now: datetime) -> QuotaState:
         if self._clock.monotonic() - self._swept_at < SWEEP_PERIOD:

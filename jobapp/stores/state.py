@@ -171,6 +171,26 @@ class QuotaState:
         return any(reset.covers(block) for reset in known if reset is not None)
 
 
+class ClockJumps:
+    """Notices that the clock was set, back or right again, by a clock that only runs.
+
+    Args:
+        now: Aware UTC.
+        monotonic: Seconds of the other clock at the same instant.
+    """
+
+    def __init__(self, now: datetime, monotonic: float) -> None:
+        self._last = now
+        self._ahead = now.timestamp() - monotonic
+
+    def seen(self, now: datetime, monotonic: float) -> bool:
+        """Return whether it was set since this was asked last: back, or ahead by more than the skew."""
+        ahead = now.timestamp() - monotonic
+        jumped = now < self._last or ahead - self._ahead > CLOCK_SKEW.total_seconds()
+        self._last, self._ahead = now, ahead
+        return jumped
+
+
 NOTHING = QuotaState()
 """What a new store knows."""
 

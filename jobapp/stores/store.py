@@ -82,7 +82,6 @@ class _OpenStores:
         self._lock = threading.Lock()
 
     def file(self, path: Path, clock: Clock) -> JSONFileStore:
-        path = _file_in(path)
         return self._get(str(path.resolve()), clock, lambda: JSONFileStore(path, clock))
 
     def redis(self, url: str, clock: Clock) -> RedisStore:
@@ -116,12 +115,12 @@ def open_store(url: str | Path | None, cache_path: Path, clock: Clock) -> QuotaS
         StateStoreError: if what the store needs is not installed.
     """
     if url is None or isinstance(url, Path):
-        return _open_stores.file(url or cache_path / FILE_NAME, clock)
+        return _open_stores.file(cache_path / FILE_NAME if url is None else _file_in(url), clock)
     match _scheme(url):
         case "":
-            return _open_stores.file(Path(url), clock)
+            return _open_stores.file(_file_in(Path(url)), clock)
         case "file":
-            return _open_stores.file(Path(unquote(urlsplit(url).path)), clock)
+            return _open_stores.file(_file_in(Path(unquote(urlsplit(url).path))), clock)
         case scheme if scheme in REDIS_SCHEMES:
             return _open_stores.redis(url, clock)
         case scheme:
