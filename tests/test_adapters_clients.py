@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -154,30 +155,40 @@ class TestClients:
         simulator.wait_for(lambda: simulator.open_connections == 0)
         assert adapter.send(HELLO, KEY, SECONDS).text
 
-    def test_closing_fails_no_request_that_is_about_to_take_a_connection(
-        self, simulator: Simulator, opened: Open
+    @pytest.mark.parametrize("way", ["send", "stream"])
+    def test_closing_fails_no_request_that_is_under_way_and_closes_after_the_last(
+        self, simulator: Simulator, adapter: SDKAdapter, way: str
     ) -> None:
-        adapter = opened("google-generativeai")
-        pool = adapter._clients.pool()
-        hosts = pool.connections.poolmanager.connection_from_url(simulator.base_url("google"))
-        pool.close()
-        assert hosts.urlopen("GET", "/nothing", preload_content=True).status == 404
+        with ThreadPoolExecutor(4) as threads, simulator.hold() as hold:
+            asked = [threads.submit(ask, adapter, way) for _ in range(4)]
+            simulator.wait_for(lambda: simulator.active_requests == 4)
+            adapter.close()
+            asyncio.run(adapter.aclose())
+            hold.release()
+            assert [each.result(SECONDS).text for each in asked] == ["echo: Hello there my friend"] * 4
         simulator.wait_for(lambda: simulator.open_connections == 0)
+        assert adapter.send(HELLO, KEY, SECONDS).text
 
-    def test_closing_cancels_no_work_of_another_loop_and_ends_the_threads_after_it(
-        self, opened: Open
+    @pytest.mark.parametrize("way", ["asend", "astream"])
+    def test_aclose_fails_no_task_that_is_under_way_and_closes_after_the_last(
+        self, simulator: Simulator, adapter: SDKAdapter, way: str
     ) -> None:
-        adapter = opened("google-generativeai")
-        before = set(threading.enumerate())
-        run = adapter._clients.pool().runner()
-        adapter.close()
-        assert run(str, 7).result() == "7"
-        threads = set(threading.enumerate()) - before
-        del run
-        for thread in threads:
-            thread.join(SECONDS)
-        assert threads
-        assert not any(thread.is_alive() for thread in threads)
+        async def text() -> str:
+            if way == "asend":
+                return (await adapter.asend(HELLO, KEY, SECONDS)).text
+            pieces = [piece async for piece in adapter.astream(HELLO, KEY, SECONDS)]
+            return "".join(piece for piece in pieces if isinstance(piece, str))
+
+        async def main() -> list[str]:
+            with simulator.hold() as hold:
+                tasks = [asyncio.create_task(text()) for _ in range(4)]
+                await asyncio.to_thread(simulator.wait_for, lambda: simulator.active_requests == 4)
+                await adapter.aclose()
+                hold.release()
+                return await asyncio.gather(*tasks)
+
+        assert asyncio.run(main()) == ["echo: Hello there my friend"] * 4
+        simulator.wait_for(lambda: simulator.open_connections == 0)
 
     def test_aclose_closes_the_connections_of_its_loop(
         self, simulator: Simulator, adapter: SDKAdapter
@@ -199,17 +210,17 @@ class TestClients:
         self, simulator: Simulator, adapter: SDKAdapter
     ) -> None:
         adapter.send(HELLO, KEY, SECONDS)
-        parents = adapter._clients.get(KEY)
+        parents = adapter._clients.client(adapter._clients._open(), KEY)
         child = os.fork()
         if child == 0:
             answered = False
             try:
-                fresh = adapter._clients.get(KEY) is not parents
+                fresh = adapter._clients.client(adapter._clients._open(), KEY) is not parents
                 answered = fresh and bool(adapter.send(HELLO, KEY, SECONDS).text)
             finally:
                 os._exit(0 if answered else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert adapter._clients.get(KEY) is parents
+        assert adapter._clients.client(adapter._clients._open(), KEY) is parents
         assert adapter.send(HELLO, KEY, SECONDS).text
         assert simulator.requests() == 3
 
@@ -479,7 +490,7 @@ class TestTimeLimit:
 
     def test_every_connection_of_the_sdks_is_limited(self, opened: Open) -> None:
         for name in ("openai", "anthropic", "google-genai", "openrouter"):
-            client = opened(name)._clients.pool()
+            client = opened(name)._clients._open().pool
             backend = client._transport._pool._network_backend
             assert isinstance(backend, http_client._LimitedBackend), name
 

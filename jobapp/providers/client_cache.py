@@ -13,10 +13,43 @@ from weakref import WeakSet
 from jobapp.domain.types import ApiKey
 
 
+class Opened:
+    """A pool, the clients on it, and how many requests use it: it is closed when the last of them has ended.
+
+    Args:
+        pool: The pool of connections.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+        self.clients: dict[str, Any] = {}
+        self.lock = threading.Lock()
+        self._requests = 0
+        self._is_left = False
+
+    def begin(self) -> bool:
+        """Count a request; return whether it may begin: the pool may have been left a moment ago."""
+        with self.lock:
+            self._requests += not self._is_left
+            return not self._is_left
+
+    def end(self) -> Any:
+        """Note that a request has ended; return the pool for closing where it was the last."""
+        with self.lock:
+            self._requests -= 1
+            return self.pool if self._is_left and not self._requests else None
+
+    def leave(self) -> Any:
+        """Let no other request begin; return the pool for closing where none is under way."""
+        with self.lock:
+            self._is_left = True
+            return None if self._requests else self.pool
+
+
 class ClientCache:
     """One client per key, all on one pool of connections.
 
-    A key that is known costs one look into a dictionary; the lock is held to make a client only.
+    A key that is known costs one look into a dictionary; the cache's lock is held to make a client only.
 
     Args:
         open_pool: Makes the pool, when the first client is made.
@@ -27,44 +60,48 @@ class ClientCache:
         self._open_pool = open_pool
         self._open_client = open_client
         self._lock = threading.Lock()
-        self._pool: Any = None
-        self._clients: dict[str, Any] = {}
+        self._opened: Opened | None = None
         _caches.add(self)
 
-    def get(self, key: ApiKey) -> Any:
-        """Return the client of *key*."""
-        try:
-            return self._clients[key.fingerprint]
-        except KeyError:
-            return self._make(key)
+    def begin(self) -> Opened:
+        """Begin a request; :meth:`Opened.end` ends it."""
+        opened = self._opened or self._open()
+        while not opened.begin():
+            opened = self._open()
+        return opened
 
-    def pool(self) -> Any:
-        """Return the pool, which is made now where no client needed it before."""
-        with self._lock:
-            return self._opened_pool()
+    def client(self, opened: Opened, key: ApiKey) -> Any:
+        """Return the client of *key* for a request that has begun."""
+        try:
+            return opened.clients[key.fingerprint]
+        except KeyError:
+            return self._make(opened, key)
 
     def empty(self) -> Any:
-        """Forget all clients and return the pool for closing; ``None`` where none was made."""
+        """Forget all clients; return the pool for closing, ``None`` where there is none or it is in use."""
         with self._lock:
-            pool, self._pool, self._clients = self._pool, None, {}
-        return pool
+            opened, self._opened = self._opened, None
+        return opened and opened.leave()
 
-    def _make(self, key: ApiKey) -> Any:
+    def _open(self) -> Opened:
         with self._lock:
-            client = self._clients.get(key.fingerprint)
+            if self._opened is None:
+                self._opened = Opened(self._open_pool())
+            return self._opened
+
+    def _make(self, opened: Opened, key: ApiKey) -> Any:
+        with self._lock:
+            client = opened.clients.get(key.fingerprint)
             if client is None:
-                client = self._clients[key.fingerprint] = self._open_client(self._opened_pool(), key)
+                client = opened.clients[key.fingerprint] = self._open_client(opened.pool, key)
             return client
-
-    def _opened_pool(self) -> Any:
-        if self._pool is None:
-            self._pool = self._open_pool()
-        return self._pool
 
     def leave_to_parent(self) -> None:
         """Start anew in a forked child; the parent's sockets and locks are neither used nor closed."""
-        _parents.append((self._lock, self._pool, self._clients))
-        self._lock, self._pool, self._clients = threading.Lock(), None, {}
+        _parents.append((self._lock, self._opened))
+        if self._opened is not None:
+            self._opened.lock = threading.Lock()
+        self._lock, self._opened = threading.Lock(), None
 
 
 class LoopCaches:
@@ -77,16 +114,13 @@ class LoopCaches:
         self._open: Callable[[], ClientCache] = partial(ClientCache, open_pool, open_client)
         self._caches: dict[asyncio.AbstractEventLoop, ClientCache] = {}
 
-    def get(self, key: ApiKey) -> Any:
-        """Return the client of *key* for the running loop."""
+    def of_loop(self) -> ClientCache:
+        """Return the cache of the running loop."""
         loop = asyncio.get_running_loop()
-        cache = self._caches.get(loop)
-        if cache is None:
-            cache = self._new(loop)
-        return cache.get(key)
+        return self._caches.get(loop) or self._new(loop)
 
     def empty(self) -> Any:
-        """Forget the clients of the running loop and return their pool for closing."""
+        """Forget the clients of the running loop; return their pool for closing where it is not in use."""
         cache = self._caches.pop(asyncio.get_running_loop(), None)
         return None if cache is None else cache.empty()
 

@@ -15,12 +15,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
 from jobapp.domain.types import ApiKey, ChatRequest, Reply
 from jobapp.providers.addresses import each_address
+from jobapp.providers.client_cache import Opened
 from jobapp.providers.gemini import contents_of, system_of
 from jobapp.providers.google import GoogleAdapter
 from jobapp.providers.http_client import CONNECT_SECONDS
@@ -50,35 +51,15 @@ class Pool:
         self.connections = HTTPAdapter(pool_maxsize=100)
         self.connections.poolmanager.pool_classes_by_scheme = _limited_pools()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jobapp-google")
-        self._closed = False
 
     def runner(self) -> Callable[..., Future[Any]]:
         """Return what does its work in a thread, with the context variables of now."""
-        context = contextvars.copy_context()
-
-        def run(*work: Any) -> Any:
-            try:
-                return context.run(*work)
-            finally:
-                self.tidy()
-
-        return lambda *work: self._threads.submit(run, *work)
-
-    def tidy(self) -> None:
-        """Close what a request opened that was under way when the pool was closed."""
-        if self._closed:
-            self._close_connections()
+        run: Callable[..., Any] = contextvars.copy_context().run
+        return partial(self._threads.submit, run)
 
     def close(self) -> None:
-        """Close the connections; a request that is under way, in another loop too, keeps its own to the end.
-
-        The threads end when the last of them is done and nothing refers to the pool any more.
-        """
-        self._closed = True
-        self._close_connections()
-
-    def _close_connections(self) -> None:
-        """Close them now: requests leaves that to the end of the last object that refers to them."""
+        """Close the connections now: requests leaves that to the end of the last that refers to them."""
+        self._threads.shutdown(wait=False)
         for manager in (self.connections.poolmanager, *self.connections.proxy_manager.values()):
             for host in manager.pools.keys():  # noqa: SIM118 - it is no mapping that can be iterated over
                 if pool := manager.pools.get(host):  # another thread may close them too
@@ -99,16 +80,19 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer, in a thread."""
         await self._import_beside_loop(key)
-        run = self._clients.pool().runner()
-        return await asyncio.wrap_future(run(self.send, request, key, timeout))
+        opened = self._clients.begin()
+        try:
+            return await asyncio.wrap_future(opened.pool.runner()(self.send, request, key, timeout))
+        finally:
+            self._end(opened)
 
     async def astream(
         self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
     ) -> AsyncGenerator[str | Reply]:
         """Ask and yield the answer's text as it comes, each piece read in a thread, then the whole reply."""
         await self._import_beside_loop(key)
-        pool, pieces = self._clients.pool(), self.stream(request, key, timeout, left)
-        run = pool.runner()
+        opened, pieces = self._clients.begin(), self.stream(request, key, timeout, left)
+        run = opened.pool.runner()
         step: Future[str | Reply | None] = run(next, pieces, None)
         try:
             while (piece := await asyncio.wrap_future(step)) is not None:
@@ -117,7 +101,13 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         except GeneratorExit as closed:
             pieces.throw(closed)
         finally:
-            step.add_done_callback(lambda _: _close(pieces, pool))  # at once, unless a thread is reading
+            step.add_done_callback(
+                lambda _: self._close(pieces, opened)
+            )  # at once, unless a thread is reading
+
+    def _close(self, pieces: Generator[Any], opened: Opened) -> None:
+        pieces.close()
+        self._end(opened)
 
     def _unreadable_errors(self) -> tuple[type[Exception], ...]:
         from google.protobuf.json_format import ParseError
@@ -212,11 +202,6 @@ def described(schema: Any) -> Any:
     }
 
 
-def _close(pieces: Generator[Any], pool: Pool) -> None:
-    pieces.close()
-    pool.tidy()
-
-
 @cache
 def _sdk() -> Any:
     with warnings.catch_warnings():  # the README says once that this SDK is at its end
@@ -276,10 +261,10 @@ class _LimitedReads(io.RawIOBase):
 
 @cache
 def _limited_pools() -> dict[str, type[Any]]:
-    """Return pools of connections with limited sockets, by scheme; a closed one serves those who hold it."""
+    """Return pools of connections with limited sockets, by scheme."""
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-    from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, NewConnectionError
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     def limited(pool: type[Any], connection: type[Any]) -> type[Any]:
         class Connection(connection):  # type: ignore[misc]  # its base is one of two
@@ -298,16 +283,7 @@ def _limited_pools() -> dict[str, type[Any]]:
                     self._dns_host = host
                 self.sock: Any = _LimitedSocket(self.sock)
 
-        class HostPool(pool):  # type: ignore[misc]  # its base is one of two
-            ConnectionCls = Connection
-
-            def _get_conn(self, timeout: float | None = None) -> Any:
-                try:
-                    return super()._get_conn(timeout)
-                except ClosedPoolError:  # by another thread or loop; it is closed when it is given back
-                    return self._new_conn()
-
-        return HostPool
+        return type("HostPool", (pool,), {"ConnectionCls": Connection})
 
     return {
         "http": limited(HTTPConnectionPool, HTTPConnection),

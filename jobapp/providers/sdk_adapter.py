@@ -14,7 +14,7 @@ from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts, Reply
 from jobapp.providers import PROVIDERS
 from jobapp.providers.adapter import ErrorInReplyError
-from jobapp.providers.client_cache import ClientCache, LoopCaches
+from jobapp.providers.client_cache import ClientCache, LoopCaches, Opened
 from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit, begin_request
 from jobapp.providers.responses import facts_without, mask_in, reply_error
 from jobapp.providers.stream_reader import StreamReader
@@ -69,38 +69,43 @@ class SDKAdapter:
     def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer."""
         arguments = self._arguments(request, timeout)
-        context = begin_request(timeout, SizeLimit(self.most))
+        context, opened = begin_request(timeout, SizeLimit(self.most)), None
         try:
-            answer = self._clients.get(key).create(**arguments)
+            opened = self._clients.begin()
+            answer = self._clients.client(opened, key).create(**arguments)
             return self._reply(answer, context.response, request.model)
         except Exception as error:
             self._explain(error, context.response, request.model)
             raise
         finally:
             context.response = None  # the context holds the context until the next one
+            self._end(opened)
 
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer, in the running event loop."""
         await self._import_beside_loop(key)
-        arguments = self._arguments(request, timeout)
-        context = begin_request(timeout, SizeLimit(self.most))
+        arguments, clients = self._arguments(request, timeout), self._async_clients.of_loop()
+        context, opened = begin_request(timeout, SizeLimit(self.most)), None
         try:
-            answer = await self._async_clients.get(key).create(**arguments)
+            opened = clients.begin()
+            answer = await clients.client(opened, key).create(**arguments)
             return self._reply(answer, context.response, request.model)
         except Exception as error:
             self._explain(error, context.response, request.model)
             raise
         finally:
             context.response = None
+            await self._aend(opened)
 
     def stream(
         self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
     ) -> Generator[str | Reply]:
         """Ask and yield the answer's text as it comes, then the whole reply."""
         arguments = self._stream_arguments(request, timeout)
-        reader = self.reader(self, request.model, timeout, left)
+        reader, opened = self.reader(self, request.model, timeout, left), None
         try:
-            for event in self._clients.get(key).stream(**arguments):
+            opened = self._clients.begin()
+            for event in self._clients.client(opened, key).stream(**arguments):
                 if piece := reader.read(event):
                     yield piece
                     reader.context.limit.renew()  # the caller's time is no silence
@@ -112,6 +117,7 @@ class SDKAdapter:
             if (response := reader.response) is not None:
                 response.close()
             reader.context.response = None
+            self._end(opened)
 
     async def astream(
         self, request: ChatRequest, key: ApiKey, timeout: float, left: float | None = None
@@ -119,11 +125,13 @@ class SDKAdapter:
         """Ask and yield the answer's text as it comes, in the running event loop, then the whole reply."""
         await self._import_beside_loop(key)
         arguments = self._stream_arguments(request, timeout)
-        reader = self.reader(self, request.model, timeout, left)
+        clients = self._async_clients.of_loop()
+        reader, opened = self.reader(self, request.model, timeout, left), None
         limit = reader.context.limit
         try:
+            opened = clients.begin()
             async with asyncio.timeout(limit.left):
-                events = aiter(await self._async_clients.get(key).stream(**arguments))
+                events = aiter(await clients.client(opened, key).stream(**arguments))
             while True:
                 async with asyncio.timeout(limit.left):
                     event = await anext(events, None)
@@ -140,6 +148,7 @@ class SDKAdapter:
             if (response := reader.response) is not None:
                 await response.aclose()
             reader.context.response = None
+            await self._aend(opened)
 
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
         """Return what *error* tells, without the text of *key*; ``None`` for arguments that can't be sent."""
@@ -154,20 +163,35 @@ class SDKAdapter:
         return facts_without(facts, key.secret) if key else facts
 
     def close(self) -> None:
-        """Close the synchronous clients; a later call opens new ones."""
+        """Close the synchronous clients, after the last request under way; a later call opens new ones."""
         if pool := self._clients.empty():
             pool.close()
 
     async def aclose(self) -> None:
-        """Close the clients of the running event loop, and the synchronous ones."""
+        """Close the clients of the running event loop, and the synchronous ones, in the same manner."""
         if pool := self._async_clients.empty():
             await pool.aclose()
         self.close()
 
+    def _end(self, opened: Opened | None) -> None:
+        if opened is not None and (pool := opened.end()) is not None:
+            pool.close()
+
+    async def _aend(self, opened: Opened | None) -> None:
+        if opened is not None and (pool := opened.end()) is not None:
+            await pool.aclose()
+
     async def _import_beside_loop(self, key: ApiKey) -> None:
         """Let a thread make the first client, for the import of an SDK takes up to a second."""
         if self.sdk not in sys.modules:
-            await asyncio.to_thread(self._clients.get, key)
+            await asyncio.to_thread(self._import, key)
+
+    def _import(self, key: ApiKey) -> None:
+        opened = self._clients.begin()
+        try:
+            self._clients.client(opened, key)
+        finally:
+            self._end(opened)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         """Return *request* as the SDK's arguments."""
