@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, rules_of
 from jobapp.core.older_surface import BLOCKING, OlderSurface
 from jobapp.domain.clock import Clock, SystemClock
+from jobapp.domain.forking import stay_whole_in_forks
 from jobapp.domain.quota_reset import block_end
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import (
@@ -31,7 +32,6 @@ from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import NO_USAGE, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.providers import spec_of
-from jobapp.stores.forking import stay_whole_in_forks
 
 if TYPE_CHECKING:
     from pathlib import Path

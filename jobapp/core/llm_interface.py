@@ -24,11 +24,11 @@ from jobapp.core.key_setup import open_state
 from jobapp.core.sdk_clients import SDKClients
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
+from jobapp.domain.forking import survive_fork
 from jobapp.domain.settings import ModelSettings, ProviderSettings
 from jobapp.domain.types import ApiKey, Block, Completion, KeyStatus
 from jobapp.providers import PROVIDERS, SERVICES, open_adapter
 from jobapp.providers.adapter import Adapter
-from jobapp.stores.forking import survive_fork
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from jobapp.domain.forking import survive_fork
 from jobapp.providers.http_client import NoCookies
-from jobapp.stores.forking import survive_fork
 
 Send = Callable[[Any], Any]
 

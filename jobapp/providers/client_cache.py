@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from weakref import WeakSet
 
+from jobapp.domain.forking import stay_whole_in_forks
 from jobapp.domain.types import ApiKey
 
 
@@ -59,9 +58,8 @@ class ClientCache:
     def __init__(self, open_pool: Callable[[], Any], open_client: Callable[[Any, ApiKey], Any]) -> None:
         self._open_pool = open_pool
         self._open_client = open_client
-        self._lock = threading.Lock()
         self._opened: Opened | None = None
-        _caches.add(self)
+        stay_whole_in_forks(self)  # what makes a client may have locks of its own: OpenSSL's, say
 
     def begin(self) -> Opened:
         """Begin a request; :meth:`Opened.end` ends it."""
@@ -96,12 +94,12 @@ class ClientCache:
                 client = opened.clients[key.fingerprint] = self._open_client(opened.pool, key)
             return client
 
-    def leave_to_parent(self) -> None:
-        """Start anew in a forked child; the parent's sockets and locks are neither used nor closed."""
-        _parents.append((self._lock, self._opened))
+    def make_locks(self) -> None:
+        """Start anew in a forked child; the parent's sockets are neither used nor closed."""
         if self._opened is not None:
+            _parents.append(self._opened)
             self._opened.lock = threading.Lock()
-        self._lock, self._opened = threading.Lock(), None
+        self._lock, self._opened = threading.RLock(), None
 
 
 class LoopCaches:
@@ -131,15 +129,5 @@ class LoopCaches:
         return self._caches.setdefault(loop, self._open())
 
 
-_caches: WeakSet[ClientCache] = WeakSet()
-_parents: list[Any] = []
+_parents: list[Opened] = []
 """What a forked child has of its parent: kept, because dropping it could close or wait for what it shares."""
-
-
-def _leave_all_to_parent() -> None:
-    for cache in list(_caches):
-        cache.leave_to_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -16,6 +16,9 @@ from jobapp.providers.sdk_adapter import Calls
 
 WHOLE, STREAMED = "generateContent", "streamGenerateContent?alt=sse"
 
+_SAMPLE: dict[str, Any] = {"candidates": [{"content": {"parts": [{"text": "Hello"}]}}], "usageMetadata": {}}
+"""Read once beforehand: the SDK builds its models at the first answer, in the middle of a fork perhaps."""
+
 Reader = Callable[[Any], Any]
 """Makes the SDK's answer of its HTTP response."""
 
@@ -82,6 +85,7 @@ def _sender_and_reader(client: Any, *senders: str) -> tuple[Any, Any, Reader] | 
         answer.sdk_http_response = types.HttpResponse(headers=response.headers)
         return answer
 
+    make(response=of_wire(_SAMPLE), kwargs={})
     return send, send_streamed, read
 
 

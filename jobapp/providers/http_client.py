@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext, suppress
 from http.cookiejar import CookieJar
+from importlib import import_module
 from typing import Any
 
 from jobapp.providers.addresses import SHORTEST, each_address
@@ -56,6 +57,7 @@ def _manners(client_class: type[Any]) -> dict[str, Any]:
         ConfigError: A proxy or a certificate file of this machine can't be used.
     """
     check_machine()
+    import_module("encodings.idna")  # the first connection would import it, in the middle of a fork perhaps
     base = next(base for base in client_class.__mro__ if base.__name__ in {"Client", "AsyncClient"})
     limits = _package(base).Limits(max_connections=1000, max_keepalive_connections=100)
     manners = {"limits": limits, "cookies": NoCookies(), "follow_redirects": False}

@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import import_module
+from platform import platform
 from typing import Any, ClassVar, NamedTuple
 
 from jobapp.domain.types import ApiKey
@@ -69,6 +70,7 @@ class StainlessAdapter(SDKAdapter):
             max_retries=0,
             timeout=self._settings.timeout,
         )
+        platform()  # the first request would ask the machine for it, in the middle of a fork perhaps
         endpoint = self._endpoint(client)
         post = partial(
             client.post,

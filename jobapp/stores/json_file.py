@@ -21,10 +21,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobapp.domain.clock import Clock
+from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, encode
-from jobapp.stores.forking import survive_fork
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
 from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable

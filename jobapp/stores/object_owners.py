@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jobapp.domain.clock import Clock
+from jobapp.domain.forking import survive_fork
 from jobapp.stores import atomic_file
-from jobapp.stores.forking import survive_fork
 
 FILE_NAME = "api_objects.txt"
 MOST = 10_000

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from jobapp.domain.clock import Clock
+from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
-from jobapp.stores.forking import survive_fork
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.redis_client import PAGE, Cursor, News, Server, ServerError, without_secrets
 from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable

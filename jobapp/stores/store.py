@@ -12,8 +12,8 @@ from weakref import WeakValueDictionary
 
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
-from jobapp.stores.forking import survive_fork
 from jobapp.stores.json_file import FILE_NAME, JSONFileStore
 from jobapp.stores.redis import NAMESPACE, RedisStore
 from jobapp.stores.redis_client import take_option
