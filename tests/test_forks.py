@@ -79,7 +79,7 @@ def test_no_child_hangs_or_misses_a_key_that_other_threads_were_taking(manager):
 def importing(tmp_path, monkeypatch):
     """Give what lets a thread import something for a module of that name, and wait in its middle."""
     monkeypatch.syspath_prepend(tmp_path)
-    threads = []
+    threads: list[threading.Thread] = []
 
     def start(importer):
         HALF.clear()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.domain.exceptions import ConfigError
-from jobapp.testing import Simulator
+from jobapp.domain.exceptions import ConfigError, NoAPIKeysAvailableError
+from jobapp.testing import Fault, Simulator
+from tests.calling import ONE, world_of
 
 ASKED = {"provider": "openai", "model": "gpt-4o-mini"}
 WAYS = ("send_prompt", "complete", "stream_prompt", "asend_prompt", "acomplete", "astream_prompt")
@@ -52,3 +56,51 @@ def test_keys_and_their_state_are_listed_for_each_provider_that_has_one(llm):
     assert [(line.provider, line.key, line.state) for line in llm.key_status()] == [
         ("openai", "OPENAI_API_KEY", "free")
     ]
+
+
+@pytest.mark.parametrize("strategy", ["sticky", "spread"])
+def test_a_key_that_is_replaced_in_the_environment_serves_after_a_reload(strategy, tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.settings["retry"]["strategy"] = strategy
+        world.add(ONE, Fault.BAD_KEY)
+        world.simulator.add_key("openai", "sk-canary-new", name="UNUSED")
+        ask: dict[str, Any] = {"provider": "openai", "model": "m"}
+        with world.interface() as llm:
+            with pytest.raises(NoAPIKeysAvailableError):
+                llm.send_prompt("Hello", **ask)
+            os.environ["OPENAI_API_KEY"] = "sk-canary-new"  # which the world takes back
+            llm.reload()
+            assert llm.complete("Hello", **ask).key == "OPENAI_API_KEY"
+            assert llm.complete("Hello", **{**ask, "model": "other"}).key == "OPENAI_API_KEY"
+            assert world.requests(ONE, "sk-canary-new") == [1, 2]
+            llm.reload()
+            assert [line.state for line in llm.key_status()] == ["free"]
+
+
+def test_a_call_that_waits_goes_on_with_a_key_that_was_replaced(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE, Fault.SPENT_DAY)
+        world.simulator.add_key("openai", "sk-canary-new", name="UNUSED")
+
+        def replaced(event: Any) -> None:
+            if type(event).__name__ == "Waiting":
+                os.environ["OPENAI_API_KEY"] = "sk-canary-new"  # which the world takes back
+                opened.reload()
+
+        with world.interface(on_event=replaced) as opened:
+            opened.send_prompt("Hello", provider="openai", model="m", on_exhausted="wait")
+        assert sum(world.clock.sleeps) <= 2
+        assert world.requests(ONE, "sk-canary-new") == [1, 1]
+
+
+def test_a_key_that_is_replaced_in_a_dotenv_file_serves_after_a_reload(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        for secret in ("sk-canary-old", "sk-canary-new"):
+            world.simulator.add_key("openai", secret, name="UNUSED")
+        Path(".env").write_text("OPENAI_API_KEY=sk-canary-old")
+        with world.interface() as llm:
+            llm.send_prompt("Hello", provider="openai", model="m")
+            Path(".env").write_text("OPENAI_API_KEY=sk-canary-new")
+            llm.reload()
+            llm.send_prompt("Hello", provider="openai", model="m")
+        assert world.requests("sk-canary-old", "sk-canary-new") == [1, 1]

@@ -248,6 +248,18 @@ class APIKeyManager(OlderSurface):
 
         return self.store.reset(Reset(self.clock.now()))
 
+    def take_over(self, keys: Iterable[ApiKey]) -> None:
+        """Put *keys* in the place of those of the same names: their values were replaced."""
+        named = {key.name: key for key in keys}
+        with self._lock:
+            for old in self.keys:
+                new = named.get(old.name, old)
+                if new.fingerprint not in {key.fingerprint for key in self._pool.keys}:
+                    self._pool.swap(old, new)
+                    logger.info("%s: %s has another value now", self.provider_name, old.name)
+            self.keys = self._pool.keys
+            self._seen = None
+
     def _look(self) -> None:
         """Take over what other processes have learnt, if anything changed."""
         state = self.store.view()

@@ -70,6 +70,7 @@ class ConfigManager:
         outer = Environment((os.environ if environ is None else environ,))
         folder = config_files.user_config_folder(outer.get("JOBAPP_CONFIG_DIR"))
         self._folders = () if folder is None else (folder,)
+        self._env_path = env_path
         self._environment = Environment((*outer.layers, *self._read_env(env_path)))
         layers = tuple(layer for layer in self._read_files(config, module) if layer.raw)
         self.files = tuple(Path(layer.source) for layer in layers)
@@ -77,6 +78,14 @@ class ConfigManager:
         self._sources = Sources(layers, self._environment)
         self.settings: Settings = build(self._sources, config_files.default_cache_folder)
         self._directory = ProviderDirectory(self.settings.providers, self._sources)
+
+    def reload(self) -> None:
+        """Read ``.env`` again, so that keys are looked up in what it holds now; settings stay as they are.
+
+        Raises:
+            ConfigError: It can't be read.
+        """
+        self._environment = Environment((self._environment.layers[0], *self._read_env(self._env_path)))
 
     def get(self, key: str, default: str | None = None) -> str | None:
         """Return the variable *key* from the environment, else from ``.env``; blank counts as not set."""

@@ -278,6 +278,29 @@ class LLMInterface(SDKClients):
             raise ConfigError(f"reset: there is no key {key}; the keys are {names or 'not set'}")
         return tuple(block for reset in dict.fromkeys(resets) for block in self._store.reset(reset))
 
+    def reload(self) -> None:
+        """Read the environment and ``.env`` again: where a key has another value, that is used from now on.
+
+        A call that waits for a key finds it within a second. Settings, and which names there are, stay.
+
+        Raises:
+            ConfigError: ``.env`` can't be read, or a variable holds what can't be a key.
+        """
+        self.config.reload()
+        with self._lock:
+            for manager in self._managers.values():
+                manager.take_over(self._keys_now(manager.provider_name))
+            self._managers = {(each.provider_name, each.keys): each for each in self._managers.values()}
+
+    def _keys_now(self, provider: str) -> Iterator[ApiKey]:
+        models = chain(self.config.settings.models.values(), *self.config.settings.fallbacks.values())
+        for model in models:
+            if model.keys and model.provider == provider:
+                with suppress(MissingKeyError):
+                    yield from self.config.keys_for(model)
+        with suppress(MissingKeyError):
+            yield from self.config.keys_of(provider)
+
     def close(self) -> None:
         """Close the connections of synchronous calls; so does the end of the object's life."""
         _close(self._adapters)

@@ -35,6 +35,16 @@ class Blocks:
         """Return the blocks of one key."""
         return [block for block in self._blocks.values() if block.fingerprint == fingerprint]
 
+    def forget(self, fingerprint: str) -> None:
+        """Forget what is known of one key."""
+        for block in self.of(fingerprint):
+            self._end(block)
+
+    def _end(self, block: Block) -> None:
+        del self._blocks[block.id]
+        self._in_streak.discard(block.id)
+        self._half_open.discard(block.id)
+
     def last(self, block_id: BlockId, kind: Kind) -> Block | None:
         """Return the last block of that id and kind, expired or not, unless the key has answered since."""
         block = self._blocks.get(block_id)
@@ -64,9 +74,7 @@ class Blocks:
         mine = {id_: block for id_, block in blocks.items() if self._concerns(block)}
         ended = [b for id_, b in self._blocks.items() if id_ not in mine or mine[id_].until < b.until]
         for block in ended:
-            del self._blocks[block.id]
-            self._in_streak.discard(block.id)
-            self._half_open.discard(block.id)
+            self._end(block)
         new = [block for id_, block in mine.items() if self._blocks.get(id_) != block and self.add(block)]
         return new, {block.fingerprint for block in ended}
 

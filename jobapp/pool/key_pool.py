@@ -84,6 +84,15 @@ class KeyPool:
         self.release(reservation, now)
         return self._find(keys, model, now, want, skip, reservation.ticket)
 
+    def swap(self, old: ApiKey, new: ApiKey) -> None:
+        """Put *new* in the place of *old*: what was learnt of one key is not the other's."""
+        self.blocks.forget(old.fingerprint)
+        index = self._index.pop(old.fingerprint)
+        self._index[new.fingerprint] = index
+        self.keys = (*self.keys[:index], new, *self.keys[index + 1 :])
+        for keys in self._models.values():
+            keys.begin_anew(index)
+
     def release(self, reservation: Reservation, now: float) -> None:
         """Note that a caller no longer waits for the key of its reservation."""
         reservation.release()

@@ -128,6 +128,12 @@ class ModelKeys:
             (-math.inf, 0, state.index) if self.sticky else (-state.meter.room(now), state.turn, state.index)
         )
 
+    def begin_anew(self, index: int) -> None:
+        """Forget what is known of the key of that index: another has taken its place."""
+        self.states.pop(index, None)
+        if self._cools_until.pop(index, None) is not None:
+            heappush(self.ready, self._rank(self.state(index), 0.0))
+
     def unblock(self, index: int) -> None:
         """Forget what blocks the key of that index."""
         self.state(index).unblock()
