@@ -37,7 +37,7 @@ try:
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 except ImportError as error:
     raise ImportError(
-        "jobapp.otel needs OpenTelemetry's API: pip install 'jobapp[otel]'", name=error.name
+        "jobapp.otel needs OpenTelemetry's API: pip install '.[otel]' in jobapp's folder", name=error.name
     ) from error
 
 logger = logging.getLogger(__name__)

@@ -376,6 +376,15 @@ class TestOpening:
         with pytest.raises(ConfigError, match=r"unknown provider 'local'.*providers\.local\.base_url"):
             open_adapter(ProviderSettings("local"))
 
+    def test_a_setting_names_the_sdk(self) -> None:
+        chosen = open_adapter(ProviderSettings("google", sdk="google-generativeai"))
+        assert type(chosen) is GoogleGenerativeAIAdapter
+        assert type(open_adapter(ProviderSettings("google", sdk="google-genai"))) is GoogleAdapter
+        with pytest.raises(
+            ConfigError, match=r"providers\.google\.sdk: 'vertex' is none of google-genai, google-g"
+        ):
+            open_adapter(ProviderSettings("google", sdk="vertex"))
+
     @pytest.mark.parametrize(
         ("missing", "chosen"),
         [(set(), GoogleAdapter), ({"google.genai"}, GoogleGenerativeAIAdapter)],

@@ -1,6 +1,7 @@
 """``jobapp ask``: the answer on stdout, all else on stderr, and an exit code that tells a script what to do."""
 
 import io
+import sys
 
 import pytest
 
@@ -204,8 +205,7 @@ def test_without_a_key_the_variable_to_set_is_named(cli):
 @pytest.mark.parametrize(
     ("argv", "named"),
     [
-        (["Hello"], "provider"),
-        (["Hello", "--provider", "opnai", "--model", "gpt-4o-mini"], "openai"),
+        (["Hello", "--task", "summary"], "models.default"),
         (["Hello", "--config", "missing.yaml"], "missing.yaml"),
     ],
 )
@@ -242,3 +242,55 @@ def test_a_stdin_that_is_no_text_is_wrong_usage(cli, config, monkeypatch):
 def test_wrong_options_are_wrong_usage(cli, argv):
     assert cli("ask", "Hello", *argv) == 2
     assert "usage: jobapp ask" in cli.err
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "openrouter"])
+def test_with_one_key_in_the_environment_the_question_is_enough(cli, llm_simulator, provider):
+    llm_simulator.add_key(provider, "sk-one")
+    assert cli("ask", "Hello") == 0
+    assert cli.out == "echo: Hello\n"
+    assert llm_simulator.received[-1].model == MODELS[provider]
+    assert cli("ask", "Hello", "--provider", provider) == 0
+
+
+def test_without_any_key_the_question_alone_is_wrong_usage_that_names_the_variable(cli):
+    assert cli("ask", "Hello") == 2
+    assert "OPENAI_API_KEY" in cli.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [(["--provider", "ollama"], "give --model"), (["--model", "gpt-4o"], "give --provider")],
+)
+def test_what_is_missing_is_told_in_the_words_of_the_command_line(cli, llm_simulator, argv, told):
+    llm_simulator.add_key("openai", "sk-one")
+    assert cli("ask", "Hello", *argv) == 2
+    assert told in cli.err
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("options", [[], ["--stream"]])
+def test_an_answer_does_not_act_on_a_terminal(cli, llm_simulator, monkeypatch, options):
+    llm_simulator.answer = "\x1b[2Jgone\x07 \x9b31m"
+    llm_simulator.add_key("openai", "sk-one")
+    monkeypatch.setattr("sys.stdout", Terminal())
+    cli.ask("Hello", *options)
+    assert sys.stdout.getvalue() == "\\x1b[2Jgone\\x07 \\x9b31m\n"
+
+
+def test_json_is_ascii(cli, llm_simulator):
+    llm_simulator.answer = "Zürich \U0001f600"
+    llm_simulator.add_key("openai", "sk-one")
+    assert cli.ask("Hello", "--json") == 0
+    assert cli.out.isascii()
+    assert cli.json["text"] == llm_simulator.answer
+
+
+def test_a_stdin_of_another_encoding_is_told_with_the_place(cli, config, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Z\xfcrich"), encoding="utf-8"))
+    assert cli("ask") == 2
+    assert "stdin is not utf-8: byte 0xfc at position 1" in cli.err

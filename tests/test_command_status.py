@@ -140,11 +140,26 @@ def test_reset_of_a_provider_works_when_its_key_is_gone(cli, spent, monkeypatch)
     assert "cleared openrouter" in cli.out
 
 
-def test_reset_of_an_unknown_key_or_provider_is_refused(cli, spent):
-    assert cli("reset", "OPENAI_API_KEY_BACKUP_9") == 5
-    assert "OPENAI_API_KEY_BACKUP_2" in cli.err
-    assert cli("reset", "--provider", "opnai") == 5
+@pytest.mark.parametrize("command", ["reset", "check", "ask"])
+def test_an_unknown_provider_is_wrong_usage(cli, spent, command):
+    words = ["Hello"] if command == "ask" else []
+    assert cli(command, *words, "--provider", "opnai") == 2
+    assert cli.err.startswith(f"jobapp {command}: --provider: ")
     assert "openai" in cli.err
+
+
+def test_reset_of_an_unknown_key_is_wrong_usage(cli, spent):
+    assert cli("reset", "OPENAI_API_KEY_BACKUP_9") == 2
+    assert "OPENAI_API_KEY_BACKUP_2" in cli.err
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_line_is_wider_than_the_terminal(cli, spent, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert cli("status") == 0
+    listed = cli.out.partition("\nKept in")[0].splitlines()
+    assert max(map(len, listed)) <= max(width, 50)
+    assert any("until" in line for line in listed) or width == 80
 
 
 LINES = [

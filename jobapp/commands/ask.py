@@ -13,12 +13,15 @@ from typing import Any
 from jobapp.calls.call import CUT_OFF
 from jobapp.calls.streams import text_of
 from jobapp.commands.exit_codes import OK, UsageError
+from jobapp.commands.names import NO_KEYS, known_provider
 from jobapp.commands.narration import narrator
 from jobapp.commands.output import answer, answer_json, attempt_json, note, seconds_left, utc
+from jobapp.core.config_manager import ConfigManager
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import Completion
+from jobapp.providers import PROVIDERS, SERVICES, spec_of
 
 HELP = "ask a model"
 DESCRIPTION = """\
@@ -59,28 +62,55 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Ask and print the answer."""
     prompt = _prompt(args.prompt)
-    arguments = {
+    listener = None if args.quiet or args.verbose else narrator(clock)
+    with LLMInterface(args.config, clock=clock, on_event=listener) as llm:
+        arguments = _arguments(args, llm.config)
+        return _ask(llm, prompt, arguments, args, clock)
+
+
+def _arguments(args: argparse.Namespace, config: ConfigManager) -> dict[str, Any]:
+    """Return what the call is asked for; without a model, the default one of a provider that has a key."""
+    provider, model = known_provider(config, args.provider), args.model
+    if args.task is None and model is None and "default" not in config.settings.models:
+        provider = provider or next(filter(config.has_keys, (*PROVIDERS, *SERVICES)), None)
+        if provider is None:
+            raise UsageError(f"{NO_KEYS}; or give --provider and --model")
+        spec = spec_of(provider)
+        if spec is None or not spec.default_model:
+            raise UsageError(f"{provider} has no default model: give --model")
+        model = spec.default_model
+    elif (
+        provider is None
+        and model is not None
+        and args.task is None
+        and "default" not in config.settings.models
+    ):
+        raise UsageError("a model alone does not say whose it is: give --provider")
+    return {
         "task_name": args.task,
-        "provider": args.provider,
-        "model": args.model,
+        "provider": provider,
+        "model": model,
         "system": args.system,
         "fallback": not args.no_fallback,
         "deadline": args.deadline,
         "on_exhausted": "wait" if args.wait else None,
     }
-    listener = None if args.quiet or args.verbose else narrator(clock)
-    with LLMInterface(args.config, clock=clock, on_event=listener) as llm:
-        if args.stream:
-            stream = llm.stream_prompt(prompt, **arguments)
-            _print_pieces(stream)
-            _note_end(stream.completion)
-        elif args.json:
-            with _errors_as_json(clock):
-                answer_json(completion_json(llm.complete(prompt, **arguments)))
-        else:
-            done = llm.complete(prompt, **arguments)
-            answer(text_of(done))
-            _note_end(done)
+
+
+def _ask(
+    llm: LLMInterface, prompt: str, arguments: dict[str, Any], args: argparse.Namespace, clock: Clock
+) -> int:
+    if args.stream:
+        stream = llm.stream_prompt(prompt, **arguments)
+        _print_pieces(stream)
+        _note_end(stream.completion)
+    elif args.json:
+        with _errors_as_json(clock):
+            answer_json(completion_json(llm.complete(prompt, **arguments)))
+    else:
+        done = llm.complete(prompt, **arguments)
+        answer(text_of(done))
+        _note_end(done)
     return OK
 
 
@@ -153,7 +183,10 @@ def _read_stdin() -> str:
     try:
         return f"\n\n{sys.stdin.read().strip()}\n\n"
     except UnicodeDecodeError as error:
-        raise UsageError(f"stdin is no text ({error.encoding})") from None
+        wrong = error.object[error.start]
+        raise UsageError(
+            f"stdin is not {error.encoding}: byte 0x{wrong:02x} at position {error.start}"
+        ) from None
 
 
 def _seconds(text: str) -> float:

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.commands.exit_codes import ERROR, KEY, OK, TRY_LATER
+from jobapp.commands.names import NO_KEYS, known_provider
 from jobapp.commands.output import answer_json, note, seconds_left, utc
-from jobapp.commands.status import NO_KEYS
 from jobapp.commands.table import Line, print_lines
 from jobapp.core.key_check import Finding, State
 from jobapp.core.llm_interface import LLMInterface
@@ -43,7 +43,7 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Check every key and print what was found."""
     with LLMInterface(args.config, clock=clock) as llm:
-        findings = llm.check_keys(args.provider)
+        findings = llm.check_keys(known_provider(llm.config, args.provider))
     now = clock.now()
     if args.json:
         answer_json({"now": utc(now), "keys": [_as_json(finding, now) for finding in findings]})

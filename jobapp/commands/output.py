@@ -7,24 +7,33 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from jobapp.domain.types import Attempt, KeyStatus, Verdict
+
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t\r"
+}
+"""What would act on a terminal, as it is shown there: an answer must not move its cursor or set its title."""
 
 
 def answer(text: str, *, end: str = "\n") -> None:
     """Write to stdout, at once."""
-    print(text, end=end, flush=True)
+    print(_shown(text, sys.stdout), end=end, flush=True)
 
 
 def note(text: str) -> None:
     """Write to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(_shown(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def _shown(text: str, stream: TextIO) -> str:
+    return text.translate(_CONTROLS) if stream.isatty() else text
 
 
 def answer_json(value: Mapping[str, Any]) -> None:
-    """Write one JSON object to stdout."""
-    answer(json.dumps(value, indent=2, ensure_ascii=False))
+    """Write one JSON object to stdout, in ASCII: what reads it may have another encoding."""
+    answer(json.dumps(value, indent=2))
 
 
 def utc(instant: datetime | None) -> str | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.commands.exit_codes import OK
+from jobapp.commands.names import known_keys, known_provider
 from jobapp.commands.output import answer, answer_json, reason_text, seconds_left, utc
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
@@ -33,8 +34,10 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     """Free the keys and say what that cleared."""
     now = clock.now()
     with LLMInterface(args.config, clock=clock) as llm:
+        provider = known_provider(llm.config, args.provider)
+        known_keys(llm, args.keys)
         try:
-            ended = [block for key in args.keys or [None] for block in llm.reset(args.provider, key)]
+            ended = [block for key in args.keys or [None] for block in llm.reset(provider, key)]
         except StateStoreError as error:
             if args.json:
                 answer_json({"cleared": [], "error": {"type": type(error).__name__, "message": str(error)}})

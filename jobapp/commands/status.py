@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.commands.exit_codes import KEY, OK
+from jobapp.commands.names import NO_KEYS
 from jobapp.commands.output import answer, answer_json, note, reason_text, status_json, utc
 from jobapp.commands.table import Line, print_lines
 from jobapp.core.config_manager import ConfigManager
@@ -19,7 +20,6 @@ from jobapp.stores.redis_client import without_secrets
 
 HELP = "show what is known of each key"
 DESCRIPTION = "Show what is known of each key: free, or what keeps it, why, since when and until when."
-NO_KEYS = "no key is set: put one in the environment or .env, OPENAI_API_KEY=… say"
 
 
 def add_to(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -48,12 +48,17 @@ def plain(headers: Sequence[str], lines: Sequence[Line], width: int) -> Iterator
     """Yield the lines of text: a provider's name, then its keys, each with its detail beneath."""
     key_width = max(len(headers[0]), *(len(line.key) + 2 for line in lines))
     state_width = max(len(headers[1]), *(len(line.state) for line in lines))
-    yield f"{headers[0]:{key_width}}  {headers[1]:{state_width}}  {headers[2]}".rstrip()
+    until_width = max(len(headers[2]), *(len(line.until) for line in lines))
+    is_narrow = key_width + state_width + until_width + 4 > width
+    last = "" if is_narrow else headers[2]
+    yield f"{headers[0]:{key_width}}  {headers[1]:{state_width}}  {last}".rstrip()
     for provider, group in groupby(lines, lambda line: line.provider):
         yield provider
         for line in group:
-            yield f"  {line.key:{key_width - 2}}  {line.state:{state_width}}  {line.until}".rstrip()
-            yield from wrap(line.detail, max(width, 40), initial_indent=" " * 4, subsequent_indent=" " * 4)
+            until = "" if is_narrow else line.until
+            yield f"  {line.key:{key_width - 2}}  {line.state:{state_width}}  {until}".rstrip()
+            detail = f"until {line.until}: {line.detail}" if is_narrow and line.until else line.detail
+            yield from wrap(detail, max(width, 40), initial_indent=" " * 4, subsequent_indent=" " * 4)
 
 
 def _print_rich(headers: Sequence[str], lines: Sequence[Line]) -> bool:

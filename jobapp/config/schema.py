@@ -70,6 +70,7 @@ PROVIDER: dict[str, Reader] = {
     "reset_timezone": zone,
     "max_tokens": whole(1),
     "max_answer": whole(1),
+    "sdk": text,
 }
 
 STATE: dict[str, Reader] = {"url": text}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -17,6 +17,7 @@ from jobapp.classification.exception_facts import read_exception
 from jobapp.classification.rules import UNKNOWN
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.domain.clock import Clock
+from jobapp.domain.redaction import redact
 from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import EMPTY, ApiKey, ErrorFacts, KeyStatus, Kind, Scope, Verdict
 from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
@@ -129,7 +130,11 @@ def check_key(
     if response.is_success and isinstance(body, Mapping) and {"data", "models"} & body.keys():
         return _accepted(manager, key, body.get("data"), clock.now())
     facts = ErrorFacts(manager.provider_name, response.status_code, dict(response.headers), body)
-    return _rejected(manager, key, manager.judge(facts))
+    found = _rejected(manager, key, manager.judge(facts))
+    if found.state in {State.UNCLEAR, State.UNREACHABLE}:
+        address = redact(url.partition("?")[0])
+        return replace(found, reason=f"{found.reason} (HTTP {response.status_code} from {address})")
+    return found
 
 
 def request_of(settings: ProviderSettings, key: ApiKey) -> tuple[str, dict[str, str]]:

@@ -125,6 +125,7 @@ class ProviderSettings:
         reset_timezone: IANA zone in whose midnight a day quota returns; ``None`` for the provider's own.
         max_tokens: What Anthropic's required ``max_tokens`` is where a call does not say.
         max_answer: MiB that an answer, or one event of a stream, may have.
+        sdk: Which of a provider's SDKs serves, as it is installed; ``None`` for the first that is.
     """
 
     name: str
@@ -136,6 +137,7 @@ class ProviderSettings:
     reset_timezone: str | None = None
     max_tokens: int = 4096
     max_answer: int = 64
+    sdk: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

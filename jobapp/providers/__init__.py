@@ -77,13 +77,13 @@ def canonical_name(name: str) -> str:
 
 
 def open_adapter(settings: ProviderSettings) -> Adapter:
-    """Return the adapter of a provider: of several, the first whose SDK is installed.
+    """Return the adapter of a provider: of several, that of the settings, else the first that is installed.
 
     A name that is none of the four is a server that is compatible with OpenAI, at its ``base_url``. The SDK
     is imported with the first request.
 
     Raises:
-        ConfigError: The provider is not known, or no SDK of it is installed.
+        ConfigError: The provider or its SDK is not known, or none of its SDKs is installed.
     """
     known = spec_of(settings.name)
     if known is None and not settings.base_url:
@@ -91,14 +91,20 @@ def open_adapter(settings: ProviderSettings) -> Adapter:
             f"unknown provider {settings.name!r}: use {', '.join(PROVIDERS)}, or set "
             f"providers.{settings.name}.base_url to the address of a server that is compatible with OpenAI"
         )
-    missing = []
+    missing: list[str] = []
+    others: list[str] = []
     for path in known.adapters if known else (OPENAI_COMPATIBLE,):
         module, _, name = path.partition(":")
         adapter = getattr(import_module(module), name)
-        if is_installed(adapter.sdk):
+        if settings.sdk not in (None, adapter.distribution):
+            others.append(adapter.distribution)
+        elif is_installed(adapter.sdk):
             opened: Adapter = adapter(settings)
             return opened
-        missing.append(adapter.distribution)
+        else:
+            missing.append(adapter.distribution)
+    if not missing:
+        raise ConfigError(f"providers.{settings.name}.sdk: {settings.sdk!r} is none of {', '.join(others)}")
     raise ConfigError(
         f"provider {settings.name!r}: no SDK of it is installed; pip install {' or '.join(missing)}"
     )

@@ -84,7 +84,7 @@ class Server:
         except ImportError as error:
             raise StateStoreError(
                 f"state.url names the server {without_secrets(url)}, and the package redis is not installed: "
-                'pip install "jobapp[redis]"'
+                "pip install '.[redis]' in jobapp's folder"
             ) from error
         limits = {"socket_timeout": timeout}
         if not url.startswith("unix:"):
