@@ -1,7 +1,7 @@
 """``jobapp ask``: the answer on stdout, all else on stderr, and an exit code that tells a script what to do."""
 
 import io
-import sys
+from pathlib import Path
 
 import pytest
 
@@ -277,9 +277,10 @@ class Terminal(io.StringIO):
 def test_an_answer_does_not_act_on_a_terminal(cli, llm_simulator, monkeypatch, options):
     llm_simulator.answer = "\x1b[2Jgone\x07 \x9b31m"
     llm_simulator.add_key("openai", "sk-one")
-    monkeypatch.setattr("sys.stdout", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
     cli.ask("Hello", *options)
-    assert sys.stdout.getvalue() == "\\x1b[2Jgone\\x07 \\x9b31m\n"
+    assert terminal.getvalue() == "\\x1b[2Jgone\\x07 \\x9b31m\n"
 
 
 def test_json_is_ascii(cli, llm_simulator):
@@ -294,3 +295,8 @@ def test_a_stdin_of_another_encoding_is_told_with_the_place(cli, config, monkeyp
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Z\xfcrich"), encoding="utf-8"))
     assert cli("ask") == 2
     assert "stdin is not utf-8: byte 0xfc at position 1" in cli.err
+
+
+def test_the_page_names_each_default_model():
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "cli.md").read_text("utf-8")
+    assert all(f"`{provider}` {model}" in page for provider, model in MODELS.items())

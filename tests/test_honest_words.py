@@ -22,7 +22,7 @@ CANARY = "sk-canary-never-shown-0001"
 @pytest.fixture
 def held(cli, llm_simulator, tmp_path, monkeypatch):
     """A key that is set aside, in a state that another process holds."""
-    monkeypatch.setattr(JSONFileStore, "_patience", 0)
+    monkeypatch.setattr(JSONFileStore.__init__, "__kwdefaults__", {"lock_timeout": 0.0})
     llm_simulator.add_key("openai", "sk-one").fail(Fault.SPENT_DAY)
     cli.ask("Hello", provider="openai")
     (state,) = tmp_path.rglob("api_key_state.json")
