@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
-from jobapp import ConfigError, LLMInterface
+from jobapp import ConfigError, LLMInterface, classify
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import Kind
 from jobapp.providers.machine import check_machine, trusted
 from jobapp.testing import Simulator
+from tests.adapter_support import ADAPTERS, HELLO, KEY, WAYS, failure_of
+from tests.store_faults import answering
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy", "HTTP_PROXY"])
@@ -63,3 +71,60 @@ def test_every_provider_names_the_variable_and_sends_nothing(provider, monkeypat
         with LLMInterface() as llm, pytest.raises(ConfigError, match="SSL_CERT_FILE"):
             llm.send_prompt("Hello", provider=provider, model="m")
         assert simulator.requests() == 0
+
+
+@contextmanager
+def plain_server() -> Iterator[int]:
+    """Listen on a port, and say to everyone what no TLS is."""
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        yield port
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    yield port
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_why_a_server_was_not_reached_is_told_with_its_address(name, way, monkeypatch):
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    with plain_server() as plain, closed_port() as closed:
+        faults = {
+            f"http://127.0.0.1:{closed}": f"127.0.0.1:{closed}: nothing listens there (Connection refused)",
+            f"https://127.0.0.1:{plain}": f"127.0.0.1:{plain}: no TLS (",
+            "http://no-such-host.invalid": "no-such-host.invalid: no such host is known here (",
+        }
+        for address, told in faults.items():
+            provider, adapter_class = ADAPTERS[name]
+            adapter = adapter_class(ProviderSettings(provider, base_url=address))
+            facts = failure_of(adapter, way)
+            adapter.close()
+            assert facts.message.startswith(told), address
+            assert classify(facts).kind is Kind.UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_the_variable_of_a_proxy_that_is_not_there_is_told(name, monkeypatch):
+    with closed_port() as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:hunter2@127.0.0.1:{port}")
+        monkeypatch.setenv("NO_PROXY", "")
+        provider, adapter_class = ADAPTERS[name]
+        adapter = adapter_class(ProviderSettings(provider, base_url="http://api.example.com"))
+        facts = failure_of(adapter, "send")
+        adapter.close()
+    assert facts.message.startswith("api.example.com (by the proxy in HTTP_PROXY): nothing listens there")
+    assert "hunter2" not in repr(facts)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+@pytest.mark.parametrize("value", ["b\r\nx-evil: 1", "b\n", "b\0"])
+def test_a_line_break_in_a_header_is_refused_before_anything_is_sent(name, value):
+    provider, adapter_class = ADAPTERS[name]
+    adapter = adapter_class(ProviderSettings(provider, base_url="http://127.0.0.1:9"))
+    request = HELLO._replace(options={"extra_headers": {"x-a": value}})
+    with pytest.raises(ConfigError, match=r"extra_headers\['x-a'\]: holds a line break; take it out"):
+        adapter.send(request, KEY, 5.0)

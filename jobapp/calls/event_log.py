@@ -16,7 +16,7 @@ _calls = logging.getLogger("jobapp.core.llm_interface")
 
 
 def log_event(event: events.Event) -> None:
-    """Write *event* to the log: what costs a key or a model is a warning, the rest is for debugging."""
+    """Write *event* to the log: what costs a key or a model is a warning, once; the rest is for debugging."""
     match event:
         case events.AttemptStarted(_, provider, model, key, number):
             _calls.debug("attempt %d: %s %s with %s", number, provider, model, key)
@@ -47,7 +47,7 @@ def log_event(event: events.Event) -> None:
                 block.reason,
             )
         case events.KeyRotated(_, provider, model, key, previous):
-            _keys.warning("%s %s: going on with %s after %s", provider, model, key, previous)
+            _keys.info("%s %s: going on with %s after %s", provider, model, key, previous)
         case events.FellBack(_, provider, model, previous_provider, previous_model):
             _calls.warning(
                 "falling back from %s %s to %s %s", previous_provider, previous_model, provider, model

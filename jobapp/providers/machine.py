@@ -77,3 +77,14 @@ def _check_proxy(name: str, value: str) -> None:
             f"the variable {name} names a SOCKS proxy, and the package for it is missing: "
             "pip install 'httpx[socks]', or unset the variable"
         )
+
+
+def check_headers(headers: object, where: str) -> None:
+    """See that no value of *headers* has a line break: a server would take what follows for another header.
+
+    Raises:
+        ConfigError: One has; the text names it, and not what it holds.
+    """
+    for name, value in headers.items() if isinstance(headers, Mapping) else ():
+        if any(sign in f"{name}{value}" for sign in "\r\n\0"):
+            raise ConfigError(f"{where}[{str(name).strip()!r}]: holds a line break; take it out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from jobapp.classification.exception_facts import read_exception
@@ -15,6 +16,7 @@ from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts, Reply
 from jobapp.providers import PROVIDERS
 from jobapp.providers.adapter import ErrorInReplyError
 from jobapp.providers.client_cache import ClientCache, LoopCaches, Opened
+from jobapp.providers.machine import check_headers
 from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit, begin_request
 from jobapp.providers.responses import facts_without, mask_in, reply_error
 from jobapp.providers.stream_reader import StreamReader
@@ -160,7 +162,16 @@ class SDKAdapter:
             return None
         else:
             facts = read_exception(error, self.provider, model)
+            if facts.status is None:
+                facts = self._unreached(error, facts)
         return facts_without(facts, key.secret) if key else facts
+
+    def _unreached(self, error: Exception, facts: ErrorFacts) -> ErrorFacts:
+        """Return *facts* with the words for why the server was not reached, where that is what happened."""
+        from jobapp.providers.unreached import why_unreached
+
+        why = why_unreached(error, self._base_url)
+        return replace(facts, message=why) if why else facts
 
     def close(self) -> None:
         """Close the synchronous clients, after the last request under way; a later call opens new ones."""
@@ -223,7 +234,9 @@ class SDKAdapter:
             names = ", ".join(sorted(RESERVED.intersection(request.options)))
             hint = f"; set deadline=… or providers.{self.provider}.timeout" if "timeout" in names else ""
             self._refuse(request.model, f"{names}: every call sets this itself{hint}")
-        return dict(request.options)
+        options = dict(request.options)
+        check_headers(options.get("extra_headers"), f"{self.provider}: extra_headers")
+        return options
 
     def _unreadable_errors(self) -> tuple[type[Exception], ...]:
         """Return what the SDK raises for an answer it can't read."""
