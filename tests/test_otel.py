@@ -396,5 +396,5 @@ def test_without_an_sdk_in_the_program_calls_go_as_ever(llm_simulator, fake_cloc
 def test_without_the_extra_the_import_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "jobapp.otel")
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    with pytest.raises(ImportError, match=r"pip install 'jobapp\[otel\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[otel\]'"):
         importlib.import_module("jobapp.otel")

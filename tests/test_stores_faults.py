@@ -684,7 +684,7 @@ def _no_redis_server(shared: Shared) -> None:
         b"\xff\x00" * 50,
     ):
         with answering(answer) as port:
-            store = RedisStore(f"redis://127.0.0.1:{port}", shared.clock, timeout=5)
+            store = RedisStore(f"redis://127.0.0.1:{port}", shared.clock, timeout=1)
             store.add([shared.news("e")])
             store.refresh()
             assert store.view().blocks

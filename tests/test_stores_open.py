@@ -97,7 +97,7 @@ def test_a_url_that_can_not_be_read_is_an_error_without_its_password(tmp_path, u
 
 def test_without_the_package_redis_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(StateStoreError, match=r'pip install "jobapp\[redis\]"') as caught:
+    with pytest.raises(StateStoreError, match=r"pip install '\.\[redis\]'") as caught:
         open_store("redis://:top-secret@host", tmp_path, SystemClock())
     assert "secret" not in str(caught.value)
 

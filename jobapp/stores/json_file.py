@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -37,11 +38,11 @@ BRIEF = timedelta(seconds=5)
 MAX_BLOCKS = 100_000
 """More blocks than this are not kept in a file: the expired go first, then those that end first."""
 
-PATIENCE = 0.5
+PATIENCE = 1.0
 """Seconds that a caller waits for another process's write."""
 
 TURN = 0.05
-"""Seconds that a caller waits for another thread's write."""
+"""Seconds after which a caller looks whether the thread before it is still writing, or waits itself."""
 
 RETRY = 30.0
 """Seconds after a failed write until a call tries again that has learnt nothing itself."""
@@ -87,6 +88,7 @@ class JSONFileStore:
         """Make the locks; called again in a forked child, where no late writer is."""
         self._memory = threading.RLock()
         self._writing = threading.Lock()  # held during a write, and taken before _memory
+        self._is_writing = False  # whether the lock of the file is ours; changed with _writing held
         self._is_late = False  # whether the late writer is at work; changed with _memory held
 
     @property
@@ -208,10 +210,22 @@ class JSONFileStore:
             self._outage.end("written")
 
     def _write_within(self, seconds: float, swept: str | None = None) -> None:
-        with _held(self._writing, min(seconds, TURN)):
+        with self._turn(seconds):
             if self.unwritten or swept is not None:
                 with atomic_file.locked(self.path, seconds):
                     self._write(swept)
+
+    @contextmanager
+    def _turn(self, seconds: float) -> Iterator[None]:
+        """Hold the writing; it is waited for while the thread before writes, and does not wait itself."""
+        until = time.monotonic() + seconds
+        while not self._writing.acquire(timeout=min(seconds, TURN)):
+            if not self._is_writing or time.monotonic() >= until:
+                raise TimeoutError("another thread is still writing it")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def _failed(self, error: BaseException) -> None:
         self._retry_at = self._clock.monotonic() + RETRY
@@ -255,6 +269,13 @@ class JSONFileStore:
 
     def _write(self, swept: str | None = None) -> None:
         """Merge what is in the file with what is not written yet; the lock is held."""
+        self._is_writing = True
+        try:
+            self._merge(swept)
+        finally:
+            self._is_writing = False
+
+    def _merge(self, swept: str | None) -> None:
         with self._memory:
             disk, batch = self._load(), self._unwritten
         now = self._clock.now()
