@@ -138,3 +138,21 @@ def test_a_child_that_is_forked_amid_the_first_call_can_call(provider, after, tm
     environ = {**os.environ, "JOBAPP_CACHE_DIR": str(tmp_path), "JOBAPP_CONFIG_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=environ, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_forks_of_several_threads_leave_the_interpreter_as_it_was(manager):
+    before, ends = sys.getswitchinterval(), []
+
+    def fork_often():
+        ends.extend(in_child(lambda: ask(manager)) for _ in range(20))
+
+    threads = [threading.Thread(target=fork_often) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ends == [0] * 80
+    assert sys.getswitchinterval() == before
+    assert in_child(lambda: os._exit(sys.getswitchinterval() != before)) == 0
+    ask(manager)

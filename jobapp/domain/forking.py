@@ -43,9 +43,6 @@ _PACKAGE = f"{__name__.partition('.')[0]}."
 
 _forkables: WeakSet[Forkable] = WeakSet()
 _guarded: WeakSet[Guarded] = WeakSet()
-_taken: list[Any] = []
-_intervals: list[float] = []
-"""How long a thread runs before another may, as it is outside of forks."""
 
 
 def survive_fork(forkable: Forkable) -> None:
@@ -79,34 +76,53 @@ def _imports(frame: FrameType | None) -> bool:
     return False
 
 
-def _prepare() -> None:
+class _Forks:
+    """What one fork at a time remembers of the time before it."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.taken: list[Any] = []
+        self.switch_interval = sys.getswitchinterval()
+
+
+_forks = _Forks()
+
+
+def _before() -> None:
     """Take the locks when nobody imports; from the last look to the fork no other thread is to run."""
-    until, _intervals[:] = time.monotonic() + PATIENCE, [sys.getswitchinterval()]
+    _forks.turn.acquire()
+    _forks.switch_interval = sys.getswitchinterval()
+    until = time.monotonic() + PATIENCE
     while not (_take() and not is_importing()) and time.monotonic() < until:
-        _release()
+        _let_go()
         time.sleep(POLL)
 
 
 def _take() -> bool:
     """Take all locks; return whether they could be had."""
     locks = [guarded._lock for guarded in list(_guarded)]  # noqa: SLF001 (the protocol's)
-    _taken.extend(lock for lock in locks if lock.acquire(timeout=POLL))
+    _forks.taken.extend(lock for lock in locks if lock.acquire(timeout=POLL))
     sys.setswitchinterval(1.0)
-    return len(_taken) == len(locks)
+    return len(_forks.taken) == len(locks)
 
 
-def _release() -> None:
-    sys.setswitchinterval(_intervals[0])
-    while _taken:
-        _taken.pop().release()
+def _let_go() -> None:
+    sys.setswitchinterval(_forks.switch_interval)
+    while _forks.taken:
+        _forks.taken.pop().release()
 
 
-def _renew() -> None:
-    sys.setswitchinterval(_intervals[0])
-    _taken.clear()
+def _in_parent() -> None:
+    _let_go()
+    _forks.turn.release()
+
+
+def _in_child() -> None:
+    sys.setswitchinterval(_forks.switch_interval)
+    _forks.__init__()  # type: ignore[misc]  # its lock is held, and by a thread that is not here
     for forkable in list(_forkables):
         forkable.make_locks()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_prepare, after_in_parent=_release, after_in_child=_renew)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
