@@ -142,7 +142,8 @@ def test_a_child_that_is_forked_amid_the_first_call_can_call(provider, after, tm
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_forks_of_several_threads_leave_the_interpreter_as_it_was(manager):
-    before, ends = sys.getswitchinterval(), []
+    ends: list[int] = []
+    before = sys.getswitchinterval()
 
     def fork_often():
         ends.extend(in_child(lambda: ask(manager)) for _ in range(20))
