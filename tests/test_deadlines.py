@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 
@@ -285,5 +286,9 @@ def test_the_text_of_the_error_tells_what_was_tried_and_what_comes_too_late(any_
     with pytest.raises(DeadlineExceededError) as caught:
         any_way.call(deadline=5.0)
     text = str(caught.value)
-    assert text.startswith("The call's deadline does not allow another step; the next key is free in 7.0 s")
+    assert text.startswith(
+        "The call's deadline does not allow another step; the first key is free at 2026-11-23"
+    )
+    assert "(in 7 s); this call's turn comes in 7.0 s, which is too late" in text
+    assert caught.value.available_at == any_way.clock.now() + timedelta(seconds=7)
     assert f"\n  1. openai gpt-4o-mini {key.name}: rate limited (HTTP 429)" in text

@@ -108,7 +108,7 @@ def test_a_single_attempt_and_a_faulty_request_raise_what_they_met():
 def test_a_deadline_tells_the_wait_that_was_too_long():
     error = call_error(GaveUp(StopReason.DEADLINE, wait=12.34), [FIRST], [], NOW, single=False)
     assert isinstance(error, DeadlineExceededError)
-    assert "the next key is free in 12.3 s, which is too late" in str(error)
+    assert "this call's turn comes in 12.3 s, which is too late" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ def call_error(
         case StopReason.NO_KEY:
             return no_keys_error(keys, attempts, now)
         case StopReason.DEADLINE:
-            return DeadlineExceededError(_deadline_text(end, attempts), attempts=attempts)
+            first = _first_free(keys, now)
+            text = _deadline_text(end, attempts, first, now)
+            return DeadlineExceededError(text, available_at=first, attempts=attempts)
         case _:
             text = f"All attempts failed ({len(attempts)}):{attempt_lines(attempts)}"
             return AllAttemptsFailedError(text, attempts=attempts)
@@ -84,16 +86,21 @@ def no_keys_error(
     keys: Sequence[KeyStatus], attempts: Sequence[Attempt], now: datetime
 ) -> NoAPIKeysAvailableError:
     """Return the exception that says what keeps each key and when the first one is back."""
-    ends: dict[tuple[str, str], datetime] = {}
-    for line in keys:
-        until = line.until or now
-        ends[line.provider, line.key] = max(until, ends.get((line.provider, line.key), until))
-    first = min(ends.values(), default=None)
+    first = _first_free(keys, now)
     back = "" if first is None else f" The first is free {moment(first, now)}."
     lines = "".join(f"\n  {status_text(line, now)}" for line in keys)
     return NoAPIKeysAvailableError(
         f"No API keys available.{back}{lines}", keys=keys, available_at=first, attempts=attempts
     )
+
+
+def _first_free(keys: Sequence[KeyStatus], now: datetime) -> datetime | None:
+    """Return when the first key is free, by what keeps each of them."""
+    ends: dict[tuple[str, str], datetime] = {}
+    for line in keys:
+        until = line.until or now
+        ends[line.provider, line.key] = max(until, ends.get((line.provider, line.key), until))
+    return min(ends.values(), default=None)
 
 
 def status_text(line: KeyStatus, now: datetime) -> str:
@@ -109,9 +116,11 @@ def attempt_lines(attempts: Sequence[Attempt]) -> str:
     return "".join(f"\n  {number}. {_attempt_text(a)}" for number, a in enumerate(attempts, 1))
 
 
-def _deadline_text(end: GaveUp, attempts: Sequence[Attempt]) -> str:
-    wait = "" if end.wait is None else f"; the next key is free in {end.wait:.1f} s, which is too late"
-    return f"The call's deadline does not allow another step{wait}.{attempt_lines(attempts)}"
+def _deadline_text(end: GaveUp, attempts: Sequence[Attempt], first: datetime | None, now: datetime) -> str:
+    """Tell the time of the keys apart from the call's turn among those that wait for them."""
+    free = "" if first is None or first <= now else f"; the first key is free {moment(first, now)}"
+    turn = "" if end.wait is None else f"; this call's turn comes in {end.wait:.1f} s, which is too late"
+    return f"The call's deadline does not allow another step{free}{turn}.{attempt_lines(attempts)}"
 
 
 def _attempt_text(attempt: Attempt) -> str:

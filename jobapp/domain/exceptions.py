@@ -81,7 +81,19 @@ class AllAttemptsFailedError(_CallError):
 
 
 class DeadlineExceededError(_CallError):
-    """The call's deadline came, or the next wait would have passed it."""
+    """The call's deadline came, or the next wait would have passed it.
+
+    Attributes:
+        available_at: Aware UTC at which the first key is free; calls that wait already come before a new one.
+            ``None`` where no key was looked for.
+        attempts: The requests this call made.
+    """
+
+    def __init__(
+        self, message: str, *, available_at: datetime | None = None, attempts: Sequence[Attempt] = ()
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        self.available_at = available_at
 
 
 class ProviderError(JobAppError):
