@@ -469,6 +469,9 @@ def _fork(file: File) -> None:
         child = os.fork()
         if child == 0:
             store.add([block(f"c{number:011x}")])
+            for thread in threading.enumerate():  # the lock may be contended for longer than a caller waits
+                if thread.name == "jobapp-late-writer":
+                    thread.join()
             os._exit(store.unwritten)
         children.append(child)
     statuses = [os.waitpid(child, 0)[1] for child in children]
