@@ -15,6 +15,7 @@ Time is the ``fake_clock`` of the simulator: nothing waits.
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -113,7 +114,10 @@ def names(
         for number in (1, 2, 3):
             llm_simulator.add_key(provider, f"sk-{provider}-{number}")
     known = {"simulator": llm_simulator, "clock": fake_clock, "Fault": Fault, "Trouble": Trouble}
+    variables = dict(os.environ)
     yield {"__name__": "page", **known}
+    os.environ.clear()
+    os.environ.update(variables)  # a page may set some
     log = logging.getLogger("jobapp")
     log.handlers.clear()
     log.setLevel(logging.NOTSET)
