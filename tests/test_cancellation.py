@@ -119,7 +119,7 @@ def reset(world: World, llm: LLMInterface) -> None:
 def check_files(folder: Path) -> None:
     """See that nothing is left half written."""
     for path in folder.rglob("*"):
-        assert path.suffix in {".json", ".lock"}, path
+        assert path.suffix in {".json", ".lock", ".room"}, path
         if path.suffix == ".json":
             json.loads(path.read_text())
 

@@ -108,6 +108,7 @@ class APIKeyManager(OlderSurface):
             strategy or settings.retry.strategy,
             budgets,
             reserves_max_tokens=spec is not None and spec.reserves_max_tokens,
+            table=self.store.room,
         )
         stay_whole_in_forks(self)
         self._seen: object = None
@@ -135,7 +136,7 @@ class APIKeyManager(OlderSurface):
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
         with self._lock:
             if sent:
-                reservation.end()
+                self._pool.end(reservation)
             else:
                 self._pool.release(reservation, self.clock.now().timestamp())
 

@@ -22,8 +22,10 @@ others go on with care.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from jobapp.limits.limit import TICK
+from jobapp.limits.numbers import Fields
 from jobapp.limits.sliding_log import TRAVEL, Entry, SlidingLog
 from jobapp.limits.window_length import WindowLength
 
@@ -52,6 +54,31 @@ class SharedRates:
         self.length = WindowLength()
         self.limit = math.inf
         self.patience = 2
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return [*self.length.numbers(), self.limit, self.patience]
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        self.length.take_over(numbers)
+        self.limit, self.patience = next(numbers), int(next(numbers))
+
+
+_FIELDS = Fields(
+    "_closed_at",
+    "_held",
+    "_learnt_at",
+    "_pace",
+    "_pace_before",
+    "_came_back_since",
+    "_open_for",
+    "_tested_at",
+    "_beyond_at",
+    "_full",
+    "_full_at",
+    "_step",
+)
 
 
 class EstimatedLimit:
@@ -91,6 +118,15 @@ class EstimatedLimit:
         self._tested_at: float | None = None  # when the request was sent that tells of the length
         self._beyond_at: float | None = None  # when one was sent that is more than other keys held
         self._full, self._full_at, self._step = 0, -math.inf, 1
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return [*_FIELDS.of(self), *self._log.numbers()]
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        _FIELDS.put(self, numbers)
+        self._log.take_over(numbers)
 
     @property
     def limit(self) -> float:
@@ -243,7 +279,7 @@ class EstimatedLimit:
         """
         if self._log.used(now) + ahead < self._shared.limit:
             return 0.0
-        if self._beyond_at is not None:
+        if self._beyond_at is not None and now < self._beyond_at + HORIZON:
             return now + LOOK
         return self._log.last() + LOOK * (1 + ahead)
 

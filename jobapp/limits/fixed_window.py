@@ -11,8 +11,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from jobapp.limits.limit import TICK
+from jobapp.limits.numbers import Fields
+
+_FIELDS = Fields("limit", "length", "ends_at", "used")
 
 
 class FixedWindow:
@@ -58,3 +62,11 @@ class FixedWindow:
         """Leave a window that is over."""
         if self.ends_at is not None and now >= self.ends_at - TICK:
             self.ends_at, self.used = None, 0.0
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return _FIELDS.of(self)
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        _FIELDS.put(self, numbers)

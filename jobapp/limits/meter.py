@@ -6,12 +6,13 @@ It only ever delays a request: where it is wrong, the provider's own answer corr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from jobapp.limits.estimated import MANY, EstimatedLimit, SharedRates
-from jobapp.limits.headers import Reported
+from jobapp.limits.headers import TABLE, Reported
 from jobapp.limits.limit import Unit
+from jobapp.limits.numbers import checked
 from jobapp.limits.reported import ReportedLimit
 
 
@@ -68,6 +69,20 @@ class Tally:
         """Return the sum as it is now."""
         return Cost(self.requests, self.input, self.output)
 
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return [self.requests, self.input, self.output]
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        self.requests, self.input, self.output = next(numbers), next(numbers), next(numbers)
+
+
+NAMES = tuple(row.limit for row in TABLE)
+"""The limits that headers tell, by their number in a record."""
+
+MOST_REPORTED = 8
+"""So many of one key travel to other processes."""
 
 ONE = Cost()
 NOTHING = Cost(0.0)
@@ -86,6 +101,24 @@ class RateMeter:
         self._reported: dict[str, ReportedLimit] = {}
         self._estimated = EstimatedLimit(shared)
         self._short = False  # whether headers tell a minute's limit of requests
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        told = list(self._reported.items())[:MOST_REPORTED]
+        row = [float(self._short), float(len(told))]
+        for name, reported in told:
+            row.append(NAMES.index(name))
+            row += reported.numbers()
+        return row + self._estimated.numbers()
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        self._short = bool(next(numbers))
+        self._reported = {}
+        for _ in range(checked(next(numbers), MOST_REPORTED)):
+            name = NAMES[checked(next(numbers), len(NAMES) - 1)]
+            self._reported[name] = ReportedLimit.from_numbers(numbers)
+        self._estimated.take_over(numbers)
 
     def ready_at(self, now: float, ahead: int = 0, cost: Cost = ONE, tries_left: int = MANY) -> float:
         """Return when a request of that *cost* may be sent, behind *ahead* others like it; 0 for at once."""

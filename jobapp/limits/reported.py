@@ -14,10 +14,13 @@ what is used.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from jobapp.limits.fixed_window import FixedWindow
 from jobapp.limits.headers import Reported
+from jobapp.limits.limit import Unit
+from jobapp.limits.numbers import checked
 from jobapp.limits.token_bucket import TokenBucket
 
 SHORT = 120.0
@@ -25,6 +28,10 @@ SHORT = 120.0
 
 CLEAR = 0.5
 """One model is taken rather than the other when it errs by less than this share of what the other does."""
+
+
+UNITS = tuple(Unit)
+"""What a limit counts, by its number in a record."""
 
 
 class _Sample(NamedTuple):
@@ -57,6 +64,21 @@ class ReportedLimit:
             self.limit = _bucket(said, now, most)
         else:
             self.limit = FixedWindow(said.limit, said.resets_in, now + said.resets_in, most)
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        kind = float(isinstance(self.limit, TokenBucket))
+        return [kind, UNITS.index(self.unit), *self._sample, *self.limit.numbers()]
+
+    @classmethod
+    def from_numbers(cls, numbers: Iterator[float]) -> ReportedLimit:
+        """Return what another process knows."""
+        self = cls.__new__(cls)
+        bucket, self.unit = next(numbers), UNITS[checked(next(numbers), len(UNITS) - 1)]
+        self._sample = _Sample(next(numbers), next(numbers), next(numbers))
+        self.limit = TokenBucket(1.0, 1.0, 0.0) if bucket else FixedWindow(1.0, 1.0)
+        self.limit.take_over(numbers)
+        return self
 
     def is_short(self) -> bool:
         """Return whether it is a busy minute's limit, and no day's."""

@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from jobapp.limits.limit import TICK
+from jobapp.limits.numbers import checked, pairs
 
 ENTRIES = 64
 """The share of the length, as its inverse, in which uses become one entry."""
+
+MOST_ENTRIES = 80
+"""So many of them, the newest, travel to other processes."""
 
 
 TRAVEL = 0.25
@@ -127,3 +133,17 @@ class SlidingLog:
                 gone += entry.units
                 found.append((entry.last, gone))
         return found
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        entries = islice(self._entries, max(0, len(self._entries) - MOST_ENTRIES), None)
+        row = [self.length, self.limit, float(min(len(self._entries), MOST_ENTRIES))]
+        for entry in entries:
+            row += (entry.first, entry.last, entry.units, entry.arrived)
+        return row
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        self.length, self.limit = next(numbers), next(numbers)
+        count = checked(next(numbers), MOST_ENTRIES)
+        self._entries = deque(Entry(*each) for each in pairs(islice(numbers, 4 * count), 4))

@@ -10,7 +10,12 @@ at which the bucket is full again::
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from jobapp.limits.limit import TICK
+from jobapp.limits.numbers import Fields
+
+_FIELDS = Fields("limit", "interval", "full_at")
 
 
 class TokenBucket:
@@ -49,3 +54,11 @@ class TokenBucket:
     def set_used(self, now: float, used: float) -> None:
         """Say how many units are not back yet."""
         self.full_at = now + used * self.interval
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return _FIELDS.of(self)
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        _FIELDS.put(self, numbers)

@@ -11,11 +11,17 @@ max_tokens and the estimated number of tokens") is taken at its word.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from jobapp.limits.meter import Cost
+from jobapp.limits.numbers import Fields
 
 CHARACTERS_PER_TOKEN = 4.0
 WEIGHT = 0.25
 """Of the newest answer in a moving average."""
+
+
+_FIELDS = Fields("_per_token", "_output", "_seen")
 
 
 class TokenEstimate:
@@ -47,3 +53,11 @@ class TokenEstimate:
         self._output += weight * (output_tokens - self._output)
         if characters and input_tokens:
             self._per_token += weight * (characters / input_tokens - self._per_token)
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return _FIELDS.of(self)
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        _FIELDS.put(self, numbers)

@@ -18,6 +18,9 @@ contradicts the lower one is believed after some of them, for others may use the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+
+from jobapp.limits.numbers import Fields
 
 USUAL_LENGTHS = (
     1.0,
@@ -62,6 +65,9 @@ SLACK = 0.05
 
 DOUBTS = 3
 """How many observations that can't be true put in doubt all that is known."""
+
+
+_FIELDS = Fields("_least", "_most", "_doubts", "_by_clock", "_testing_until", "seconds")
 
 
 class WindowLength:
@@ -154,3 +160,11 @@ class WindowLength:
             return
         usual = next((usual for usual in USUAL_LENGTHS if usual > self._least), self._most)
         self.seconds = usual * (1 + MARGIN)
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return _FIELDS.of(self)
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        _FIELDS.put(self, numbers)

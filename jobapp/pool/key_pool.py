@@ -20,6 +20,7 @@ from jobapp.pool.blocks import Blocks, scopes_of
 from jobapp.pool.key_state import KeyState, SharedEstimates
 from jobapp.pool.model_keys import ModelKeys
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
+from jobapp.pool.shared_room import Part, SharedRoom, Table
 
 NO_KEYS: frozenset[int] = frozenset()
 NO_USAGE = Usage()
@@ -40,6 +41,7 @@ class KeyPool:
         strategy: Which free key a call takes.
         budgets: What the user allows.
         reserves_max_tokens: Whether the provider counts ``max_tokens`` before it answers.
+        table: What is shared with other processes; ``None`` for nothing.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class KeyPool:
         budgets: Sequence[BudgetSettings] = (),
         *,
         reserves_max_tokens: bool = False,
+        table: Table | None = None,
     ) -> None:
         self.provider = provider
         self.keys = tuple(keys)
         self._strategy = strategy
-        self._budgets = Budgets(budgets)
+        self._room = SharedRoom(provider, table)
+        self._budgets = Budgets(budgets, self._room.me)
         self._reserves_max_tokens = reserves_max_tokens
         self._tickets = itertools.count()
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
@@ -76,9 +80,10 @@ class KeyPool:
         skip = self._skipped(want)
         if reservation is None:
             return self._find(keys, model, now, want, skip, next(self._tickets))
-        reservation.foresee(now)
-        if reservation.wait(now) <= 0:
-            return self._begin(reservation, now)
+        with self._room.hold(reservation.state):
+            reservation.foresee(now)
+            if reservation.wait(now) <= 0:
+                return self._begin(reservation, now)
         if self._is_best(keys, reservation, now, want, skip):
             return Taken(reservation.key, reservation.wait(now), reservation=reservation)
         self.release(reservation, now)
@@ -103,15 +108,35 @@ class KeyPool:
     ) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""
         cost = keys.shared.tokens.cost(want.size, want.max_tokens)
-        ready = keys.first_ready(now, skip, cost) if want.stay is None else None
-        state = ready or self._choose(keys, now, want, skip, cost)
-        if state is None:
-            first = self._first_free(keys, now, want.only, cost)
-            return NoneFree(first, all_bad=self._are_all_bad(model, now))
+        while True:
+            ready = keys.first_ready(now, skip, cost) if want.stay is None else None
+            state = ready or self._choose(keys, now, want, skip, cost)
+            if state is None:
+                first = self._first_free(keys, now, want.only, cost)
+                return NoneFree(first, all_bad=self._are_all_bad(model, now))
+            foreseen = state.free_at(now, cost=cost)
+            with self._room.hold(state):
+                if foreseen > now or state.free_at(now, cost=cost) <= now:
+                    return self._reserve(keys, state, model, now, want, ticket, cost, is_ready=bool(ready))
+            # another process took the room in this moment
+
+    def _reserve(
+        self,
+        keys: ModelKeys,
+        state: KeyState,
+        model: str,
+        now: float,
+        want: Take,
+        ticket: int,
+        cost: Cost,
+        *,
+        is_ready: bool,
+    ) -> Taken:
+        """Begin with a key, or stand in its line."""
         key = self.keys[state.index]
         found = Reservation(key, state, model, ticket, cost, want.size, want.tries_left)
         keys.use(state, now)
-        if ready:
+        if is_ready:
             return self._begin(found, now)
         wait = round(found.foresee(now) - now, 6)
         if wait <= 0 or not self._is_worth_it(state, now, want, cost):
@@ -185,12 +210,18 @@ class KeyPool:
             usage: What it cost.
         """
         state = reservation.state
-        reservation.end()
-        if usage.total_tokens:
-            cost = Cost(1.0, usage.input_tokens, usage.output_tokens)
-            state.correct(now, cost.plus(reservation.cost, -1.0))
-            state.shared.tokens.learn(reservation.size, usage.input_tokens, usage.output_tokens)
-        self._learn_answer(reservation, now, said)
+        with self._room.hold(state):
+            reservation.end()
+            if usage.total_tokens:
+                cost = Cost(1.0, usage.input_tokens, usage.output_tokens)
+                state.correct(now, cost.plus(reservation.cost, -1.0))
+                state.shared.tokens.learn(reservation.size, usage.input_tokens, usage.output_tokens)
+            self._learn_answer(reservation, now, said)
+
+    def end(self, reservation: Reservation) -> None:
+        """End a reservation of which nobody knows the end."""
+        with self._room.hold(reservation.state):
+            reservation.end()
 
     def settle(
         self,
@@ -209,24 +240,27 @@ class KeyPool:
             blocks: What follows from it, for this key and those that share its quota.
             said: What its headers say of the key's limits.
         """
-        state, others = reservation.state, reservation.others()
-        reservation.end()
-        if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA):
-            state.not_counted(reservation.cost)
-        if verdict.kind is Kind.RATE_LIMIT:
-            state.shrink()
-            wait, sent_at = verdict.retry_after, reservation.sent_at
-            state.meter.rejected(now, sent_at, wait, said, others, reservation.cost)
-        elif verdict.kind is Kind.QUOTA:
-            state.meter.take_back(now, reservation.sent_at, reservation.cost)
-            state.shared.spent_after = state.sent.requests or math.inf
+        state = reservation.state
+        with self._room.hold(state):
+            others = reservation.others()
+            reservation.end()
+            if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA):
+                state.not_counted(reservation.cost)
+            if verdict.kind is Kind.RATE_LIMIT:
+                state.shrink()
+                wait, sent_at = verdict.retry_after, reservation.sent_at
+                state.meter.rejected(now, sent_at, wait, said, others, reservation.cost)
+            elif verdict.kind is Kind.QUOTA:
+                state.meter.take_back(now, reservation.sent_at, reservation.cost)
+                state.shared.spent_after = state.sent.requests or math.inf
         for block in blocks:
             self.block(block, half_open=verdict.retry_after is None)
 
     def opened(self, reservation: Reservation, now: float) -> None:
         """Note that a stream has begun: its key answers, although the request is not over."""
-        self._learn_answer(reservation, now, ())
-        reservation.opened_at = now
+        with self._room.hold(reservation.state):
+            self._learn_answer(reservation, now, ())
+            reservation.opened_at = now
 
     def _learn_answer(self, reservation: Reservation, now: float, said: Sequence[Reported]) -> None:
         state = reservation.state
@@ -237,14 +271,14 @@ class KeyPool:
         others = reservation.others() if said else NOTHING
         state.meter.answered(now, reservation.sent_at, said, others)
         if state.blocked_at and reservation.sent_at >= state.blocked_at:
-            state.close()
+            state.close(reservation.sent_at)
             self.blocks.end_streak(reservation.key.fingerprint, reservation.model)
         self._model(reservation.model).look_at(state, now)
 
     def block(self, block: Block, *, half_open: bool = False) -> None:
         """Set a key aside; after a long block, or with *half_open*, one call probes it before the others."""
         if self.blocks.add(block, half_open=half_open):
-            self._apply_everywhere((block,))
+            self._apply_everywhere((block,), news=True)
 
     def replace_blocks(self, blocks: Mapping[BlockId, Block]) -> None:
         """Take over the shared state: what is new is applied, and what was ended frees its keys."""
@@ -252,37 +286,52 @@ class KeyPool:
         self._apply_everywhere(new)
         for fingerprint in freed:
             for keys in self._models.values():
-                keys.unblock(self._index[fingerprint])
+                state = keys.state(self._index[fingerprint])
+                with self._room.hold(state):
+                    keys.unblock(state)
             self._apply_everywhere(self.blocks.of(fingerprint))
 
-    def _apply_everywhere(self, blocks: Iterable[Block]) -> None:
+    def _apply_everywhere(self, blocks: Iterable[Block], *, news: bool = False) -> None:
         for block in blocks:
             for model, keys in self._models.items():
-                self._apply(model, keys, block)
+                self._apply(model, keys, block, news=news)
 
     def _model(self, model: str) -> ModelKeys:
         keys = self._models.get(model)
         if keys is None:
+            shared = SharedEstimates(reserves_max_tokens=self._reserves_max_tokens)
+            common = Part(f"{self.provider} {model}", shared)
             keys = self._models[model] = ModelKeys(
                 len(self.keys),
                 self._strategy,
                 lambda index: self._budgets.of(self.keys[index], model),
-                SharedEstimates(reserves_max_tokens=self._reserves_max_tokens),
+                shared,
+                self._room.me,
+                lambda state: self._share(state, model, common),
+                self._room.look,
             )
             for block in self.blocks.all():
                 self._apply(model, keys, block)
         return keys
 
-    def _apply(self, model: str, keys: ModelKeys, block: Block) -> None:
+    def _share(self, state: KeyState, model: str, common: Part) -> None:
+        """Let other processes know of a key what this one knows."""
+        key = self.keys[state.index]
+        mine = Part(f"{self.provider} {model} {key.fingerprint}", state)
+        budgets = self._budgets.counted(key, model).items()
+        state.parts = (common, mine, *(Part(f"{self.provider} {name}", limits) for name, limits in budgets))
+
+    def _apply(self, model: str, keys: ModelKeys, block: Block, *, news: bool = False) -> None:
         if block.model not in scopes_of(model):
             return
         half_open = self.blocks.ends_half_open(block)
-        keys.state(self._index[block.fingerprint]).block(
-            block.since.timestamp(),
-            block.until.timestamp(),
-            half_open=half_open,
-            backoff=half_open and block.kind is Kind.RATE_LIMIT,
-        )
+        backoff = half_open and block.kind is Kind.RATE_LIMIT
+        since, until = block.since.timestamp(), block.until.timestamp()
+        state = keys.state(self._index[block.fingerprint])
+        state.block(since, until, half_open=half_open, backoff=backoff)
+        if news:
+            with self._room.hold(state):
+                state.tell(since, until, half_open=half_open, backoff=backoff)
 
     def _are_all_bad(self, model: str, now: float) -> bool:
         scopes = scopes_of(model)

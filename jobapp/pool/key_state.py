@@ -35,12 +35,19 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobapp.limits.budgets import BudgetLimits
 from jobapp.limits.estimated import MANY, SharedRates
 from jobapp.limits.meter import ONE, Cost, RateMeter, Tally
 from jobapp.limits.tokens import TokenEstimate
+from jobapp.limits.under_way import Me, Owner, UnderWay
+
+if TYPE_CHECKING:
+    from jobapp.pool.shared_room import Part
 
 FIRST_WINDOW = 4
 """Requests under way at once to a key of which nothing is known."""
@@ -53,6 +60,22 @@ PROBE_POLL = 0.05
 
 TURN = 0.02
 """Seconds between two looks at a key that has begun slowly: an answer makes room at any moment."""
+
+
+BRIEF = 5.0
+"""Seconds of a block that other processes learn here; of a longer one they learn from the store by then."""
+
+
+class News(NamedTuple):
+    """The last block of a key, for other processes. Instants are seconds since the epoch."""
+
+    since: float = 0.0
+    until: float = 0.0
+    half_open: float = 0.0
+    backoff: float = 0.0
+
+
+NO_NEWS = News()
 
 
 class SharedEstimates:
@@ -71,6 +94,16 @@ class SharedEstimates:
         self.tokens = TokenEstimate(reserves_max_tokens=reserves_max_tokens)
         self.spent_after = math.inf
 
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return [*self.rates.numbers(), *self.tokens.numbers(), self.spent_after]
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        self.rates.take_over(numbers)
+        self.tokens.take_over(numbers)
+        self.spent_after = next(numbers)
+
 
 @dataclass(slots=True)
 class KeyState:
@@ -86,8 +119,10 @@ class KeyState:
     backoff_until: float = 0.0
     half_open: bool = False
     """When the last block ends, one request probes the key before the others come."""
-    asked: int = 0
-    """Requests under way."""
+    under_way: UnderWay = field(default_factory=lambda: UnderWay(Me()))
+    closed_at: float = 0.0
+    """When the last request was sent that was answered after a block."""
+    news: News = NO_NEWS
     window: int = FIRST_WINDOW
     """How many may be, of slow start."""
     waiting: list[int] = field(default_factory=list)
@@ -98,6 +133,59 @@ class KeyState:
     """What of it is over."""
     turn: int = 0
     """When it was last taken, counted in turns of its model."""
+    parts: tuple[Part, ...] = ()
+    """The records that other processes share."""
+
+    def numbers(self) -> list[float]:
+        """Return what is known, for another process."""
+        return [
+            self.window,
+            self.closed_at,
+            *self.news,
+            *self.sent.numbers(),
+            *self.ended.numbers(),
+            *self.under_way.numbers(),
+            *self.meter.numbers(),
+        ]
+
+    def take_over(self, numbers: Iterator[float]) -> None:
+        """Take over what another process knows."""
+        known = self.news
+        self.window, self.closed_at = int(next(numbers)), next(numbers)
+        self.news = news = News(*islice(numbers, len(known)))
+        self.sent.take_over(numbers)
+        self.ended.take_over(numbers)
+        self.under_way.take_over(numbers)
+        self._correct_tallies(self.under_way.lost)
+        self.meter.take_over(numbers)
+        if news.since > known.since and news.since > self.blocked_at:
+            until = min(news.until, news.since + BRIEF)
+            self.block(news.since, until, half_open=bool(news.half_open), backoff=bool(news.backoff))
+        if self.blocked_at and self.closed_at >= self.blocked_at:
+            self._close()
+
+    def _correct_tallies(self, lost: Cost) -> None:
+        """Count what began or ended here while the record could not be written."""
+        if lost.requests > 0:
+            self.ended.add(lost)
+        elif lost.requests < 0:
+            self.sent.add(lost, -1.0)
+
+    def write_off(self, owner: Owner) -> None:
+        """Forget what a dead process has under way, which nobody will end."""
+        self.ended.add(self.under_way.write_off(owner))
+        for limit in self.budget.concurrency:
+            limit.under_way.write_off(owner)
+
+    def owners(self) -> set[Owner]:
+        """Return the other processes that have something under way."""
+        found = set(self.under_way.others())
+        return found.union(*(limit.under_way.others() for limit in self.budget.concurrency))
+
+    @property
+    def asked(self) -> int:
+        """Requests under way, of all processes."""
+        return self.under_way.requests
 
     def open_at(self, now: float) -> float:
         """Return when nothing that was said forbids to ask the key."""
@@ -158,20 +246,20 @@ class KeyState:
 
     def begin(self, now: float, cost: Cost) -> None:
         """Count a request that is sent."""
-        self.asked += 1
+        self.under_way.begin(cost)
         self.sent.add(cost)
         self.meter.count(now, cost)
         if self.budget.windows:
             self.budget.use(now, cost)
         for limit in self.budget.concurrency:
-            limit.under_way += 1
+            limit.under_way.begin(cost)
 
     def end(self, cost: Cost) -> None:
         """Note that a request is over."""
-        self.asked -= 1
-        self.ended.add(cost)
+        if self.under_way.end(cost):
+            self.ended.add(cost)
         for limit in self.budget.concurrency:
-            limit.under_way -= 1
+            limit.under_way.end(cost)
 
     def correct(self, now: float, difference: Cost) -> None:
         """Count the tokens that an answer cost beyond its estimate, or less."""
@@ -193,21 +281,35 @@ class KeyState:
 
     def block(self, since: float, until: float, *, half_open: bool, backoff: bool) -> None:
         """Open the breaker until *until*; it ends *half_open*, and a *backoff* gives way to what is known."""
-        self.blocked_at = max(self.blocked_at, since)
+        is_closed = since <= self.closed_at  # another process has probed the key since
+        if not is_closed:
+            self.blocked_at = max(self.blocked_at, since)
         if until >= self.blocked_until:
-            self.half_open = half_open
+            self.half_open = half_open and not is_closed
+        if backoff and is_closed:
+            return
         if backoff:
             self.backoff_until = max(self.backoff_until, until)
         else:
             self.blocked_until = max(self.blocked_until, until)
 
-    def close(self) -> None:
-        """Close the breaker: the key has answered since it was blocked."""
+    def tell(self, since: float, until: float, *, half_open: bool, backoff: bool) -> None:
+        """Let other processes learn of a block."""
+        if since >= self.news.since:
+            self.news = News(since, until, float(half_open), float(backoff))
+
+    def close(self, sent_at: float) -> None:
+        """Close the breaker: the key has answered a request of *sent_at*, after it was blocked."""
+        self.closed_at = sent_at
+        self._close()
+
+    def _close(self) -> None:
         self.blocked_at = self.backoff_until = 0.0
         self.half_open = False
 
     def unblock(self) -> None:
         """Forget every block, and what was thought to be used of the key's limits."""
-        self.close()
+        self._close()
         self.blocked_until = 0.0
+        self.news = self.news._replace(until=0.0, half_open=0.0)
         self.meter = RateMeter(self.shared.rates)

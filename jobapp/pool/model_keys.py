@@ -13,6 +13,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from jobapp.domain.settings import Strategy
 from jobapp.limits.budgets import BudgetLimits
 from jobapp.limits.meter import ONE, Cost, RateMeter
+from jobapp.limits.under_way import Me, UnderWay
 from jobapp.pool.key_state import KeyState, SharedEstimates
 
 Rank = tuple[float, int, int]
@@ -37,6 +38,9 @@ class ModelKeys:
         strategy: Which ready key is preferred.
         budget: Returns what the configuration allows the key of an index.
         shared: What the keys have in common.
+        me: This process.
+        join: Shares a new state with other processes.
+        look: Brings one up to date with them.
     """
 
     def __init__(
@@ -45,8 +49,12 @@ class ModelKeys:
         strategy: Strategy,
         budget: Callable[[int], BudgetLimits],
         shared: SharedEstimates,
+        me: Me,
+        join: Callable[[KeyState], None],
+        look: Callable[[KeyState], None],
     ) -> None:
         self._budget = budget
+        self._me, self._join, self._look = me, join, look
         self.states: dict[int, KeyState] = {}
         self.shared = shared
         self._seen = shared.rates.length.seconds
@@ -57,11 +65,15 @@ class ModelKeys:
         self.turn = 0
 
     def state(self, index: int) -> KeyState:
-        """Return what is known of the key of that index."""
+        """Return what is known of the key of that index, by other processes too."""
         state = self.states.get(index)
         if state is None:
-            meter = RateMeter(self.shared.rates)
-            state = self.states[index] = KeyState(index, meter, self._budget(index), self.shared)
+            meter, under_way = RateMeter(self.shared.rates), UnderWay(self._me)
+            state = self.states[index] = KeyState(
+                index, meter, self._budget(index), self.shared, under_way=under_way
+            )
+            self._join(state)
+        self._look(state)
         return state
 
     def first_ready(self, now: float, skip: frozenset[int], cost: Cost = ONE) -> KeyState | None:
@@ -134,9 +146,9 @@ class ModelKeys:
         if self._cools_until.pop(index, None) is not None:
             heappush(self.ready, self._rank(self.state(index), 0.0))
 
-    def unblock(self, index: int) -> None:
-        """Forget what blocks the key of that index."""
-        self.state(index).unblock()
+    def unblock(self, state: KeyState) -> None:
+        """Forget what blocks a key."""
+        state.unblock()
         self._seen = math.nan
 
     def _move_due(self, now: float, cost: Cost) -> None:

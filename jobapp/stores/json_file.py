@@ -27,6 +27,7 @@ from jobapp.domain.types import Block
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, encode
 from jobapp.stores.outage import Outage, not_written
+from jobapp.stores.room_table import RoomTable
 from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
 from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable
 
@@ -75,6 +76,8 @@ class JSONFileStore:
         self._clock = clock
         self._lock_timeout = lock_timeout
         self._outage = Outage(_logger, self._file, ADVICE)
+        self.room = RoomTable(self.path.with_suffix(".room"))
+        """What is used of each key, beside it."""
         self._disk = OnDisk()
         self._jumps = ClockJumps(clock.now(), clock.monotonic())
         self._retry_at = clock.monotonic()
@@ -147,6 +150,7 @@ class JSONFileStore:
             self._unwritten = self._unwritten.with_reset(reset)
             self._adopt(self._disk)
         self._flush(patience=self._lock_timeout)
+        self.room.forget()
         if self.unwritten:
             raise not_written(f"the file {self.path}")
         return tuple(block for block in known if reset.covers(block))

@@ -17,6 +17,7 @@ from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.redis_client import PAGE, Cursor, News, Server, ServerError, without_secrets
+from jobapp.stores.room_table import RoomTable
 from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable
 
 NAMESPACE = "jobapp"
@@ -67,6 +68,7 @@ class RedisStore:
         timeout: float = TIMEOUT,
     ) -> None:
         self._clock = clock
+        self.room: RoomTable | None = None
         self._max_age = max_age
         self._server = Server(url, namespace, timeout)
         self._outage = Outage(_logger, without_secrets(url), ADVICE)

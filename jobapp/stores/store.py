@@ -17,6 +17,7 @@ from jobapp.domain.types import Block
 from jobapp.stores.json_file import FILE_NAME, JSONFileStore
 from jobapp.stores.redis import NAMESPACE, RedisStore
 from jobapp.stores.redis_client import take_option
+from jobapp.stores.room_table import RoomTable
 from jobapp.stores.state import QuotaState, Reset
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -33,6 +34,11 @@ class QuotaStore(Protocol):
     A call asks ``if store.stale: store.refresh()`` and then ``store.view()``. Only ``view`` and ``stale``
     never wait for a disk's lock or a server; all else belongs in a thread where an event loop runs.
     """
+
+    @property
+    def room(self) -> RoomTable | None:
+        """Where processes share what is used of each key; ``None`` where each counts alone."""
+        ...
 
     @property
     def stale(self) -> bool:

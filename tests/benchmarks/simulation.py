@@ -49,6 +49,7 @@ class Nowhere:
     """A store that keeps nothing: one process is simulated."""
 
     stale = unwritten = False
+    room = None
 
     def __init__(self) -> None:
         self._state = QuotaState()
