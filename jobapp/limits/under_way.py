@@ -9,20 +9,22 @@ from typing import NamedTuple
 from jobapp.limits.meter import NOTHING, Cost
 from jobapp.limits.numbers import checked, pairs
 
-MOST_OWNERS = 24
+MOST_OWNERS = 20
 """So many processes are told apart, those with the most under way; more are counted no longer."""
 
 
 class Owner(NamedTuple):
-    """A process.
+    """A process, or one of several in it that count by themselves.
 
     Attributes:
         pid: Its number.
         started: When it started, by whatever clock; a number is used again, and this tells them apart.
+        member: Which one in the process.
     """
 
     pid: float
     started: float
+    member: float = 0.0
 
 
 class Me:
@@ -97,8 +99,8 @@ class UnderWay:
         me = self._me.owner
         mine = self._by_owner.get(me, NOTHING)
         count = checked(next(numbers), MOST_OWNERS)
-        rows = pairs(islice(numbers, 5 * count), 5)
-        self._by_owner = {Owner(pid, started): Cost(*cost) for pid, started, *cost in rows}
+        rows = pairs(islice(numbers, 6 * count), 6)
+        self._by_owner = {Owner(*row[:3]): Cost(*row[3:]) for row in rows}
         self.lost = self._by_owner.pop(me, NOTHING).plus(mine, -1.0)
         if mine.requests:
             self._by_owner[me] = mine

@@ -26,7 +26,9 @@ from jobapp.pool.key_state import KeyState
 class Table(Protocol):
     """Records that several processes read and write."""
 
-    me: Me
+    def join(self) -> Me:
+        """Return what one who counts by itself in this process is called."""
+        ...
 
     def is_alive(self, owner: Owner) -> bool:
         """Return whether a process lives; where that can't be told, it does."""
@@ -84,7 +86,7 @@ class SharedRoom:
     def __init__(self, provider: str, table: Table | None) -> None:
         self._provider = provider
         self._table = table
-        self.me = Me() if table is None else table.me
+        self.me = Me() if table is None else table.join()
 
     @contextmanager
     def hold(self, state: KeyState) -> Iterator[None]:

@@ -3,18 +3,19 @@
 It is a table of records of one size, each a row of numbers under a name::
 
     head     | form of the file, size of a record, how many there are
-    record   | digest of its name, stamp, length and CRC-32 of the numbers, the numbers (float64)
+    record   | digest of its name, stamp, time, length and CRC-32 of the numbers, the numbers (float64)
 
 A record is read and written whole, by one system call each, under a lock that the operating system takes
 back from a process that dies. It is not mapped into memory, which would save a call some microseconds: a
 file that is cut short, or whose network goes away, kills a process that maps it. Nothing is synced to disk:
-what is here is of use for a minute. A torn record, or one of another form, counts as empty, and a lost file
+what is here is of use for a minute. A torn record, or one from the future, counts as empty, and a lost file
 costs some rejections.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import struct
@@ -35,7 +36,7 @@ except (
     fcntl = None  # type: ignore[assignment]
 
 HEAD = struct.Struct("<8sIIQ")
-RECORD = struct.Struct("<16sQII")
+RECORD = struct.Struct("<16sQdII")
 COUNT_AT = 16
 STAMP = struct.Struct("<Q")
 SIZE = 4096
@@ -60,6 +61,8 @@ RETRY = 30.0
 ADMISSION = 0
 """The byte that is locked while a record is added; each other lock has one of its own."""
 
+_numbers = itertools.count(1)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -80,14 +83,24 @@ class RoomTable:
         self._paused: dict[str, float] = {}
         self._alive_at: dict[Owner, float] = {}
         self._told = False
-        self.me = Me()
+        self._members: list[Me] = []
         survive_fork(self)
 
     def make_locks(self) -> None:
         """Make the lock, and say who this process is; called again in a forked child."""
         self._threads = threading.RLock()
         self._depth = 0
-        self.me.owner = Owner(os.getpid(), _started(os.getpid()) or time.time())
+        pid = os.getpid()
+        self._me = Owner(pid, _started(pid) or time.time())
+        for member in self._members:
+            member.owner = self._me._replace(member=member.owner.member)
+
+    def join(self) -> Me:
+        """Return what one who counts by itself in this process is called."""
+        me = Me()
+        me.owner = self._me._replace(member=next(_numbers))
+        self._members.append(me)
+        return me
 
     def is_alive(self, owner: Owner) -> bool:
         """Return whether a process lives; a second is not too late to learn that it does not."""
@@ -139,7 +152,9 @@ class RoomTable:
             return None
         if len(found) < RECORD.size:
             return None
-        _, _, length, check = RECORD.unpack_from(found)
+        _, _, written_at, length, check = RECORD.unpack_from(found)
+        if written_at > time.time() + PAUSE:
+            return None  # the clock was set back
         numbers = found[RECORD.size : RECORD.size + length]
         return numbers if length and length % 8 == 0 and zlib.crc32(numbers) == check else None
 
@@ -150,7 +165,7 @@ class RoomTable:
             if offset is None or len(numbers) > SIZE - RECORD.size:
                 return 0
             stamp = self.stamp(name) + 1
-            head = RECORD.pack(_digest(name), stamp, len(numbers), zlib.crc32(numbers))
+            head = RECORD.pack(_digest(name), stamp, time.time(), len(numbers), zlib.crc32(numbers))
             os.pwrite(self._fd, head + numbers, offset)
         except OSError as error:
             self._fail(error)
@@ -164,7 +179,7 @@ class RoomTable:
         try:
             for offset in range(SIZE, (self._count() + 1) * SIZE, SIZE):
                 digest, stamp, *_ = RECORD.unpack(os.pread(self._fd, RECORD.size, offset))
-                os.pwrite(self._fd, RECORD.pack(digest, stamp + 1, 0, 0), offset)
+                os.pwrite(self._fd, RECORD.pack(digest, stamp + 1, 0.0, 0, 0), offset)
         except (OSError, struct.error) as error:
             self._fail(error)
 
@@ -268,7 +283,7 @@ class RoomTable:
         if number > MOST:
             return None
         os.ftruncate(self._fd, (number + 1) * SIZE)
-        os.pwrite(self._fd, RECORD.pack(digest, 0, 0, 0), number * SIZE)
+        os.pwrite(self._fd, RECORD.pack(digest, 0, 0.0, 0, 0), number * SIZE)
         os.pwrite(self._fd, STAMP.pack(number), COUNT_AT)
         self._digests[digest] = number * SIZE
         return number * SIZE

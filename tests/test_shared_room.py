@@ -1,0 +1,173 @@
+"""The processes of a machine count what they use of their keys together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobapp.domain.types import ApiKey, Block, Kind, Verdict
+from jobapp.limits.headers import Reported
+from jobapp.limits.limit import Unit
+from jobapp.pool.key_pool import KeyPool
+from jobapp.pool.reservation import Take, Taken
+from jobapp.stores.room_table import SIZE, RoomTable
+
+NOW = 1_800_000_000.0
+KEY = ApiKey("KEY", "secret")
+ANY = Take(max_wait=120.0)
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="each process counts by itself there")
+
+
+def pool_of(path: Path) -> KeyPool:
+    """Return the keys as another process sees them."""
+    return KeyPool("p", [KEY], table=RoomTable(path))
+
+
+def taken(pool: KeyPool, now: float = NOW) -> Taken:
+    found = pool.take("m", now, ANY)
+    assert isinstance(found, Taken)
+    assert not found.wait
+    assert found.reservation
+    return found
+
+
+def is_full(pool: KeyPool, now: float) -> bool:
+    """Return whether a call would have to wait, and let none wait."""
+    found = pool.take("m", now, ANY)
+    if isinstance(found, Taken) and found.reservation:
+        pool.release(found.reservation, now)
+    return not isinstance(found, Taken) or found.wait > 0
+
+
+def told(remaining: int) -> list[Reported]:
+    return [Reported("x-ratelimit-limit-requests", Unit.REQUESTS, 3, remaining, 60.0, bucket=False)]
+
+
+def learnt(pool: KeyPool) -> None:
+    """Let it be told that the key has two requests more in this minute."""
+    reservation = taken(pool).reservation
+    assert reservation
+    pool.answered(reservation, NOW, told(2))
+
+
+def test_room_that_one_process_took_is_not_taken_by_another(tmp_path):
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    learnt(first)
+    taken(second)
+    taken(first)
+    assert is_full(second, NOW)
+    assert is_full(first, NOW)
+
+
+def test_a_key_that_another_process_was_refused_is_not_asked(tmp_path):
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    reservation = taken(first).reservation
+    assert reservation
+    since = datetime.fromtimestamp(NOW, UTC)
+    block = Block("p", KEY.fingerprint, "m", Kind.QUOTA, since + timedelta(hours=1), since, "spent", "KEY", 1)
+    first.settle(reservation, NOW, Verdict(Kind.QUOTA), [block])
+    assert is_full(second, NOW + 1)
+
+
+def test_a_key_whose_long_block_ended_is_tried_by_one_call_of_all_processes(tmp_path):
+    since = datetime.fromtimestamp(NOW - 7200, UTC)
+    block = Block("p", KEY.fingerprint, "m", Kind.QUOTA, since + timedelta(hours=1), since, "spent", "KEY", 1)
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    for pool in (first, second):
+        pool.replace_blocks({block.id: block})
+    probe = taken(first).reservation
+    assert probe
+    assert is_full(second, NOW)
+    first.answered(probe, NOW + 1)
+    taken(second, NOW + 1)
+    taken(second, NOW + 1)
+
+
+def test_what_a_killed_process_had_under_way_is_written_off(tmp_path):
+    code = (
+        "import os, sys, time; from pathlib import Path; from tests.test_shared_room import pool_of, taken\n"
+        "pool = pool_of(Path(sys.argv[1])); [taken(pool) for _ in range(4)]; print('taken', flush=True)\n"
+        "time.sleep(60)"
+    )
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "room")], stdout=subprocess.PIPE, text=True, cwd=root
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "taken\n"
+        assert is_full(pool_of(tmp_path / "room"), NOW), "slow start: four"
+        other.send_signal(signal.SIGKILL)
+    taken(pool_of(tmp_path / "room"))
+
+
+@pytest.mark.parametrize("damage", [b"\xff" * 64, b"\0" * 64])
+def test_a_torn_record_is_begun_anew(tmp_path, damage):
+    learnt(pool_of(tmp_path / "room"))
+    with (tmp_path / "room").open("r+b") as file:
+        for record in (1, 2):
+            file.seek(record * SIZE + 60)
+            file.write(damage)
+    for _ in range(4):
+        taken(pool_of(tmp_path / "room"))
+
+
+@pytest.mark.parametrize("content", [b"", b"another program's", b"\xff" * 3 * SIZE])
+def test_a_foreign_or_cut_file_is_begun_anew(tmp_path, content):
+    (tmp_path / "room").write_bytes(content)
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    learnt(first)
+    taken(second)
+    taken(first)
+    assert is_full(second, NOW)
+
+
+def test_a_process_goes_on_by_itself_where_there_can_be_no_file(tmp_path):
+    (tmp_path / "file").touch()
+    pool = pool_of(tmp_path / "file" / "room")
+    learnt(pool)
+    taken(pool)
+    taken(pool)
+    assert is_full(pool, NOW)
+
+
+def test_only_the_user_reads_it_and_it_names_no_key(tmp_path):
+    learnt(pool_of(tmp_path / "room"))
+    assert (tmp_path / "room").stat().st_mode & 0o777 == 0o600
+    assert b"secret" not in (tmp_path / "room").read_bytes()
+
+
+def test_what_is_settled_while_the_lock_is_held_elsewhere_is_not_under_way_for_ever(tmp_path):
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    reservations = [taken(first).reservation for _ in range(4)]
+    context = multiprocessing.get_context("fork")
+    held, done = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(tmp_path / "room", held, done))
+    process.start()
+    try:
+        assert held.wait(10)
+        for reservation in reservations:
+            assert reservation
+            first.answered(reservation, NOW + 1)
+    finally:
+        done.set()
+        process.join(10)
+    third = taken(first, NOW + 2)
+    assert third.reservation
+    assert third.reservation.state.asked == 1
+    assert second is not first
+
+
+def _hold(path: Path, held, done) -> None:
+    table = RoomTable(path)
+    assert table.lock("p")
+    held.set()
+    done.wait(30)
+    table.unlock("p")
