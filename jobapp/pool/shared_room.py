@@ -50,8 +50,8 @@ class Table(Protocol):
         """Return what a record holds; ``None`` where it holds nothing, or nothing whole."""
         ...
 
-    def write(self, name: str, numbers: bytes) -> int:
-        """Replace what a record holds; return its new stamp."""
+    def write(self, name: str, numbers: bytes, stamp: int) -> None:
+        """Replace what a record holds, and its stamp."""
         ...
 
 
@@ -148,5 +148,6 @@ def _read(table: Table, part: Part) -> bool:
 def _write(table: Table, part: Part) -> None:
     numbers = array("d", part.copy.numbers()).tobytes()
     if numbers != part.known:
-        part.seen = table.write(part.name, numbers)
+        part.seen += 1
+        table.write(part.name, numbers, part.seen)
         part.known = numbers

@@ -158,19 +158,16 @@ class RoomTable:
         numbers = found[RECORD.size : RECORD.size + length]
         return numbers if length and length % 8 == 0 and zlib.crc32(numbers) == check else None
 
-    def write(self, name: str, numbers: bytes) -> int:
-        """Replace what a record holds; return its new stamp. The lock is held."""
+    def write(self, name: str, numbers: bytes, stamp: int) -> None:
+        """Replace what a record holds, and its stamp. The lock is held."""
         try:
             offset = self._offset(name)
             if offset is None or len(numbers) > SIZE - RECORD.size:
-                return 0
-            stamp = self.stamp(name) + 1
+                return
             head = RECORD.pack(_digest(name), stamp, time.time(), len(numbers), zlib.crc32(numbers))
             os.pwrite(self._fd, head + numbers, offset)
         except OSError as error:
             self._fail(error)
-            return 0
-        return stamp
 
     def forget(self) -> None:
         """Empty all records."""
