@@ -25,8 +25,8 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from jobapp.domain.forking import survive_fork
 from jobapp.limits.under_way import Me, Owner
-from jobapp.stores.forking import survive_fork
 
 try:
     import fcntl
