@@ -73,7 +73,7 @@ PROVIDER: dict[str, Reader] = {
     "sdk": text,
 }
 
-STATE: dict[str, Reader] = {"url": text}
+STATE: dict[str, Reader] = {"url": text, "share_room": boolean}
 
 PATHS: dict[str, Reader] = {"cache": text}
 

@@ -108,7 +108,7 @@ class APIKeyManager(OlderSurface):
             strategy or settings.retry.strategy,
             budgets,
             reserves_max_tokens=spec is not None and spec.reserves_max_tokens,
-            table=self.store.room,
+            table=self.store.room if settings.share_room else None,
         )
         stay_whole_in_forks(self)
         self._seen: object = None

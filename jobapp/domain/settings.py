@@ -151,6 +151,7 @@ class Settings:
         providers: By canonical name; a provider that is not named here has its defaults.
         state_url: Where the quota state is kept: ``None`` for the JSON file in the cache folder,
             else a path, ``file:…`` or ``redis://…``.
+        share_room: Whether the processes of this machine count together what they use of their keys.
         cache_path: The cache folder.
         rules: The user's own error rules, as they stand in the YAML (checked by the classifier).
     """
@@ -160,5 +161,6 @@ class Settings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     state_url: str | None = field(default=None, repr=False)  # it may hold a password
+    share_room: bool = False
     cache_path: Path = field(kw_only=True)
     rules: tuple[Mapping[str, Any], ...] = ()
