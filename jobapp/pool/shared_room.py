@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from jobapp.limits.numbers import Numbered
@@ -58,6 +58,10 @@ class Table(Protocol):
 UNSEEN = -1
 
 
+ALONE: AbstractContextManager[None] = nullcontext()
+"""What is held where nothing is shared: it costs next to nothing."""
+
+
 class Part:
     """One record, and the working copy of it.
 
@@ -88,11 +92,13 @@ class SharedRoom:
         self._table = table
         self.me = Me() if table is None else table.join()
 
-    @contextmanager
-    def hold(self, state: KeyState) -> Iterator[None]:
+    def hold(self, state: KeyState) -> AbstractContextManager[None]:
         """Decide on a key while no other process does."""
-        table = self._table
-        if table is None or not table.lock(self._provider):
+        return ALONE if self._table is None else self._held(self._table, state)
+
+    @contextmanager
+    def _held(self, table: Table, state: KeyState) -> Iterator[None]:
+        if not table.lock(self._provider):
             yield
             return
         try:
