@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobapp.classification.classify import classify
 from jobapp.classification.evidence import read_evidence
 from jobapp.classification.retry_hints import (
     MAX_DELAY,
@@ -251,3 +252,35 @@ def test_whatever_the_headers_say_a_delay_is_finite_and_positive(headers):
     found = hints(headers=headers)
     assert found.delay is None or 0 <= found.delay <= MAX_DELAY
     assert found.at is None or found.at > NOW
+
+
+MORNING = datetime(2026, 8, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("provider", "text"),
+    [
+        ("other", '{"error": {"code": "1308", "message": "Your limit will reset at 2026-08-25 11:53:25"}}'),
+        ("other", "[1310][Weekly/Monthly Limit Exhausted. Your limit will reset at 2026-08-25 11:53:25]"),
+        ("other", "已达到 5 小时的使用上限。您的限额将在 2026-08-25 11:53:25 重置。"),
+        ("other", "额度已用完,2026-08-25 11:53:25 后恢复"),
+        ("zhipu", "quota exceeded, resets at 2026-08-25 11:53:25"),
+        ("dashscope", '{"resets_at": "2026-08-25T11:53:25", "message": "quota exceeded"}'),
+    ],
+)
+def test_an_instant_without_a_zone_is_in_chinas_time_where_a_service_of_china_tells_it(provider, text):
+    verdict = classify(ErrorFacts(provider, status=429, body=text), MORNING)
+    assert verdict.resets_at == datetime(2026, 8, 25, 3, 53, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("provider", "text", "hour"),
+    [
+        ("openai", "quota exceeded, resets at 2026-08-25 11:53:25", 11),
+        ("zhipu", "quota exceeded, resets at 2026-08-25 11:53:25 UTC", 11),
+        ("zhipu", "quota exceeded, resets at 2026-08-25T11:53:25+02:00", 9),
+    ],
+)
+def test_an_instant_is_in_its_own_zone_else_in_utc(provider, text, hour):
+    verdict = classify(ErrorFacts(provider, status=429, body=text), MORNING)
+    assert verdict.resets_at == datetime(2026, 8, 25, hour, 53, 25, tzinfo=UTC)

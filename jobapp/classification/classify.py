@@ -39,7 +39,7 @@ def classify(facts: ErrorFacts, now: datetime | None = None, rules: Sequence[Rul
     now = now or datetime.now(UTC)
     now = now.astimezone(UTC) if now.tzinfo else now.replace(tzinfo=UTC)
     evidence = read_evidence(facts)
-    hints = read_hints(evidence, now)
+    hints = read_hints(evidence, now, facts.provider)
     evidence.mark(Mark.WAIT, hints.length)
     rule = next((rule for rule in rules if rule.matches(facts.provider, evidence.marks)), UNKNOWN)
     delay, resets_at, repeat = _times(rule, hints, now)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 
 from jobapp.classification.evidence import Evidence
+from jobapp.classification.rule import Mark
 from jobapp.domain.durations import PART, number, seconds_of
 from jobapp.domain.patterns import compiled
 
@@ -21,6 +22,14 @@ EPOCH_FROM = 1e9
 
 MILLISECONDS_FROM = 1e11
 """An epoch above this is in milliseconds."""
+
+CHINA = timezone(timedelta(hours=8))
+"""What an instant without a zone is in, where a service of China tells it: Z.ai's "will reset at 2026-09-26
+05:53:25", measured on 2026-09-25 by the clock of its log id against ``Date``."""
+
+IN_CHINA = ("zhipu", "dashscope", "deepseek", "moonshot", "siliconflow")
+ZHIPU_WINDOWS = ("1308", "1310")
+"""Zhipu's codes of a spent window, which gateways repeat as they are (docs.bigmodel.cn, 2026-09)."""
 
 
 class Hints(NamedTuple):
@@ -42,15 +51,15 @@ class Hints(NamedTuple):
         return "long" if self.delay >= LONG else "short"
 
 
-def read_hints(evidence: Evidence, now: datetime) -> Hints:
-    """Return the delay and the instant that *evidence* tells, as seen at *now* (aware).
+def read_hints(evidence: Evidence, now: datetime, provider: str = "") -> Hints:
+    """Return the delay and the instant that *evidence* of *provider* tells, as seen at *now* (aware).
 
     In the order of trust: ``retry-after-ms``, ``retry-after``, ``RetryInfo`` and other fields of the body,
     the reset of the Anthropic meter at 0, the text, ``x-ratelimit-reset-*`` of the meter at 0, a stated
     instant. A delay of 0 is kept only where nothing better is said. Negative, endless and absurd values are
     rejected.
     """
-    at = next(_credible_instants(evidence, now), None)
+    at = next(_credible_instants(evidence, now, _zone(evidence, provider)), None)
     delays = [delay for delay in _delays(evidence, now) if delay is not None and 0 <= delay <= MAX_DELAY]
     positive = next(filter(None, delays), None)
     if positive is None and at is not None:
@@ -89,16 +98,30 @@ def _meters(headers: Mapping[str, str], prefix: str, now: datetime) -> Iterator[
     yield max((wait for wait in waits if wait is not None), default=None)
 
 
-def _credible_instants(evidence: Evidence, now: datetime) -> Iterator[datetime]:
-    for instant in _instants(evidence):
+_CHINESE = "[\u4e00-\u9fff]"
+
+
+def _zone(evidence: Evidence, provider: str) -> tzinfo:
+    """Return what an instant is in that names no zone: the service's own."""
+    codes = evidence.marks.get(Mark.CODE, ())
+    told_in_china = (
+        provider in IN_CHINA
+        or any(code in ZHIPU_WINDOWS for code in codes)
+        or any(compiled(_CHINESE).search(text) or compiled(_ZHIPU).search(text) for text in evidence.messages)
+    )
+    return CHINA if told_in_china else UTC
+
+
+def _credible_instants(evidence: Evidence, now: datetime, zone: tzinfo) -> Iterator[datetime]:
+    for instant in _instants(evidence, zone):
         if instant is not None and 0 < (instant - now).total_seconds() <= MAX_DELAY:
             yield instant
 
 
-def _instants(evidence: Evidence) -> Iterator[datetime | None]:
+def _instants(evidence: Evidence, zone: tzinfo) -> Iterator[datetime | None]:
     for name in ("resetsat", "resetat", "quotaresettimestamp"):
-        yield from map(instant_of, evidence.hints.get(name, ()))
-    yield from (instant_in(text) for text in evidence.messages)
+        yield from (instant_of(value, zone) for value in evidence.hints.get(name, ()))
+    yield from (instant_in(text, zone) for text in evidence.messages)
     yield instant_of(evidence.headers.get("anthropic-ratelimit-unified-reset"))
     yield _spent_window(evidence.headers)
     yield instant_of(evidence.headers.get("x-ratelimit-reset"))
@@ -161,19 +184,28 @@ _RESET_AT = (
     r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)"
 )
 _PIPED = r"limit reached\|(\d{10})\b"
+_RESET_AT_CHINESE = (
+    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?) ?(?:之?后|时)? ?(?:自动)?(?:重置|恢复|刷新|重试|解除)"
+)
+_ZHIPU = r"^\W?(?:1308|1310)\]"
 
 
-def instant_in(text: str) -> datetime | None:
-    """Return the instant that a provider's words name ("regain access on 2026-04-01 at 00:00 UTC")."""
+def instant_in(text: str, zone: tzinfo = UTC) -> datetime | None:
+    """Return the instant that a provider's words name ("regain access on 2026-04-01 at 00:00 UTC").
+
+    Args:
+        text: The words.
+        zone: What an instant is in that names none.
+    """
     if found := compiled(_REGAIN).search(text):
         return instant_of(f"{found[1]}T{found[2]}Z")
-    if found := compiled(_RESET_AT).search(text):
-        return instant_of(found[1].replace(" UTC", "Z"))
+    if found := compiled(_RESET_AT).search(text) or compiled(_RESET_AT_CHINESE).search(text):
+        return instant_of(found[1].replace(" UTC", "Z"), zone)
     return instant_of(found[1]) if (found := compiled(_PIPED).search(text)) else None
 
 
-def instant_of(value: Any) -> datetime | None:
-    """Return the instant of an ISO 8601 text or of an epoch in seconds or milliseconds; else ``None``."""
+def instant_of(value: Any, zone: tzinfo = UTC) -> datetime | None:
+    """Return the instant of an ISO 8601 text, in *zone* if it names none, or of an epoch; else ``None``."""
     epoch = number(value)
     if epoch is not None:
         epoch = epoch / 1000 if epoch >= MILLISECONDS_FROM else epoch
@@ -181,10 +213,10 @@ def instant_of(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        return _aware(datetime.fromisoformat(value.strip())).astimezone(UTC)
+        return _aware(datetime.fromisoformat(value.strip()), zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def _aware(instant: datetime) -> datetime:
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+def _aware(instant: datetime, zone: tzinfo = UTC) -> datetime:
+    return instant if instant.tzinfo else instant.replace(tzinfo=zone)
