@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from jobapp.commands.explain import guess_provider
+from jobapp.commands.whose_error import guess_provider
 from tests.command_support import cli
 
 __all__ = ["cli"]
@@ -99,7 +99,7 @@ def test_json_tells_the_verdict_with_stable_names(cli):
     assert cli("explain", "--json", json.dumps(SPENT_DAY)) == 0
     assert set(cli.json) == {
         *("provider", "kind", "scope", "retry_after", "resets_at", "repeat_resets_at", "rule", "reason"),
-        *("message", "source", "until", "seconds_left", "action"),
+        *("message", "source", "until", "seconds_left", "action", "row"),
     }
     assert cli.json["until"] == "2026-11-24T00:00:00Z"
 

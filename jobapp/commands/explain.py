@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,8 +12,11 @@ from textwrap import fill
 from typing import Any
 
 from jobapp.classification.classify import RULES, classify
+from jobapp.classification.unknown_forms import suggested_row, unknown_form
 from jobapp.commands.exit_codes import OK, UsageError
 from jobapp.commands.output import answer, answer_json, seconds_left, utc, verdict_json
+from jobapp.commands.unknown import invite, list_unknown
+from jobapp.commands.whose_error import guess_provider
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.key_setup import rules_of
 from jobapp.domain.clock import Clock
@@ -33,6 +35,7 @@ from a file or from stdin.
 
   jobapp explain "Error code: 429 - {'error': {'code': 'insufficient_quota'}}"
   jobapp explain --file body.json --status 429 --provider google
+  jobapp explain --unknown    # the rejections so far that no rule knew
 """
 
 SCOPES = {
@@ -40,14 +43,6 @@ SCOPES = {
     Scope.MODEL: "the key with this one model",
     Scope.FREE_MODELS: "the key with every model whose name ends in :free",
 }
-
-MARKS = {
-    "google": r"RESOURCE_EXHAUSTED|google\.rpc|generativelanguage|gemini|API_KEY_INVALID|\bgoogle\b",
-    "openrouter": r"openrouter|free-models-per-|limit_source|provider_name",
-    "anthropic": r"anthropic|claude|\"type\": ?\"error\"|'type': ?'error'",
-    "openai": r"openai|\bgpt-|insufficient_quota|rate_limit_exceeded",
-}
-"""By what a person would tell whose error it is, where ``--provider`` does not say."""
 
 
 def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -67,12 +62,15 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--header", metavar="'NAME: VALUE'", action="append", default=[], help="an HTTP header"
     )
+    parser.add_argument("--unknown", action="store_true", help="list what no rule knew so far")
     parser.add_argument("--json", action="store_true", help="one JSON object, times in UTC")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    """Print what the error means."""
+    """Print what the error means, or what no rule knew so far."""
+    if args.unknown:
+        return list_unknown(args, clock)
     text, now, config = _error_text(args), clock.now(), ConfigManager(args.config)
     provider = canonical_name(args.provider) if args.provider else guess_provider(text)
     facts = _facts(args, text, provider)
@@ -81,17 +79,16 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     until = block_end(verdict, now, zone=config.reset_zone(provider)) if is_blocking(verdict.kind) else None
     what = consequence(verdict, until, now, config.settings.retry)
     source = next((rule.source for rule in rules if rule.id == verdict.rule), "")
+    form = unknown_form(facts, verdict)
+    row = suggested_row(form) if form else None
     if args.json:
-        told = {"provider": provider or None, **(verdict_json(verdict) or {}), "source": source}
+        told = {"provider": provider or None, **(verdict_json(verdict) or {}), "source": source, "row": row}
         answer_json({**told, "until": utc(until), "seconds_left": seconds_left(until, now), "action": what})
     else:
         _print(provider, verdict, until, now, what, source)
+        if row:
+            invite([row])
     return OK
-
-
-def guess_provider(text: str) -> str:
-    """Return whose error *text* is by its words, ``""`` where nothing tells."""
-    return next((name for name, mark in MARKS.items() if re.search(mark, text, re.IGNORECASE)), "")
 
 
 def is_blocking(kind: Kind) -> bool:

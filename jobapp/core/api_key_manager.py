@@ -5,10 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from jobapp.core.key_setup import budgets_of, named_keys, open_state, provider_of, rules_of
+from jobapp.core.key_setup import (
+    budgets_of,
+    named_keys,
+    open_state,
+    open_unknown_rejections,
+    provider_of,
+    rules_of,
+)
 from jobapp.core.older_surface import BLOCKING, OlderSurface
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.forking import stay_whole_in_forks
@@ -99,6 +107,7 @@ class APIKeyManager(OlderSurface):
         names = (primary_key_env, *backup_key_envs)
         self.keys = tuple(named_keys(names, config) if keys is None else keys)
         self._own_rules = rules_of(config)
+        self._unknown = open_unknown_rejections(config, self.clock)
         self._zone = config.reset_zone(self.provider_name)
         budgets = budgets_of(self.provider_name, config)
         spec = spec_of(self.provider_name)
@@ -161,7 +170,21 @@ class APIKeyManager(OlderSurface):
         """Tell what a rejection means, by this manager's rules."""
         from jobapp.classification.classify import classify
 
-        return classify(facts, self.clock.now(), self.error_rules)
+        verdict = classify(facts, self.clock.now(), self.error_rules)
+        self._note_unknown(facts, verdict)
+        return verdict
+
+    def _note_unknown(self, facts: ErrorFacts, verdict: Verdict) -> None:
+        """Keep and log a rejection that no rule knew, once for each form: a person may know what it means."""
+        from jobapp.classification.unknown_forms import unknown_form
+
+        form = unknown_form(facts, verdict, (key.secret for key in self.keys))
+        if form is not None and self._unknown.note(form.identity, asdict(form)):
+            logger.warning(
+                "%s: a rejection that no rule knows (HTTP %s %s), taken for %s: %s; "
+                "`jobapp explain --unknown` shows it with a row for your rules",
+                *(form.provider, form.status, form.code, form.kind, form.words),
+            )
 
     def streak(self, key: ApiKey, model: str, verdict: Verdict) -> int:
         """Return how many times in a row *key* was rejected so before."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobapp.classification.rule import Rule
     from jobapp.core.config_manager import ConfigManager
     from jobapp.stores.store import QuotaStore
+    from jobapp.stores.unknown_rejections import UnknownRejections
 
 
 def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | None = None) -> QuotaStore:
@@ -29,6 +30,13 @@ def open_state(config: ConfigManager, clock: Clock, state_file: str | Path | Non
 
     url = config.settings.state_url if state_file is None else str(state_file)
     return open_store(url, config.settings.cache_path, clock)
+
+
+def open_unknown_rejections(config: ConfigManager, clock: Clock) -> UnknownRejections:
+    """Return what keeps the rejections that no rule knew."""
+    from jobapp.stores.unknown_rejections import FILE_NAME, UnknownRejections
+
+    return UnknownRejections(config.settings.cache_path / FILE_NAME, clock)
 
 
 def provider_of(key_env: str) -> str:
