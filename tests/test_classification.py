@@ -19,6 +19,7 @@ from jobapp.classification.rules import UNKNOWN
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.types import ErrorFacts, Kind, Scope
 from tests.error_forms import DAY, FORMS, anthropic, gemini, openai, openrouter, retry_info, violations
+from tests.mutations import HARMS_A_KEY, harmed, shuffled
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -336,15 +337,6 @@ def test_it_never_raises_and_its_times_make_sense(any_facts, now):
     assert verdict.resets_at is None or verdict.kind is Kind.QUOTA
 
 
-def shuffled(value, rng):
-    """Return *value* with the keys of each mapping in another order."""
-    if isinstance(value, dict):
-        items = [(key, shuffled(item, rng)) for key, item in value.items()]
-        rng.shuffle(items)
-        return dict(items)
-    return [shuffled(item, rng) for item in value] if isinstance(value, list) else value
-
-
 @given(ANY_FACTS, st.integers())
 @settings(max_examples=200, deadline=None)
 def test_the_order_of_keys_means_nothing(any_facts, seed):
@@ -412,3 +404,9 @@ def test_ten_megabytes_leave_the_rules_only_a_few_thousand_characters(text):
         evidence = read_evidence(given_facts)
         assert sum(len(word) for words in evidence.marks.values() for word in words) < 100_000
         assert classify(given_facts, NOW).kind is Kind.RATE_LIMIT
+
+
+def test_no_mutation_that_keeps_the_deciding_sentence_sets_a_key_aside_that_the_original_left():
+    forms = [form for _, _, form in FORMS if form.body is not None]
+    assert any(classify(form, NOW).kind not in HARMS_A_KEY for form in forms)
+    assert list(harmed(forms, 1_500, seed=1)) == []

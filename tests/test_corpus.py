@@ -11,7 +11,7 @@ import pytest
 
 from jobapp.classification.classify import classify
 from jobapp.domain.types import ErrorFacts, Kind
-from tests.test_classification import shuffled
+from tests.mutations import shuffled
 
 CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus" / "errors.jsonl"
 ENTRIES = (

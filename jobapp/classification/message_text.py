@@ -131,7 +131,9 @@ _TAG = r"(?i)<(?:script|style)\b[^>]*>[^<]*|<[^>]*>"
 
 
 def page_words(text: str) -> str:
-    """Return the words of an HTML page, its title first; ``""`` where *text* is none."""
+    """Return the words of an HTML page, its title first; ``""`` where *text* is none or is JSON."""
+    if text.lstrip("\ufeff")[:1] in ("{", "["):
+        return ""
     if not compiled(_PAGE).search(text, 0, EDGE):
         return ""
     return shorten(compiled(_TAG).sub(" ", text[:PAGE])) or "an HTML page"

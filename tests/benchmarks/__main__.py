@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import choice, goodput, imports, kinds, memory, overhead, virtual_time
+from tests.benchmarks import choice, fuzz, goodput, imports, kinds, memory, overhead, virtual_time
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="overhead imports memory choice goodput kinds virtual"
+        "names", nargs="*", metavar="NAME", help="overhead imports memory choice goodput kinds virtual fuzz"
     )
     parser.add_argument("--pairs", type=int, default=2000, help="pairs of calls for overhead (default 2000)")
     parser.add_argument(
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         "choice": lambda: choice.main(options.rounds),
         "goodput": lambda: goodput.main(options.repeat),
         "kinds": lambda: kinds.main(options.repeat),
+        "fuzz": fuzz.main,
         "virtual": lambda: virtual_time.main(options.seeds, day=options.day),
     }
     if unknown := set(options.names) - benchmarks.keys():
