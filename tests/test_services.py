@@ -5,13 +5,15 @@ python -m tests.test_services      writes the page anew
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from jobapp import LLMInterface, MissingKeyError
+from jobapp import LLMInterface, MissingKeyError, ProviderError
 from jobapp.providers import PROVIDERS, SERVICES, canonical_name
-from jobapp.testing import Fault, Simulator
+from jobapp.testing import Fault, Response, Simulator
+from tests.service_refusals import REFUSALS, Refusal
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "services.md"
 KEY = "sk-a-service-0001"
@@ -103,6 +105,22 @@ def test_a_services_no_goes_on_with_its_next_key(fault, state, serve, monkeypatc
         done = llm.complete("Hello", provider="groq", model="m", max_retries=0)
         assert done.key == "GROQ_API_KEYS[2]"
         assert state in {status.state for status in llm.key_status()}
+
+
+@pytest.mark.parametrize(
+    "refusal", REFUSALS, ids=[f"{at}-{each.service}-{each.kind}" for at, each in enumerate(REFUSALS)]
+)
+def test_a_services_own_no_is_understood_through_the_sdk(refusal: Refusal, serve, monkeypatch):
+    body = refusal.body if isinstance(refusal.body, str) else json.dumps(refusal.body)
+    key = serve(refusal.service)
+    key.script([Response(refusal.status, refusal.headers, body)])
+    monkeypatch.setenv(f"{SERVICES[refusal.service].key_prefixes[0]}_API_KEY", KEY)
+    with LLMInterface() as llm, pytest.raises(ProviderError) as raised:
+        llm.send_prompt("Hello", provider=refusal.service, model="m", retry=False)
+    verdict = raised.value.verdict
+    assert verdict is not None
+    assert verdict.kind is refusal.kind, verdict
+    assert key.requests == 1
 
 
 def test_no_name_means_two():

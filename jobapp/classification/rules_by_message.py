@@ -157,6 +157,7 @@ _DAYS = (
             ByDay
             \b(?:TPD|RPD)\b
             \bper 86,?400 ?s
+            \bduration_s: ?86400\b
             limit for today
             today's (?:quota|limit)
         """), "diegosouzapw/OmniRoute#6980; Ivy-Interactive/Ivy-Tendril#1756",

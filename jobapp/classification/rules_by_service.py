@@ -46,6 +46,13 @@ _MINUTES = (
         unless={Mark.STATUS: f"400|401|403|{_REPEATING}|5..", Mark.MESSAGE: "每[天日]|余额"},
     ),
     Rule(
+        "dashscope-minute", Kind.RATE_LIMIT, Scope.MODEL, "the minute's tokens are used up", CODES,
+        words(r"insufficient_quota throttling\.allocationquota"),
+        "help.aliyun.com/model-studio, error-code, 2026-11: it returns within a minute",
+        also={Mark.STATUS: "429"}, unless={Mark.MESSAGE: r"\bfree\b|余额|欠费|免费"},
+        providers=("dashscope",),
+    ),
+    Rule(
         "charge-in-doubt", Kind.RATE_LIMIT, Scope.KEY, "an earlier charge is still being settled", TEXT,
         r"\bstill being (?:reconciled|processed|settled)\b", "public reports, 2026",
         also={Mark.STATUS: "402"},
@@ -59,6 +66,8 @@ _OVERLOADS = (
             \bengine is (?:currently |temporarily )?overloaded
             \bworker\b[\w ]{0,30} limit reached
             \bDEGRADED function\b
+            \b(?:service )?tier capacity exceeded\b
+            \bcapacity temporarily exceeded\b
             \bupstream\b[\w ]{0,20} saturated
             \bupstream load\b
             \blimiting requests \(not your
