@@ -131,14 +131,15 @@ class Call:
         """Seconds until the deadline."""
         return None if self._ends_at is None else self._ends_at - self.clock.monotonic()
 
-    def enter(self, target: Target) -> None:
-        """Go on with *target*."""
+    def enter(self, target: Target) -> bool:
+        """Go on with *target*; return whether it is better left for last, for there is no such model."""
         options = target.settings.options
         options = {**options, **self.options} if options else self.options
         self.request = ChatRequest(target.settings.model, self.messages, options)
         self.target = target
         self._entered[id(target)] = target
         self._asked = self._asked or target
+        return target.manager.is_withdrawn(target.settings.model)
 
     @cached_property
     def _size(self) -> int:

@@ -5,7 +5,7 @@ It yields an action and is sent the answer, as httpx drives its ``auth_flow``:
 ==============  ===================================  =====================================================
 action          is answered with                     means
 ==============  ===================================  =====================================================
-``Enter``       ``None``                             go on with this model
+``Enter``       whether it is withdrawn              go on with this model; a withdrawn one comes last
 ``Take``        ``Taken`` or ``NoneFree``            find a key and reserve room with it
 ``Wait``        ``None``                             sleep
 ``Send``        ``Answered`` or ``Rejected``         ask with the key that was taken
@@ -36,6 +36,7 @@ import random
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import chain
 from typing import Any, NamedTuple
 
 from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
@@ -184,8 +185,14 @@ def call_policy(
     waiting = False
     while True:
         ends: list[GaveUp] = []
-        for target in targets:
-            yield Enter(target)
+        order: list[Any] = []
+        withdrawn: list[Any] = []
+        for place, target in enumerate(chain(targets, withdrawn)):
+            is_withdrawn = yield Enter(target)
+            if is_withdrawn and place < len(targets) > 1:
+                withdrawn.append(target)
+                continue
+            order.append(target)
             tries = _Tries(rules, rng, waiting=waiting, only=only, stay=only)
             end = yield from _ask_model(tries)
             if isinstance(end, Served):
@@ -196,7 +203,7 @@ def call_policy(
         if wait is None:
             return _summary(ends)
         # what was rejected for another reason is not asked again with each look
-        targets = [t for t, end in zip(targets, ends, strict=True) if end.wait is not None]
+        targets = [t for t, end in zip(order, ends, strict=True) if end.wait is not None]
         yield Wait(min(wait, POLL), news=not waiting, whole=wait)
         waiting = True
 

@@ -37,7 +37,7 @@ def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
                 case Send():
                     answer = ask(call, action.key)
                 case Enter():
-                    call.enter(action.target)
+                    answer = call.enter(action.target)
                 case Settle():
                     _remember(call, call.settle(action))
                 case Wait():
@@ -66,7 +66,7 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
                 case Send():
                     answer = await ask(call, action.key)
                 case Enter():
-                    call.enter(action.target)
+                    answer = call.enter(action.target)
                 case Settle():
                     await _aremember(call, call.settle(action))
                 case Wait():

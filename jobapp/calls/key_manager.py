@@ -35,6 +35,10 @@ class KeyManager(Protocol):
         """Find a key for *model* and reserve room with it; the one that is *held* comes first."""
         ...
 
+    def is_withdrawn(self, model: str) -> bool:
+        """Return whether a call that may ask another model does better to: this one is not there."""
+        ...
+
     def release(self, reservation: Reservation, *, sent: bool) -> None:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
         ...

@@ -8,7 +8,8 @@ from typing import Any
 
 from jobapp.commands.exit_codes import ERROR, KEY, OK, TRY_LATER
 from jobapp.commands.names import NO_KEYS, known_provider
-from jobapp.commands.output import answer_json, note, seconds_left, utc
+from jobapp.commands.output import answer_json, note, seconds_left, status_json, utc
+from jobapp.commands.status import status_line
 from jobapp.commands.table import Line, print_lines
 from jobapp.core.key_check import Finding, State
 from jobapp.core.llm_interface import LLMInterface
@@ -20,7 +21,7 @@ DESCRIPTION = """\
 Send one request with each configured key that costs no quota (the list of
 models; at OpenRouter what is left of the key) and tell whether it was
 accepted. What that teaches is remembered: a bad key is set aside, and one that
-is accepted again is freed.
+is accepted again is freed. Models that calls found withdrawn are told too.
 """
 EXIT_CODES = {State.BAD: KEY, State.SPENT: TRY_LATER, State.UNREACHABLE: ERROR, State.UNCLEAR: ERROR}
 """By what is found, the most telling first."""
@@ -43,14 +44,16 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Check every key and print what was found."""
     with LLMInterface(args.config, clock=clock) as llm:
-        findings = llm.check_keys(known_provider(llm.config, args.provider))
+        provider = known_provider(llm.config, args.provider)
+        findings, withdrawn = llm.check_keys(provider), llm.withdrawn_models(provider)
     now = clock.now()
     if args.json:
-        answer_json({"now": utc(now), "keys": [_as_json(finding, now) for finding in findings]})
+        keys = [_as_json(finding, now) for finding in findings]
+        models = [status_json(line, now) for line in withdrawn]
+        answer_json({"now": utc(now), "keys": keys, "withdrawn_models": models})
     elif findings:
-        print_lines(
-            ("KEY", "FOUND", f"UNTIL ({now.astimezone():%Z})", "WHY"), [_line(f, now) for f in findings]
-        )
+        lines = [*(_line(f, now) for f in findings), *(status_line(line, now) for line in withdrawn)]
+        print_lines(("KEY", "FOUND", f"UNTIL ({now.astimezone():%Z})", "WHY"), lines)
     if not findings:
         note(f"jobapp: {NO_KEYS}")
         return KEY

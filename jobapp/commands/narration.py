@@ -9,7 +9,7 @@ from jobapp.commands.output import note
 from jobapp.domain import events
 from jobapp.domain.clock import Clock
 from jobapp.domain.types import Kind
-from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
+from jobapp.domain.wording import BLOCK_WORDS, name_of_models, until_text
 
 
 def narrator(clock: Clock) -> Callable[[events.Event], None]:
@@ -32,7 +32,9 @@ def tell(event: events.Event, now: datetime) -> str | None:
             return f"{provider} {model} did not answer: {verdict.reason}"
         case events.KeyBlocked(block=block):
             until = until_text(block.until, now)
-            return f"{block.key_name} ({name_of_models(block.model)}): {KIND_WORDS[block.kind]} until {until}"
+            return (
+                f"{block.key_name} ({name_of_models(block.model)}): {BLOCK_WORDS[block.kind]} until {until}"
+            )
         case events.Waiting(key=key, seconds=seconds):
             return f"waiting {seconds:.1f} s for {key or 'the first free key'}"
         case events.KeyRotated(key=key):

@@ -13,7 +13,7 @@ from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import StateStoreError
 from jobapp.domain.types import Block
-from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
+from jobapp.domain.wording import BLOCK_WORDS, name_of_models, until_text
 
 HELP = "free keys by hand"
 DESCRIPTION = """\
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 def _in_words(block: Block, now: datetime) -> str:
     name = f"{block.provider} {block.key_name}, {name_of_models(block.model)}"
     return (
-        f"{name}: {KIND_WORDS[block.kind]} until {until_text(block.until, now)}, {reason_text(block.reason)}"
+        f"{name}: {BLOCK_WORDS[block.kind]} until {until_text(block.until, now)}, {reason_text(block.reason)}"
     )
 
 

@@ -14,7 +14,7 @@ from jobapp.core.config_manager import ConfigManager
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
 from jobapp.domain.types import KeyStatus, Kind
-from jobapp.domain.wording import KIND_WORDS, local, name_of_models, until_text
+from jobapp.domain.wording import BLOCK_WORDS, local, name_of_models, until_text
 from jobapp.stores.json_file import FILE_NAME
 from jobapp.stores.redis_client import without_secrets
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         answer_json({"now": utc(now), "state": state, "keys": [status_json(line, now) for line in lines]})
     elif lines:
         headers = ("KEY", "STATE", f"UNTIL ({now.astimezone():%Z})", "WHY")
-        print_lines(headers, [_line(line, now) for line in lines])
+        print_lines(headers, [status_line(line, now) for line in lines])
         answer(f"\nKept in {state}")
     if not lines:
         note(f"jobapp: {NO_KEYS}")
@@ -52,13 +52,14 @@ def place_of_state(config: ConfigManager) -> str:
     return str(config.settings.cache_path / FILE_NAME) if url is None else without_secrets(url)
 
 
-def _line(status: KeyStatus, now: datetime) -> Line:
+def status_line(status: KeyStatus, now: datetime) -> Line:
+    """Return one key's state, or that of a withdrawn model, for the table."""
     if status.until is None or status.since is None:
         return Line(status.provider, status.key, status.state)
     return Line(
         status.provider,
         status.key,
-        KIND_WORDS[Kind(status.state)],
+        BLOCK_WORDS[Kind(status.state)],
         until_text(status.until, now),
         f"{name_of_models(status.model)}: {reason_text(status.reason)}, since {local(status.since, now)}",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -39,6 +39,7 @@ from jobapp.limits.headers import read_limits
 from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import NO_USAGE, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
+from jobapp.pool.withdrawn import WithdrawnModels
 from jobapp.providers import spec_of
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class APIKeyManager(OlderSurface):
             reserves_max_tokens=spec is not None and spec.reserves_max_tokens,
             table=self.store.room if settings.share_room else None,
         )
+        self._withdrawn = WithdrawnModels(self.provider_name)
         stay_whole_in_forks(self)
         self._seen: object = None
         self._unwritten: set[Block] = set()
@@ -140,6 +142,20 @@ class APIKeyManager(OlderSurface):
         with self._lock:
             self._look()
             return self._pool.take(model, now, want, held)
+
+    def is_withdrawn(self, model: str) -> bool:
+        """Return whether a call that may ask another model does better to: this one is not there."""
+        blocks = self.store.view().blocks
+        if not blocks:
+            return False
+        with self._lock:
+            return self._withdrawn.leaves_to_others(model, blocks, self.clock.now())
+
+    def withdrawn_models(self) -> list[KeyStatus]:
+        """Return the models that are believed to be withdrawn, a line each."""
+        with self._lock:
+            blocks = self._withdrawn.in_force(self.store.view().blocks, self.clock.now())
+        return [_line_of(block) for block in blocks]
 
     def release(self, reservation: Reservation, *, sent: bool) -> None:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
@@ -165,6 +181,8 @@ class APIKeyManager(OlderSurface):
             said = tuple(each for each in said if at + each.resets_in >= now)
         with self._lock:
             self._pool.answered(reservation, at, said, usage)
+            if blocks := self.store.view().blocks:
+                self._withdrawn.answered(reservation.model, blocks, self.clock.now())
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a rejection means, by this manager's rules."""
@@ -215,6 +233,8 @@ class APIKeyManager(OlderSurface):
         said = read_limits(headers, at) if headers else ()
         with self._lock:
             blocks = self._blocks(reservation.key, reservation.model, verdict, now, cooldown)
+            if verdict.kind is Kind.REQUEST:
+                blocks = self._withdrawn.learn(reservation.model, verdict, self.store.view().blocks, now)
             self._pool.settle(reservation, at, verdict, blocks, said)
             self._unwritten.update(blocks)
         return blocks
@@ -359,12 +379,15 @@ class APIKeyManager(OlderSurface):
         return (self.provider_name, key.fingerprint, pools[verdict.scope])
 
     def _lines(self, key: ApiKey, blocks: Sequence[Block]) -> list[KeyStatus]:
-        mine = [
-            KeyStatus(b.provider, key.name, b.model, b.kind.value, b.until, b.reason, b.since)
-            for b in blocks
-            if b.fingerprint == key.fingerprint
-        ]
+        mine = [replace(_line_of(b), key=key.name) for b in blocks if b.fingerprint == key.fingerprint]
         return mine or [KeyStatus(self.provider_name, key.name, None, "free")]
+
+
+def _line_of(block: Block) -> KeyStatus:
+    kind = block.kind.value
+    return KeyStatus(
+        block.provider, block.key_name, block.model, kind, block.until, block.reason, block.since
+    )
 
 
 def _escalated(cooldown: float, verdict: Verdict, streak: int) -> float:

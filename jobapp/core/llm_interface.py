@@ -224,10 +224,16 @@ class LLMInterface(SDKClients):
         return Template(template_str).safe_substitute(context_data)
 
     def key_status(self) -> list[KeyStatus]:
-        """Return what is known of every key of every provider that has one."""
+        """Return what is known of every key of every provider that has one, then the withdrawn models."""
         if self._store.stale:
             self._store.refresh()
-        return list(dict.fromkeys(line for manager, _ in self.managers() for line in manager.statuses()))
+        lines = dict.fromkeys(line for manager, _ in self.managers() for line in manager.statuses())
+        return [*lines, *self.withdrawn_models()]
+
+    def withdrawn_models(self, provider: str | None = None) -> list[KeyStatus]:
+        """Return the models that their providers said are not there, which are asked last for a while."""
+        managers = [manager for manager, _ in self.managers() if provider in (None, manager.provider_name)]
+        return list(dict.fromkeys(line for manager in managers for line in manager.withdrawn_models()))
 
     def check_keys(self, provider: str | None = None) -> list[Finding]:
         """Ask with each key for what costs no quota; return what was found, and remember what that teaches.

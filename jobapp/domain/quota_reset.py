@@ -22,6 +22,8 @@ AT_ONCE = timedelta(seconds=1)
 
 BAD_KEY = timedelta(hours=1)
 BAD_KEY_FOR_MODEL = timedelta(days=1)
+WITHDRAWN_MODEL = timedelta(days=1)
+"""The longest that a model is believed to be withdrawn before it is asked again."""
 
 ROLLING_DAY = timedelta(days=1)
 """After it a rolling day is whole again, however often the key was rejected."""

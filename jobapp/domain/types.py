@@ -257,7 +257,7 @@ class Block:
         provider: The provider's name.
         fingerprint: The key's identity.
         model: The one model that is blocked, :data:`FREE_MODELS`, or ``None`` for all of the key's models.
-        kind: ``RATE_LIMIT``, ``QUOTA`` or ``AUTH``.
+        kind: ``RATE_LIMIT``, ``QUOTA`` or ``AUTH``; ``REQUEST`` for a withdrawn model, whatever the key.
         until: Aware UTC at which the key is free again.
         since: Aware UTC at which this was learnt.
         reason: Why, for people; begins with the rule's id.
@@ -342,7 +342,8 @@ class KeyStatus:
         provider: The provider's name.
         key: The key's name.
         model: The model this line is about; ``None`` for all of the key's models.
-        state: ``free`` or the block's kind: ``rate_limit``, ``quota``, ``auth``.
+        state: ``free`` or the block's kind: ``rate_limit``, ``quota``, ``auth``; ``request`` for a model
+            that was withdrawn.
         until: Aware UTC at which it is free again; ``None`` when it is free.
         reason: Why; empty when it is free.
         since: Aware UTC at which that was learnt; ``None`` when it is free.

@@ -16,6 +16,10 @@ KIND_WORDS = {
 """What each kind is called to people."""
 
 
+BLOCK_WORDS = KIND_WORDS | {Kind.REQUEST: "model withdrawn"}
+"""What a block of each kind is called."""
+
+
 def name_of_models(model: str | None) -> str:
     """Return which models a block is about, in words."""
     return "all free models" if model == FREE_MODELS else model or "all models"

@@ -192,5 +192,5 @@ def _count(value: Any) -> int:
 def _kind(value: Any) -> Kind:
     kind = Kind(_string(value))
     if kind not in LONGEST:
-        raise ValueError(f"{kind} blocks no key")
+        raise ValueError(f"{kind} blocks nothing")
     return kind

@@ -38,6 +38,7 @@ LONGEST = {
     Kind.RATE_LIMIT: quota_reset.LONGEST_MINUTE,
     Kind.AUTH: quota_reset.BAD_KEY_FOR_MODEL,
     Kind.QUOTA: quota_reset.LONGEST,
+    Kind.REQUEST: quota_reset.WITHDRAWN_MODEL,
 }
 """The longest a block of each kind may last: what says more comes from a clock that was wrong."""
 

@@ -1,0 +1,93 @@
+"""Models that their provider has withdrawn, or never had: known for a while, for all keys. No I/O.
+
+What is known of a model is a block of :data:`EVERY_KEY`. It keeps no key from anything: while it holds, a
+call that has a fallback asks that first. When it has ended, one call of each process asks for the model
+again, and the others leave it alone until that call is back, or :data:`PROBE` has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from jobapp.domain.quota_reset import WITHDRAWN_MODEL
+from jobapp.domain.types import Block, BlockId, Kind, Verdict
+
+EVERY_KEY = "every key"
+"""Stands for the key in the block of a withdrawn model."""
+
+RULES = frozenset({"unknown-model", "unknown-model-words"})
+"""The rules of :mod:`jobapp.classification` that speak of a model, or of an address: the words tell which."""
+
+FIRST = timedelta(minutes=10)
+"""How long it is believed at first; twice as long each time it is confirmed."""
+
+PROBE = timedelta(minutes=1)
+"""So long one call may take to ask again."""
+
+Blocks = Mapping[BlockId, Block]
+
+
+class WithdrawnModels:
+    """What is known of one provider's withdrawn models.
+
+    Args:
+        provider: Its name.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._probed_at: dict[str, datetime] = {}
+        self._answered_at: dict[str, datetime] = {}
+
+    def learn(self, model: str, verdict: Verdict, blocks: Blocks, now: datetime) -> tuple[Block, ...]:
+        """Return the block that follows from a rejection, where it says that there is no such model."""
+        if verdict.rule not in RULES or not _is_about(model, verdict.message):
+            return ()
+        known = self._known(model, blocks)
+        if known is not None and known.until > now:
+            return ()
+        streak = known.streak + 1 if known else 1
+        self._probed_at.pop(model, None)
+        reason = f"{verdict.rule}: {verdict.reason}"
+        until = now + min(WITHDRAWN_MODEL, FIRST * 2 ** min(streak - 1, 20))
+        return (Block(self._provider, EVERY_KEY, model, Kind.REQUEST, until, now, reason, EVERY_KEY, streak),)
+
+    def leaves_to_others(self, model: str, blocks: Blocks, now: datetime) -> bool:
+        """Return whether a call does better to ask another model; the first after the block's end does not.
+
+        That one is taken to ask for the model, whatever else it does.
+        """
+        known = self._known(model, blocks)
+        if known is None:
+            return False
+        if known.until > now:
+            return True
+        probed_at = self._probed_at.get(model)
+        if probed_at is not None and probed_at <= now < probed_at + PROBE:
+            return True
+        self._probed_at[model] = now
+        return False
+
+    def answered(self, model: str, blocks: Blocks, now: datetime) -> None:
+        """Note that the model has answered: it is there."""
+        if self._known(model, blocks):
+            self._answered_at[model] = now
+            self._probed_at.pop(model, None)
+
+    def in_force(self, blocks: Blocks, now: datetime) -> list[Block]:
+        """Return the blocks of models that are believed to be withdrawn."""
+        mine = (block for block in blocks.values() if block.fingerprint == EVERY_KEY)
+        known = (self._known(block.model or "", blocks) for block in mine if block.provider == self._provider)
+        return [block for block in known if block is not None and block.until > now]
+
+    def _known(self, model: str, blocks: Blocks) -> Block | None:
+        block = blocks.get((self._provider, EVERY_KEY, model))
+        answered_at = self._answered_at.get(model)
+        return None if block is None or (answered_at is not None and answered_at >= block.since) else block
+
+
+def _is_about(model: str, words: str) -> bool:
+    """Return whether a rejection speaks of the model, and not of a file, an assistant or an address."""
+    told = words.lower()
+    return bool(model) and (model.lower().rpartition("/")[2] in told or "deployment" in told)
