@@ -9,7 +9,7 @@ import pytest
 from jobapp.classification.user_rules import parse_rules
 from jobapp.config import schema as settings_schema
 from jobapp.core.config_manager import ConfigManager
-from jobapp.domain.settings import ModelSettings, ProviderSettings, RetrySettings
+from jobapp.domain.settings import KeySettings, ModelSettings, ProviderSettings, RetrySettings
 from jobapp.providers import PROVIDERS
 from tests.config_support import home
 
@@ -118,7 +118,12 @@ def test_the_reference_tells_the_defaults_of_providers(name):
 
 def test_the_schema_has_the_fields_of_the_settings():
     assert {field.name for field in fields(RetrySettings)} == {"retry", *settings_schema.RETRY}
-    assert {field.name for field in fields(ProviderSettings)} == {"name", *settings_schema.PROVIDER}
+    assert {field.name for field in fields(ProviderSettings)} == {
+        "name",
+        "key_settings",
+        *settings_schema.PROVIDER,
+    }
+    assert {field.name for field in fields(KeySettings)} == {*settings_schema.KEY}
     written = settings_schema.MODEL.keys() - {"key", "backup_keys", "fallback"}
     assert {field.name for field in fields(ModelSettings)} == {"keys", *written}
 

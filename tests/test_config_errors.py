@@ -91,6 +91,16 @@ FAULTS = {
     "providers: {openai: {keys: ['${OPENAI_API_KEY}']}}": (
         "providers.openai.keys[1]: is not the name of an environment variable; write a variable's name such as"
     ),
+    "providers: {openai: {keys: [{tier: 2}]}}": "keys[1]: no name is given; write name: and the name of the",
+    "providers: {openai: {keys: [{name: A, teir: 2}]}}": "keys[1].teir: unknown setting; did you mean tier?",
+    "providers: {openai: {keys: [{name: A, tier: 0}]}}": "keys[1].tier: is 0; write a whole number, 1 or more",
+    "providers: {openai: {keys: [A, {name: B, models: []}]}}": "keys[2].models: names no model; write a pattern",
+    "providers: {openai: {keys: [{name: A, models: [3]}]}}": "keys[1].models[1]: must be text, not a number",
+    "providers: {openai: {keys: [A, {name: A, tier: 2}]}}": "keys[2]: A is written twice; say all of it in one",
+    "providers: {openai: {keys: [A, {name: B, group: h}], groups: {g: [B]}}}": (
+        "providers.openai.keys[2].group: B is in groups too; name its group in one of the two places"
+    ),
+    "retry: {tier_wait: -1}": "retry.tier_wait: is -1; write seconds, 0 or more",
     # YAML
     "retry: {max_retries: 1}\nretry: {max_retries: 2}": "line 2, column 1: the setting retry is written twice",
     "retry:\n  max_wait: 1\n  max_wait: 2\n": "line 3, column 3: the setting max_wait is written twice",

@@ -285,7 +285,13 @@ def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
     jitter = 0.0 if tries.rules.jitter is Jitter.NONE else tries.rng.uniform(0.0, JITTER)
     while True:
         found: Taken | NoneFree = yield Take(
-            tries.stay, skip, tries.max_wait, jitter, tries.only, tries_left=tries.left
+            tries.stay,
+            skip,
+            tries.max_wait,
+            jitter,
+            tries.only,
+            tries_left=tries.left,
+            tier_wait=tries.rules.tier_wait,
         )
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)

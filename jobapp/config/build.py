@@ -15,7 +15,14 @@ from jobapp.config.keys import is_usual_name, variable_of
 from jobapp.config.provider_registry import ProviderDirectory
 from jobapp.config.sources import Sources, Tree
 from jobapp.config.validators import Location
-from jobapp.domain.settings import BudgetSettings, ModelSettings, ProviderSettings, RetrySettings, Settings
+from jobapp.domain.settings import (
+    BudgetSettings,
+    KeySettings,
+    ModelSettings,
+    ProviderSettings,
+    RetrySettings,
+    Settings,
+)
 
 DEFAULT = "default"
 FALLBACK = "fallback"
@@ -133,11 +140,34 @@ def known_models(models: Mapping[str, ModelSettings], task: str | None) -> tuple
 
 
 def _provider(name: str, entry: Tree, sources: Sources) -> ProviderSettings:
-    groups = MappingProxyType(entry.get("groups", {}))
+    keys = _keys(entry)
+    groups = MappingProxyType(_groups(name, entry, keys, sources))
     budgets = tuple(BudgetSettings(**row) for row in entry.get("budgets", ()))
-    settings = ProviderSettings(name, **{**entry, "groups": groups, "budgets": budgets})
+    built = {"keys": tuple(keys), "key_settings": keys, "groups": groups, "budgets": budgets}
+    settings = ProviderSettings(name, **{**entry, **built})
     ProviderDirectory({name: settings}, sources).check(name, sources.place("providers", name))
     return settings
+
+
+def _keys(entry: Tree) -> Mapping[str, KeySettings]:
+    written = ({"name": key} if isinstance(key, str) else key for key in entry.get("keys", ()))
+    return MappingProxyType({key["name"]: KeySettings(**key) for key in written})
+
+
+def _groups(
+    provider: str, entry: Tree, keys: Mapping[str, KeySettings], sources: Sources
+) -> dict[str, tuple[str, ...]]:
+    """Return the groups, those that keys name themselves among them."""
+    groups = dict(entry.get("groups", {}))
+    grouped = {name for names in groups.values() for name in names}
+    for index, key in enumerate(keys.values()):
+        if key.group is None:
+            continue
+        if key.name in grouped:
+            place = sources.place("providers", provider, "keys").item(index).at("group")
+            raise place.fault(f"{key.name} is in groups too", "name its group in one of the two places")
+        groups[key.group] = (*groups.get(key.group, ()), key.name)
+    return groups
 
 
 def _check_groups(provider: ProviderSettings, models: Iterable[ModelSettings], sources: Sources) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from jobapp.config.validators import Location
 from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.settings import KeySettings
 from jobapp.domain.types import EMPTY, ApiKey
 from jobapp.providers import spec_of
 
@@ -152,6 +153,12 @@ def resolved(
     for fault in faults:
         warn(f"left out: {fault}")
     return tuple(found.values())
+
+
+def with_settings(key: ApiKey, settings: Mapping[str, KeySettings]) -> ApiKey:
+    """Return *key* with the tier and the models that *settings* give it, or the variable that holds it."""
+    own = settings.get(key.name) or settings.get(variable_of(key.name))
+    return replace(key, tier=own.tier, models=own.models) if own else key
 
 
 def _rank(name: str, prefix: str) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from jobapp.config.validators import (
     mapping,
     one_of,
     one_or_several,
+    patterns,
     provider_name,
     seconds,
     section,
@@ -49,6 +50,7 @@ RETRY: dict[str, Reader] = {
     "retry_empty": boolean,
     "on_exhausted": one_of(OnExhausted),
     "strategy": one_of(Strategy),
+    "tier_wait": seconds(zero=True),
 }
 
 BUDGET: dict[str, Reader] = {
@@ -61,8 +63,36 @@ BUDGET: dict[str, Reader] = {
     "max_concurrency": whole(1),
 }
 
+KEY: dict[str, Reader] = {
+    "name": key_name,
+    "tier": whole(1),
+    "models": patterns,
+    "group": text,
+}
+
+
+def provider_keys(value: Any, place: Location) -> tuple[Any, ...]:
+    """Read a provider's keys: names of variables, or mappings that say more of a key; or one of either."""
+    written = [value] if isinstance(value, str | dict) else value
+    keys = several(_key)(written, place)
+    named = [key if isinstance(key, str) else key["name"] for key in keys]
+    for index, (key, name) in enumerate(zip(keys, named, strict=True)):
+        if name in named[:index] and not keys[named.index(name)] == key == name:
+            raise place.item(index).fault(f"{name} is written twice", "say all of it in one place")
+    return tuple(key for index, key in enumerate(keys) if named.index(named[index]) == index)
+
+
+def _key(value: Any, place: Location) -> Any:
+    if not isinstance(value, dict):
+        return key_name(value, place)
+    found = section(KEY)(value, place)
+    if "name" not in found:
+        raise place.fault("no name is given", "write name: and the name of the key's variable")
+    return found
+
+
 PROVIDER: dict[str, Reader] = {
-    "keys": key_names,
+    "keys": provider_keys,
     "groups": table(key_names),
     "budgets": one_or_several(section(BUDGET)),
     "base_url": url,

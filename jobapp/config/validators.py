@@ -209,6 +209,16 @@ def key_names(value: Any, place: Location) -> tuple[str, ...]:
     return tuple(dict.fromkeys(several(key_name)(value, place)))
 
 
+def patterns(value: Any, place: Location) -> tuple[str, ...]:
+    """Read patterns of names (``*`` and ``?`` stand for anything), or one pattern."""
+    if isinstance(value, str):
+        return (text(value, place),)
+    found: tuple[str, ...] = several(text)(value, place)
+    if not found:
+        raise place.fault("names no model", "write a pattern such as gpt-4o*, or leave the setting out")
+    return found
+
+
 def several(reader: Reader) -> Reader:
     """Read a list whose every entry *reader* reads."""
 

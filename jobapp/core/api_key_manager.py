@@ -284,7 +284,8 @@ class APIKeyManager(OlderSurface):
             blocks = [b for b in self._pool.blocks.all() if b.until > now]
         if model is not None:
             blocks = [b for b in blocks if b.model in scopes_of(model)]
-        return [line for key in self.keys for line in self._lines(key, blocks)]
+        serving = (key for key in self.keys if model is None or key.serves(model))
+        return [line for key in serving for line in self._lines(key, blocks)]
 
     def reset(self) -> tuple[Block, ...]:
         """Clear every failed and exhausted key, whatever the provider; return what was cleared."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from jobapp.config import files as config_files
 from jobapp.config.build import DEFAULT, build, complete, known_models
-from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual_names
+from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual_names, with_settings
 from jobapp.config.provider_registry import LOOPBACK, ProviderDirectory
 from jobapp.config.schema import is_ours, override, read_tree
 from jobapp.config.sources import Layer, Sources, merge_all
@@ -248,6 +248,8 @@ class ConfigManager:
         groups = configured.groups if configured else {}
         by_key = {name: group for group, members in groups.items() for name in members}
         keys = resolved(names, self._environment, by_key, _once)
+        if configured and configured.key_settings:
+            keys = tuple(with_settings(key, configured.key_settings) for key in keys)
         logger.debug("%s: %d keys: %s", provider, len(keys), ", ".join(key.name for key in keys))
         return keys
 

@@ -54,6 +54,7 @@ class RetrySettings:
         retry_empty: Whether an answer that says nothing is asked for once more.
         on_exhausted: What happens when no key is free.
         strategy: Which free key a call takes.
+        tier_wait: A key of a higher tier is asked where none below is free within so many seconds.
     """
 
     retry: bool = True
@@ -67,6 +68,7 @@ class RetrySettings:
     retry_empty: bool = True
     on_exhausted: OnExhausted = OnExhausted.RAISE
     strategy: Strategy = Strategy.STICKY
+    tier_wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,30 @@ class BudgetSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySettings:
+    """What sets one key apart from the others.
+
+    Attributes:
+        name: The name of its environment variable.
+        tier: Keys of a lower tier are asked first.
+        models: Patterns of the models that it serves; empty for all.
+        group: The keys of one group share one quota.
+    """
+
+    name: str
+    tier: int = 1
+    models: tuple[str, ...] = ()
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """How one provider is reached.
 
     Attributes:
         name: Canonical name.
         keys: Names of the environment variables of its keys; empty means the usual names.
+        key_settings: What sets a key apart, by its name.
         groups: Group name to the names of the keys that share one quota.
         budgets: What the user allows.
         base_url: Another address, ``None`` for the provider's own.
@@ -130,6 +150,7 @@ class ProviderSettings:
 
     name: str
     keys: tuple[str, ...] = ()
+    key_settings: Mapping[str, KeySettings] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     budgets: tuple[BudgetSettings, ...] = ()
     base_url: str | None = None

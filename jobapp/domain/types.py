@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -51,16 +52,24 @@ class ApiKey:
         name: The environment variable's name, all that people ever see.
         secret: The key itself.
         group: Keys of one group share one quota; ``None`` means the key stands alone.
+        tier: Keys of a lower tier are asked first.
+        models: Patterns of the models that it serves; empty for all.
         fingerprint: 12 hex digits of the secret's SHA-256, the key's identity.
     """
 
     name: str
     secret: str = field(repr=False)
     group: str | None = None
+    tier: int = 1
+    models: tuple[str, ...] = ()
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", fingerprint_of(self.secret))
+
+    def serves(self, model: str) -> bool:
+        """Return whether *model* may be asked with it."""
+        return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
 def fingerprint_of(secret: str) -> str:

@@ -21,13 +21,15 @@ from jobapp.pool.key_state import KeyState, SharedEstimates
 from jobapp.pool.model_keys import ModelKeys
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.pool.shared_room import Part, SharedRoom, Table
+from jobapp.pool.tiers import TieredKeys
+
+Keys = ModelKeys | TieredKeys
 
 NO_KEYS: frozenset[int] = frozenset()
 NO_USAGE = Usage()
 
 SOON = 0.1
 """Seconds; nobody leaves reserved room that comes so soon for room that is there: all would go at once."""
-
 MOST_JITTER = 1.0
 """Seconds of jitter at most for callers who wait for the same instant."""
 
@@ -62,7 +64,7 @@ class KeyPool:
         self._reserves_max_tokens = reserves_max_tokens
         self._tickets = itertools.count()
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
-        self._models: dict[str, ModelKeys] = {}
+        self._models: dict[str, Keys] = {}
         self.blocks = Blocks(provider, self._index)
 
     def take(
@@ -104,25 +106,24 @@ class KeyPool:
         self._model(reservation.model).look_at(reservation.state, now)
 
     def _find(
-        self, keys: ModelKeys, model: str, now: float, want: Take, skip: frozenset[int], ticket: int
+        self, keys: Keys, model: str, now: float, want: Take, skip: frozenset[int], ticket: int
     ) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""
         cost = keys.shared.tokens.cost(want.size, want.max_tokens)
         while True:
-            ready = keys.first_ready(now, skip, cost) if want.stay is None else None
-            state = ready or self._choose(keys, now, want, skip, cost)
+            state, is_ready = self._choose_tier(keys, now, want, skip, cost)
             if state is None:
                 first = self._first_free(keys, now, want.only, cost)
                 return NoneFree(first, all_bad=self._are_all_bad(model, now))
             foreseen = state.free_at(now, cost=cost)
             with self._room.hold(state):
                 if foreseen > now or state.free_at(now, cost=cost) <= now:
-                    return self._reserve(keys, state, model, now, want, ticket, cost, is_ready=bool(ready))
+                    return self._reserve(keys, state, model, now, want, ticket, cost, is_ready=is_ready)
             # another process took the room in this moment
 
     def _reserve(
         self,
-        keys: ModelKeys,
+        keys: Keys,
         state: KeyState,
         model: str,
         now: float,
@@ -158,8 +159,37 @@ class KeyPool:
         reservation.begin(now)
         return Taken(reservation.key, reservation=reservation)
 
+    def _choose_tier(
+        self, keys: Keys, now: float, want: Take, skip: frozenset[int], cost: Cost
+    ) -> tuple[KeyState | None, bool]:
+        """Return the key to take, and whether it is known to be free.
+
+        A tier that is not free within ``tier_wait`` is left for the next; where none is, the first key is.
+        """
+        ready = keys.tiers[0].first_ready(now, skip, cost) if want.stay is None else None
+        if ready or len(keys.tiers) == 1:
+            return ready or self._choose(keys, now, want, skip, cost), bool(ready)
+        if want.stay is not None and self._is_soon(keys, keys.state(self._index[want.stay]), now, want, cost):
+            return self._choose(keys, now, want, skip, cost), False
+        want = want._replace(stay=None)
+        for tier in keys.tiers[:-1]:
+            if ready := tier.first_ready(now, skip, cost):
+                return ready, True
+            cooling = tier.first_cooling(now, skip, cost)
+            if cooling and self._is_soon(keys, cooling, now, want, cost):
+                return cooling, False
+        found = self._choose(keys.tiers[-1], now, want, skip, cost)
+        return found or self._choose(keys, now, want, skip, cost), False
+
+    def _is_soon(self, keys: Keys, state: KeyState, now: float, want: Take, cost: Cost) -> bool:
+        """Return whether a key is free, for whoever comes last, before its call may go up a tier."""
+        if not self._is_worth_it(state, now, want, cost):
+            return False
+        wait = state.free_at(now, None, cost, want.tries_left) - now
+        return wait <= want.tier_wait or keys.tier_of(state.index) == len(keys.tiers) - 1
+
     def _choose(
-        self, keys: ModelKeys, now: float, want: Take, skip: frozenset[int], cost: Cost
+        self, keys: Keys, now: float, want: Take, skip: frozenset[int], cost: Cost
     ) -> KeyState | None:
         """Return the key to take: that to stay with, one that is ready, or the first that will be."""
         if want.stay is not None:
@@ -182,20 +212,23 @@ class KeyPool:
             return False
         return want.left == math.inf or state.free_at(now, None, cost, want.tries_left) - now <= want.left
 
-    def _is_best(
-        self, keys: ModelKeys, held: Reservation, now: float, want: Take, skip: frozenset[int]
-    ) -> bool:
+    def _is_best(self, keys: Keys, held: Reservation, now: float, want: Take, skip: frozenset[int]) -> bool:
         """Return whether a caller does best to wait on for the key of its reservation."""
         if held.wait(now) <= SOON:
             return True
         if not self._is_worth_it(held.state, now, want, held.cost):
             return False
+        place = keys.tier_of(held.state.index)
+        if place < len(keys.tiers) - 1 and held.wait(now) > want.tier_wait:
+            return False
         if want.stay is not None:
             return True
         others = skip | {held.state.index}
-        if keys.first_ready(now, others, held.cost):
+        below = keys.tiers[: place + 1]
+        if any(tier.first_ready(now, others, held.cost) for tier in below):
             return False
-        sooner = keys.first_cooling(now, others, held.cost)
+        coming = [state for tier in below if (state := tier.first_cooling(now, others, held.cost))]
+        sooner = min(coming, key=lambda state: state.free_at(now, None, held.cost), default=None)
         return sooner is None or sooner.free_at(now, None, held.cost) + SOON >= held.free_at
 
     def answered(
@@ -296,13 +329,26 @@ class KeyPool:
             for model, keys in self._models.items():
                 self._apply(model, keys, block, news=news)
 
-    def _model(self, model: str) -> ModelKeys:
+    def _model(self, model: str) -> Keys:
         keys = self._models.get(model)
         if keys is None:
-            shared = SharedEstimates(reserves_max_tokens=self._reserves_max_tokens)
-            common = Part(f"{self.provider} {model}", shared)
-            keys = self._models[model] = ModelKeys(
-                len(self.keys),
+            keys = self._models[model] = self._open(model)
+            for block in self.blocks.all():
+                self._apply(model, keys, block)
+        return keys
+
+    def _open(self, model: str) -> Keys:
+        """Return the keys that serve *model*, in their tiers."""
+        shared = SharedEstimates(reserves_max_tokens=self._reserves_max_tokens)
+        common = Part(f"{self.provider} {model}", shared)
+        by_tier: dict[int, list[int]] = {}
+        for index, key in enumerate(self.keys):
+            if key.serves(model):
+                by_tier.setdefault(key.tier, []).append(index)
+        by_tier = by_tier or {1: []}
+        tiers = [
+            ModelKeys(
+                by_tier[tier],
                 self._strategy,
                 lambda index: self._budgets.of(self.keys[index], model),
                 shared,
@@ -310,9 +356,11 @@ class KeyPool:
                 lambda state: self._share(state, model, common),
                 self._room.look,
             )
-            for block in self.blocks.all():
-                self._apply(model, keys, block)
-        return keys
+            for tier in sorted(by_tier)
+        ]
+        places = {tier: place for place, tier in enumerate(sorted(by_tier))}
+        tier_of = {index: places[tier] for tier, indexes in by_tier.items() for index in indexes}
+        return tiers[0] if len(tiers) == 1 else TieredKeys(tiers, tier_of)
 
     def _share(self, state: KeyState, model: str, common: Part) -> None:
         """Let other processes know of a key what this one knows."""
@@ -321,7 +369,7 @@ class KeyPool:
         budgets = self._budgets.counted(key, model).items()
         state.parts = (common, mine, *(Part(f"{self.provider} {name}", limits) for name, limits in budgets))
 
-    def _apply(self, model: str, keys: ModelKeys, block: Block, *, news: bool = False) -> None:
+    def _apply(self, model: str, keys: Keys, block: Block, *, news: bool = False) -> None:
         if block.model not in scopes_of(model):
             return
         half_open = self.blocks.ends_half_open(block)
@@ -340,9 +388,9 @@ class KeyPool:
             for block in self.blocks.all()
             if block.kind is Kind.AUTH and block.model in scopes and block.until.timestamp() > now
         }
-        return bool(bad) and len(bad) == len(self.keys)
+        return bool(bad) and all(key.fingerprint in bad for key in self.keys if key.serves(model))
 
-    def _first_free(self, keys: ModelKeys, now: float, only: str | None, cost: Cost) -> float | None:
+    def _first_free(self, keys: Keys, now: float, only: str | None, cost: Cost) -> float | None:
         """Return the seconds until any key, or *only* that one, is free, the skipped ones included."""
         if only is not None:
             return max(0.0, keys.state(self._index[only]).free_at(now, cost=cost) - now)

@@ -7,7 +7,7 @@ the epoch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 
 from jobapp.domain.settings import Strategy
@@ -34,7 +34,7 @@ class ModelKeys:
     that is free earlier than was thought gets a second entry, and the first is stale (lazy deletion).
 
     Args:
-        size: How many keys there are.
+        indexes: The keys.
         strategy: Which ready key is preferred.
         budget: Returns what the configuration allows the key of an index.
         shared: What the keys have in common.
@@ -45,7 +45,7 @@ class ModelKeys:
 
     def __init__(
         self,
-        size: int,
+        indexes: Iterable[int],
         strategy: Strategy,
         budget: Callable[[int], BudgetLimits],
         shared: SharedEstimates,
@@ -58,11 +58,12 @@ class ModelKeys:
         self.states: dict[int, KeyState] = {}
         self.shared = shared
         self._seen = shared.rates.length.seconds
-        self.ready: list[Rank] = [(-math.inf, 0, i) for i in range(size)]
+        self.ready: list[Rank] = [(-math.inf, 0, i) for i in indexes]
         self.cooling: list[tuple[float, int]] = []
         self._cools_until: dict[int, float] = {}  # which entry of a key in ``cooling`` is not stale
         self.sticky = strategy is Strategy.STICKY
         self.turn = 0
+        self.tiers: Sequence[ModelKeys] = (self,)
 
     def state(self, index: int) -> KeyState:
         """Return what is known of the key of that index, by other processes too."""
@@ -75,6 +76,10 @@ class ModelKeys:
             self._join(state)
         self._look(state)
         return state
+
+    def tier_of(self, index: int) -> int:  # noqa: ARG002 - there is one
+        """Return the place among ``tiers`` of the one that the key of that index is in."""
+        return 0
 
     def first_ready(self, now: float, skip: frozenset[int], cost: Cost = ONE) -> KeyState | None:
         """Return the preferred key that is free now for a request of that *cost*."""

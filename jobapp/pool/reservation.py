@@ -32,6 +32,7 @@ class Take(NamedTuple):
         size: Characters of the request.
         max_tokens: The most tokens that it lets the answer have; ``None`` where it does not say.
         tries_left: How often the call may still try a key.
+        tier_wait: A higher tier is asked where no key below is free within so many seconds.
     """
 
     stay: str | None = None
@@ -43,6 +44,7 @@ class Take(NamedTuple):
     max_tokens: int | None = None
     tries_left: int = MANY
     left: float = math.inf
+    tier_wait: float = 0.0
 
 
 class Reservation:
