@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from jobapp.config.key_doubts import doubts
 from jobapp.domain.exceptions import NoAPIKeysAvailableError
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import ApiKey
@@ -137,3 +138,21 @@ def test_a_key_may_name_its_group(home):
         ("A", "g", 1, ()),
         ("B", "g", 2, ("x", "y")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("[A, {name: B, models: [m, x*]}]", "keys: B: no configured model fits x*"),
+        ("[A, {name: B, models: x*}]", "keys: B may serve none of the configured models (m)"),
+        (
+            "[{name: A, group: g}, {name: B, group: g, tier: 2}]",
+            "the group g shares one quota, but is in the",
+        ),
+        ("[A, {name: B, models: m*, tier: 2, group: g}]", ""),
+    ],
+)
+def test_what_is_hardly_meant_is_told_at_start(home, keys, told):
+    yaml = f"models: {{default: {{provider: openai, model: m}}}}\nproviders: {{openai: {{keys: {keys}}}}}"
+    found = list(doubts(home.config(yaml).settings))
+    assert [told in words for words in found] == ([True] if told else [])

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from jobapp.config import files as config_files
 from jobapp.config.build import DEFAULT, build, complete, known_models
+from jobapp.config.key_doubts import doubts
 from jobapp.config.keys import Environment, is_set, prefixes_of, resolved, usual_names, with_settings
 from jobapp.config.provider_registry import LOOPBACK, ProviderDirectory
 from jobapp.config.schema import is_ours, override, read_tree
@@ -78,6 +79,8 @@ class ConfigManager:
         self._sources = Sources(layers, self._environment)
         self.settings: Settings = build(self._sources, config_files.default_cache_folder)
         self._directory = ProviderDirectory(self.settings.providers, self._sources)
+        for doubt in doubts(self.settings):
+            _once(doubt)
 
     def reload(self) -> None:
         """Read ``.env`` again, so that keys are looked up in what it holds now; settings stay as they are.
