@@ -88,6 +88,7 @@ class Call:
         rules: The rules of this call.
         clock: The time.
         listener: Takes every event.
+        session: The conversation that it is a turn of.
         details: Whether to tell of what goes well, too: the start of each attempt and the end.
     """
 
@@ -100,6 +101,7 @@ class Call:
         listener: Callable[[Event], None] | None,
         *,
         details: bool = True,
+        session: str | None = None,
     ) -> None:
         self.id = next(_ids)
         self.messages = messages
@@ -111,6 +113,7 @@ class Call:
         self._headers: Mapping[str, str] = EMPTY  # of the last rejection
         self._listener = listener
         self._details = details
+        self._session = session
         self._entered: dict[int, Target] = {}
         self._asked: Target | None = None
         self._key: ApiKey | None = None
@@ -168,7 +171,7 @@ class Call:
             return NoneFree(None, left)
         if left is not None:
             action = action._replace(max_wait=min(left, action.max_wait), left=left)
-        action = action._replace(size=self._size, max_tokens=self._max_tokens())
+        action = action._replace(size=self._size, max_tokens=self._max_tokens(), session=self._session)
         held, self._reservation = self._reservation, None
         found = self.target.manager.take(self.request.model, action, held)
         self._reservation = found.reservation if isinstance(found, Taken) else None

@@ -27,6 +27,7 @@ def open_transport(
     clock: Clock,
     rng: random.Random,
     listener: Callable[[Event], None] | None,
+    session: str | None = None,
 ) -> KeyTransport:
     """Return a transport for clients of one provider.
 
@@ -38,6 +39,7 @@ def open_transport(
         clock: The time.
         rng: The random source of jitter.
         listener: Takes every event.
+        session: The conversation that its requests are turns of.
 
     Raises:
         ConfigError: A rule is wrong.
@@ -53,5 +55,6 @@ def open_transport(
         clock=clock,
         rng=rng,
         listener=listener,
+        session=session,
     )
     return KeyTransport(below)

@@ -21,7 +21,7 @@ from jobapp.calls.messages import read_prompt
 from jobapp.calls.streams import AsyncTextStream, TextStream, text_of
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.key_setup import open_state
-from jobapp.core.sdk_clients import SDKClients
+from jobapp.core.sdk_clients import SDKClients, session_name
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
 from jobapp.domain.forking import survive_fork
@@ -127,6 +127,7 @@ class LLMInterface(SDKClients):
         deadline: float | None = None,
         timeout: float | None = None,
         on_exhausted: str | None = None,
+        session: str | None = None,
         **options: Any,
     ) -> tuple[Call, Flow]:
         """Check the arguments of a call and prepare it; nothing is sent.
@@ -144,6 +145,7 @@ class LLMInterface(SDKClients):
             deadline: Seconds for the whole call, waits and fallback included; of a stream until its start.
             timeout: Seconds one whole answer may take, or the longest silence of a stream.
             on_exhausted: ``raise``, or ``wait`` until the earliest key is free.
+            session: The name of a conversation: with the strategy ``spread`` it prefers the key it had.
             **options: Native arguments of the provider (temperature, max_tokens, tools …), untouched.
 
         Raises:
@@ -164,7 +166,15 @@ class LLMInterface(SDKClients):
             on_exhausted=on_exhausted,
         )
         targets = self._targets(task_name, provider, model, fallback if retry else False)
-        call = Call(messages, options, rules, self._clock, self._on_event, details=self._wants_details())
+        call = Call(
+            messages,
+            options,
+            rules,
+            self._clock,
+            self._on_event,
+            details=self._wants_details(),
+            session=session_name(session),
+        )
         return call, call_policy(targets, rules, self._rng)
 
     def __repr__(self) -> str:

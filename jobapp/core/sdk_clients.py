@@ -20,6 +20,17 @@ DROPIN_RULES = ("deadline", "on_exhausted", "strategy")
 """The rules that a client of an SDK may have of its own."""
 
 
+def session_name(session: Any) -> str | None:
+    """Return the name of a conversation, checked.
+
+    Raises:
+        ConfigError: It is no text.
+    """
+    if session is None or (isinstance(session, str) and session):
+        return session
+    raise ConfigError("argument: session: must be text that is not empty; give each conversation a name")
+
+
 class SDKClients:
     """Gives programs that have their own SDK or framework what they need; a part of the facade."""
 
@@ -40,8 +51,8 @@ class SDKClients:
 
         Args:
             provider: The provider's name.
-            **arguments: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration; the others go
-                to the SDK's constructor.
+            **arguments: ``deadline``, ``on_exhausted``, ``strategy`` as in the configuration, ``session`` as
+                in a call; the others go to the SDK's constructor.
 
         Raises:
             ConfigError: A setting is wrong, or the SDK is not installed.
@@ -81,16 +92,20 @@ class SDKClients:
         """Return the transport itself, for any client of httpx or httpx2, sync and async in one object."""
         transport, rest = self._dropin(provider, rules)
         if rest:
-            raise ConfigError(f"transport: unknown {', '.join(rest)}; there are {', '.join(DROPIN_RULES)}")
+            raise ConfigError(
+                f"transport: unknown {', '.join(rest)}; there are {', '.join((*DROPIN_RULES, 'session'))}"
+            )
         return transport
 
     def _dropin(self, provider: str, arguments: dict[str, Any]) -> tuple[KeyTransport, dict[str, Any]]:
         from jobapp.core.dropin_setup import open_transport
 
+        arguments = dict(arguments)
+        session = session_name(arguments.pop("session", None))
         rules = {name: arguments[name] for name in DROPIN_RULES if name in arguments}
         rest = {name: value for name, value in arguments.items() if name not in rules}
         settings = self.config.provider_settings(provider)
         parts = (self._clock, self._rng, self._on_event)
-        transport = open_transport(self.config, settings, self._keys_of(provider), rules, *parts)
+        transport = open_transport(self.config, settings, self._keys_of(provider), rules, *parts, session)
         self._transports.add(transport)
         return transport, rest

@@ -44,6 +44,8 @@ class Below:
         clock: The time.
         rng: The random source of jitter.
         listener: Takes every event.
+        session: The conversation that the requests are turns of.
+        session: The conversation that the requests are turns of.
     """
 
     provider: ProviderSettings
@@ -54,6 +56,7 @@ class Below:
     clock: Clock
     rng: random.Random
     listener: Callable[[Event], None] | None = None
+    session: str | None = None
 
     def owner(self, route: Route) -> ApiKey | None:
         """Return the key that made what *route* names; ``None`` where that is not known."""

@@ -148,7 +148,8 @@ class KeyTransport:
     def _start(self, request: Any, route: Route, send: Any) -> _Started:
         below, forwarder = self._below, self._forwarder(request, send)
         rules = _rules_for(request, below.rules)
-        call = Call((), EMPTY, rules, below.clock, below.listener, details=self._wants_details())
+        details = self._wants_details()
+        call = Call((), EMPTY, rules, below.clock, below.listener, details=details, session=below.session)
         settings = ModelSettings(below.provider.name, route.model)
         target = Target(settings, below.manager, cast("Adapter", forwarder), LONGEST)
         flow = call_policy([target], rules, below.rng, only=self._only(route))

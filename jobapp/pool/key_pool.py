@@ -20,8 +20,9 @@ from jobapp.pool.blocks import Blocks, scopes_of
 from jobapp.pool.key_state import KeyState, SharedEstimates
 from jobapp.pool.model_keys import ModelKeys
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
+from jobapp.pool.sessions import Sessions
 from jobapp.pool.shared_room import Part, SharedRoom, Table
-from jobapp.pool.tiers import TieredKeys
+from jobapp.pool.tiers import TieredKeys, in_tiers
 
 Keys = ModelKeys | TieredKeys
 
@@ -66,6 +67,7 @@ class KeyPool:
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
         self._models: dict[str, Keys] = {}
         self.blocks = Blocks(provider, self._index)
+        self._sessions = Sessions()
 
     def take(
         self, model: str, now: float, want: Take, reservation: Reservation | None = None
@@ -78,6 +80,12 @@ class KeyPool:
             want: Which key, and how long it may be waited for.
             reservation: An earlier one, with which the caller waits; its key comes first.
         """
+        found = self._take(model, now, want, reservation)
+        if want.session is not None and isinstance(found, Taken) and found.wait <= 0:
+            self._sessions.note(model, want.session, self._index[found.key.fingerprint], now)
+        return found
+
+    def _take(self, model: str, now: float, want: Take, reservation: Reservation | None) -> Taken | NoneFree:
         keys = self._model(model)
         skip = self._skipped(want)
         if reservation is None:
@@ -112,6 +120,8 @@ class KeyPool:
         cost = keys.shared.tokens.cost(want.size, want.max_tokens)
         while True:
             state, is_ready = self._choose_tier(keys, now, want, skip, cost)
+            if is_ready and state is not None and want.session is not None:
+                state = self._sessions.prefer(state, keys, (model, want.session), now, skip, cost)
             if state is None:
                 first = self._first_free(keys, now, want.only, cost)
                 return NoneFree(first, all_bad=self._are_all_bad(model, now))
@@ -341,26 +351,19 @@ class KeyPool:
         """Return the keys that serve *model*, in their tiers."""
         shared = SharedEstimates(reserves_max_tokens=self._reserves_max_tokens)
         common = Part(f"{self.provider} {model}", shared)
-        by_tier: dict[int, list[int]] = {}
-        for index, key in enumerate(self.keys):
-            if key.serves(model):
-                by_tier.setdefault(key.tier, []).append(index)
-        by_tier = by_tier or {1: []}
-        tiers = [
-            ModelKeys(
-                by_tier[tier],
+        return in_tiers(
+            self.keys,
+            model,
+            lambda indexes: ModelKeys(
+                indexes,
                 self._strategy,
                 lambda index: self._budgets.of(self.keys[index], model),
                 shared,
                 self._room.me,
                 lambda state: self._share(state, model, common),
                 self._room.look,
-            )
-            for tier in sorted(by_tier)
-        ]
-        places = {tier: place for place, tier in enumerate(sorted(by_tier))}
-        tier_of = {index: places[tier] for tier, indexes in by_tier.items() for index in indexes}
-        return tiers[0] if len(tiers) == 1 else TieredKeys(tiers, tier_of)
+            ),
+        )
 
     def _share(self, state: KeyState, model: str, common: Part) -> None:
         """Let other processes know of a key what this one knows."""

@@ -55,10 +55,11 @@ class ModelKeys:
     ) -> None:
         self._budget = budget
         self._me, self._join, self._look = me, join, look
+        self.indexes = frozenset(indexes)
         self.states: dict[int, KeyState] = {}
         self.shared = shared
         self._seen = shared.rates.length.seconds
-        self.ready: list[Rank] = [(-math.inf, 0, i) for i in indexes]
+        self.ready: list[Rank] = [(-math.inf, 0, i) for i in sorted(self.indexes)]
         self.cooling: list[tuple[float, int]] = []
         self._cools_until: dict[int, float] = {}  # which entry of a key in ``cooling`` is not stale
         self.sticky = strategy is Strategy.STICKY
@@ -76,6 +77,10 @@ class ModelKeys:
             self._join(state)
         self._look(state)
         return state
+
+    def has(self, index: int) -> bool:
+        """Return whether the key of that index is among them."""
+        return index in self.indexes
 
     def tier_of(self, index: int) -> int:  # noqa: ARG002 - there is one
         """Return the place among ``tiers`` of the one that the key of that index is in."""

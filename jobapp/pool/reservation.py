@@ -33,6 +33,7 @@ class Take(NamedTuple):
         max_tokens: The most tokens that it lets the answer have; ``None`` where it does not say.
         tries_left: How often the call may still try a key.
         tier_wait: A higher tier is asked where no key below is free within so many seconds.
+        session: The conversation that the call is a turn of; it prefers the key it had, if that is free.
     """
 
     stay: str | None = None
@@ -45,6 +46,7 @@ class Take(NamedTuple):
     tries_left: int = MANY
     left: float = math.inf
     tier_wait: float = 0.0
+    session: str | None = None
 
 
 class Reservation:

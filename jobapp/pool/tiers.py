@@ -6,8 +6,9 @@ at the others, and at one place in each tier.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from jobapp.domain.types import ApiKey
 from jobapp.limits.meter import ONE, Cost
 from jobapp.pool.key_state import KeyState
 from jobapp.pool.model_keys import ModelKeys
@@ -66,3 +67,18 @@ class TieredKeys:
     def unblock(self, state: KeyState) -> None:
         """Forget what blocks a key."""
         self._of(state.index).unblock(state)
+
+
+def in_tiers(
+    keys: Sequence[ApiKey], model: str, make: Callable[[list[int]], ModelKeys]
+) -> ModelKeys | TieredKeys:
+    """Return those of *keys* that serve *model*, in their tiers; *make* orders the keys of some indexes."""
+    by_tier: dict[int, list[int]] = {}
+    for index, key in enumerate(keys):
+        if key.serves(model):
+            by_tier.setdefault(key.tier, []).append(index)
+    if len(by_tier) <= 1:
+        return make(next(iter(by_tier.values()), []))
+    members = [by_tier[tier] for tier in sorted(by_tier)]
+    tier_of = {index: place for place, indexes in enumerate(members) for index in indexes}
+    return TieredKeys([make(indexes) for indexes in members], tier_of)

@@ -1,0 +1,50 @@
+"""Which key a conversation had last, so that it may find the provider's prompt cache warm. No I/O.
+
+A preference among keys that are free, and no more: nobody waits for a warm key, nor changes the tier for it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from jobapp.limits.meter import Cost
+from jobapp.pool.key_state import KeyState
+from jobapp.pool.model_keys import ModelKeys
+from jobapp.pool.tiers import TieredKeys
+
+IDLE = 3600.0
+"""Seconds without a turn after which a conversation is forgotten."""
+
+MOST = 10_000
+"""Conversations that are remembered; of more, the longest idle is forgotten."""
+
+
+class Sessions:
+    """The key of each conversation, by its model and name. Instants are seconds since the epoch."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
+
+    def note(self, model: str, session: str, index: int, now: float) -> None:
+        """Note which key a turn of a conversation is sent with."""
+        self._last[model, session] = (index, now)
+        self._last.move_to_end((model, session))
+        if len(self._last) > MOST:
+            self._last.popitem(last=False)
+
+    def prefer(
+        self,
+        ready: KeyState,
+        keys: ModelKeys | TieredKeys,
+        session: tuple[str, str],
+        now: float,
+        skip: frozenset[int],
+        cost: Cost,
+    ) -> KeyState:
+        """Return the key that the conversation had, if it is free in the tier of the one that is *ready*."""
+        index, at = self._last.get(session, (ready.index, now))
+        tier = keys.tiers[keys.tier_of(ready.index)]
+        if tier.sticky or index == ready.index or now - at > IDLE or index in skip or not tier.has(index):
+            return ready
+        warm = tier.state(index)
+        return warm if warm.free_at(now, cost=cost) <= now else ready
