@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from jobapp import LLMInterface, MissingKeyError, ProviderError
+from jobapp.__main__ import main
+from jobapp.commands.exit_codes import KEY as NO_GOOD_KEY
 from jobapp.providers import PROVIDERS, SERVICES, canonical_name
 from jobapp.testing import Fault, Response, Simulator
 from tests.service_refusals import REFUSALS, Refusal
@@ -121,6 +123,14 @@ def test_a_services_own_no_is_understood_through_the_sdk(refusal: Refusal, serve
     assert verdict is not None
     assert verdict.kind is refusal.kind, verdict
     assert key.requests == 1
+
+
+@pytest.mark.parametrize("name", [name for name, spec in SERVICES.items() if spec.needs_key])
+def test_the_keys_of_a_service_can_be_checked(name, serve, monkeypatch, capsys):
+    serve(name)
+    monkeypatch.setenv(f"{SERVICES[name].key_prefixes[0]}_API_KEYS", f"{KEY},sk-a-service-0009")
+    assert main(["check", "--json", "--provider", name]) == NO_GOOD_KEY
+    assert [row["state"] for row in json.loads(capsys.readouterr().out)["keys"]] == ["good", "bad"]
 
 
 def test_no_name_means_two():
