@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 EMPTY: Mapping[Any, Any] = MappingProxyType({})
 """A mapping without entries that nobody can change."""
 
+EVERY_KEY = "every key"
+"""Stands for the key in the block of a withdrawn model."""
+
 
 class Kind(StrEnum):
     """What a provider's "no" means."""

@@ -1,8 +1,9 @@
 """Models that their provider has withdrawn, or never had: known for a while, for all keys. No I/O.
 
-What is known of a model is a block of :data:`EVERY_KEY`. It keeps no key from anything: while it holds, a
-call that has a fallback asks that first. When it has ended, one call of each process asks for the model
-again, and the others leave it alone until that call is back, or :data:`PROBE` has passed.
+What is known of a model is a block of :data:`~jobapp.domain.types.EVERY_KEY`. It keeps no key from
+anything: while it holds, a call that has a fallback asks that first. When it has ended, one call of each
+process asks for the model again, and the others leave it alone until that call is back, or :data:`PROBE`
+has passed.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from jobapp.domain.quota_reset import WITHDRAWN_MODEL
-from jobapp.domain.types import Block, BlockId, Kind, Verdict
-
-EVERY_KEY = "every key"
-"""Stands for the key in the block of a withdrawn model."""
+from jobapp.domain.types import EVERY_KEY, Block, BlockId, Kind, Verdict
 
 RULES = frozenset({"unknown-model", "unknown-model-words"})
 """The rules of :mod:`jobapp.classification` that speak of a model, or of an address: the words tell which."""

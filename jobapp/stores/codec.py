@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from jobapp.domain.types import Block, Kind
+from jobapp.domain.types import EVERY_KEY, Block, Kind
 from jobapp.stores.state import LONGEST, NOTHING, QuotaState, Reset
 
 VERSION = 1
@@ -125,6 +125,8 @@ def block_from_json(row: Any) -> Block:
     )
     if not block.provider or not block.fingerprint:
         raise ValueError("a block names no key")
+    if block.kind is Kind.REQUEST and (block.fingerprint != EVERY_KEY or block.model is None):
+        raise ValueError("a faulty request blocks no key")
     return block
 
 
