@@ -23,6 +23,7 @@ from jobapp.domain.settings import (
     RetrySettings,
     Settings,
 )
+from jobapp.providers import PROVIDERS
 
 DEFAULT = "default"
 FALLBACK = "fallback"
@@ -123,7 +124,7 @@ class _Models:
         if model is None:
             missing = "model" if own.get("provider") or bases else "provider"
             raise place.fault(f"no {missing} is given", f"write {missing} there, or in models.default")
-        self.directory.check(model.provider, place.at("provider"), model.base_url)
+        self.directory.check(model.provider, place.at("provider"), model.base_url, model.keys)
         if "backup_keys" in own and model.keys == own["backup_keys"] and "key" not in own:
             raise place.at("backup_keys").fault("there is no first key", "write its name under key")
         if not model.keys and model.base_url and self.directory.is_elsewhere(model.base_url, model.provider):
@@ -145,8 +146,25 @@ def _provider(name: str, entry: Tree, sources: Sources) -> ProviderSettings:
     budgets = tuple(BudgetSettings(**row) for row in entry.get("budgets", ()))
     built = {"keys": tuple(keys), "key_settings": keys, "groups": groups, "budgets": budgets}
     settings = ProviderSettings(name, **{**entry, **built})
+    _check_versions(settings, sources.place("providers", name, "keys"))
     ProviderDirectory({name: settings}, sources).check(name, sources.place("providers", name))
     return settings
+
+
+def _check_versions(provider: ProviderSettings, place: Location) -> None:
+    """Refuse a version where no address takes one."""
+    for key in provider.key_settings.values():
+        if key.api_version is None:
+            continue
+        if provider.name in PROVIDERS.keys() - {"openai"}:
+            raise place.fault(
+                f"{key.name} has an api_version, which only Azure's OpenAI takes", "take it out"
+            )
+        if (key.base_url or provider.base_url or "").endswith("/v1"):
+            raise place.fault(
+                f"{key.name} has an api_version, which an address that ends with /v1 does not take",
+                "take it out, or end base_url with the host",
+            )
 
 
 def _keys(entry: Tree) -> Mapping[str, KeySettings]:

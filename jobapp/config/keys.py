@@ -156,9 +156,11 @@ def resolved(
 
 
 def with_settings(key: ApiKey, settings: Mapping[str, KeySettings]) -> ApiKey:
-    """Return *key* with the tier and the models that *settings* give it, or the variable that holds it."""
+    """Return *key* with what *settings* say of it, or of the variable that holds it."""
     own = settings.get(key.name) or settings.get(variable_of(key.name))
-    return replace(key, tier=own.tier, models=own.models) if own else key
+    if own is None:
+        return key
+    return replace(key, tier=own.tier, models=own.models, base_url=own.base_url, api_version=own.api_version)
 
 
 def _rank(name: str, prefix: str) -> tuple[int, int] | None:

@@ -32,14 +32,24 @@ class ProviderDirectory:
         spec = spec_of(name)
         return configured or (spec.base_url if spec else None)
 
-    def check(self, name: str, place: Location, base_url: str | None = None) -> None:
-        """Raise a ConfigError about *place* unless *name* can be reached; *base_url* is a model's own."""
-        if base_url or self.address_of(name):
+    def check(
+        self, name: str, place: Location, base_url: str | None = None, keys: tuple[str, ...] = ()
+    ) -> None:
+        """Raise a ConfigError about *place* unless *name* can be reached.
+
+        Args:
+            name: The provider.
+            place: What names it.
+            base_url: A model's own address.
+            keys: The names of a model's own keys; empty for those of the provider.
+        """
+        if base_url or self.address_of(name) or self._have_addresses(name, keys):
             return
+        at_keys = ", or each of its keys a base_url" if name in self.configured else ""
         raise place.fault(
             f"unknown provider {shown(name)}",
-            f"{did_you_mean(name, {*PROVIDERS, *SERVICES, *self.configured} - {name})} "
-            f"(an OpenAI-compatible server needs providers.{name}.base_url or {base_url_variable(name)})",
+            f"{did_you_mean(name, {*PROVIDERS, *SERVICES, *self.configured} - {name})} (an OpenAI-compatible "
+            f"server needs providers.{name}.base_url or {base_url_variable(name)}{at_keys})",
         )
 
     def settings_of(self, name: str, base_url: str | None = None) -> ProviderSettings:
@@ -47,9 +57,16 @@ class ProviderDirectory:
         configured = self.configured.get(name) or ProviderSettings(name)
         return replace(
             configured,
-            base_url=base_url or self.address_of(name),
+            base_url=base_url or self.address_of(name) or _first_address(configured),
             reset_timezone=self.reset_zone_of(name),
         )
+
+    def _have_addresses(self, name: str, keys: tuple[str, ...]) -> bool:
+        """Return whether each of *keys*, or of the provider's, has an address of its own."""
+        configured = self.configured.get(name) or ProviderSettings(name)
+        named = keys or configured.keys
+        own = [configured.key_settings.get(key) for key in named]
+        return bool(own) and all(key and key.base_url for key in own)
 
     def reset_zone_of(self, name: str) -> str:
         """Return the IANA zone in whose midnight the day quotas of *name* return."""
@@ -61,3 +78,8 @@ class ProviderDirectory:
         """Return whether *base_url* is neither on the host of *name* nor on this machine."""
         home = self.address_of(name)
         return home is not None and urlsplit(base_url).hostname not in {urlsplit(home).hostname, *LOOPBACK}
+
+
+def _first_address(provider: ProviderSettings) -> str | None:
+    """Return where the first key of a provider that has no address is sent; each has its own."""
+    return next((key.base_url for key in provider.key_settings.values() if key.base_url), None)

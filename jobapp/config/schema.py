@@ -68,6 +68,8 @@ KEY: dict[str, Reader] = {
     "tier": whole(1),
     "models": patterns,
     "group": text,
+    "base_url": url,
+    "api_version": text,
 }
 
 

@@ -163,7 +163,10 @@ def url(value: Any, place: Location) -> str:
     if "@" in parts.netloc:
         raise place.fault("holds a user or a password", "take it out: it would go in the place of the key")
     if parts.query or parts.fragment:
-        raise place.fault("holds more than an address", "take out what begins with ? or #")
+        fix = "take out what begins with ? or #"
+        if "api-version=" in parts.query:
+            fix += ", and write the version as api_version beside the key's name and base_url"
+        raise place.fault("holds more than an address", fix)
     return address.rstrip("/")
 
 

@@ -21,6 +21,7 @@ from jobapp.domain.redaction import redact
 from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import EMPTY, ApiKey, ErrorFacts, KeyStatus, Kind, Scope, Verdict
 from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
+from jobapp.providers import azure
 from jobapp.stores.state import Reset
 
 SIDE_BY_SIDE = 16
@@ -139,7 +140,14 @@ def check_key(
 
 def request_of(settings: ProviderSettings, key: ApiKey) -> tuple[str, dict[str, str]]:
     """Return address and headers of the request that costs no quota."""
-    base = (settings.base_url or "").rstrip("/")
+    base = (key.base_url or settings.base_url or "").rstrip("/")
+    if azure.is_azure(settings.name, base, key):
+        models = (
+            f"{azure.root_of(base)}/models?api-version={key.api_version}"
+            if key.api_version
+            else f"{base}/models"
+        )
+        return models, {azure.KEY_HEADER: key.secret}
     match settings.name:
         case "anthropic":
             return f"{base}/v1/models?limit=1", {"x-api-key": key.secret, "anthropic-version": "2023-06-01"}

@@ -122,12 +122,16 @@ class KeySettings:
         tier: Keys of a lower tier are asked first.
         models: Patterns of the models that it serves; empty for all.
         group: The keys of one group share one quota.
+        base_url: Where it is sent; ``None`` for the model's or the provider's address.
+        api_version: Azure's version; ``None`` for all others.
     """
 
     name: str
     tier: int = 1
     models: tuple[str, ...] = ()
     group: str | None = None
+    base_url: str | None = None
+    api_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

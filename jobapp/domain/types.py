@@ -57,6 +57,8 @@ class ApiKey:
         group: Keys of one group share one quota; ``None`` means the key stands alone.
         tier: Keys of a lower tier are asked first.
         models: Patterns of the models that it serves; empty for all.
+        base_url: Where it is sent; ``None`` for its provider's address.
+        api_version: Azure's version, whose addresses name a deployment; ``None`` for all others.
         fingerprint: 12 hex digits of the secret's SHA-256, the key's identity.
     """
 
@@ -65,6 +67,8 @@ class ApiKey:
     group: str | None = None
     tier: int = 1
     models: tuple[str, ...] = ()
+    base_url: str | None = None
+    api_version: str | None = None
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts
 from jobapp.dropin.credentials import ACCOUNT_HEADERS, Headers, query_without_key, with_key
 from jobapp.dropin.first_event import FirstEvent
+from jobapp.providers import azure
 from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit
 from jobapp.providers.responses import facts_without, headers_of, whole_body
 
@@ -69,6 +70,8 @@ class Forwarder:
 
     Args:
         provider: Who is asked.
+        home: The provider's address.
+        model: The model that is asked; empty where none is named.
         key_header: The header in which the provider wants its key.
         request: The SDK's request; it is copied, never changed.
         send: Sends a request: the transport of a client that knows no key.
@@ -80,9 +83,20 @@ class Forwarder:
     """
 
     def __init__(
-        self, provider: str, key_header: str, request: Any, send: Any, *, first: str, wants_stream: bool
+        self,
+        provider: str,
+        key_header: str,
+        request: Any,
+        send: Any,
+        *,
+        home: str,
+        model: str,
+        first: str,
+        wants_stream: bool,
     ) -> None:
         self.provider = provider
+        self._home = home
+        self._model = model
         self.last: LastRejection | None = None
         self._key_header = key_header
         self._request = request
@@ -140,11 +154,7 @@ class Forwarder:
 
     def keyed(self, key: ApiKey, timeout: float) -> Any:
         """Return a copy of the SDK's request with *key* in place of every credential."""
-        request = self._request
-        url = request.url
-        query = url.query.decode("ascii")
-        if "key=" in query:
-            url = url.copy_with(query=query_without_key(query).encode() or None)
+        request, url = self._request, self._url(key)
         copy = type(request)(
             request.method,
             url,
@@ -152,13 +162,28 @@ class Forwarder:
             stream=request.stream,
             extensions=dict(request.extensions),
         )
+        if key.base_url:
+            copy.headers["host"] = url.netloc.decode("ascii")
         copy.extensions["timeout"] = _within(request.extensions.get("timeout") or {}, timeout)
         return copy
+
+    def _url(self, key: ApiKey) -> Any:
+        """Return what the SDK asks for, at the address of *key*, without a key in it."""
+        url = self._request.url
+        if key.base_url or key.api_version:
+            address = key.base_url or self._home
+            url = type(url)(azure.moved(str(url), self._home, address, self._model, key.api_version))
+        query = url.query.decode("ascii")
+        if "key=" in query:
+            url = url.copy_with(query=query_without_key(query).encode() or None)
+        return url
 
     def _headers(self, key: ApiKey) -> Headers:
         """Return the SDK's headers for *key*: another account gets no organisation and no repeat of ours."""
         self._began_with = self._began_with or key.fingerprint
-        headers = with_key(self._request.headers.multi_items(), self._key_header, key.secret)
+        is_azure = azure.is_azure(self.provider, key.base_url or self._home, key)
+        key_header = azure.KEY_HEADER if is_azure else self._key_header
+        headers = with_key(self._request.headers.multi_items(), key_header, key.secret)
         if key.fingerprint != self._first:
             headers = [(name, value) for name, value in headers if name.lower() not in ACCOUNT_HEADERS]
         if key.fingerprint == self._began_with:

@@ -79,7 +79,7 @@ class KeyTransport:
             return send(request)
         route = _route(request)
         if route.kind is Kind.HOME:
-            return send_home(self._below, request, route, self._forwarder(request, send), send)
+            return send_home(self._below, request, route, self._forwarder(request, route, send), send)
         started = self._start(request, route, send)
         return self._up(request, started, drive(started.call, started.flow, ask_stream))
 
@@ -90,7 +90,7 @@ class KeyTransport:
             return await send(request)
         route = _route(request)
         if route.kind is Kind.HOME:
-            return await asend_home(self._below, request, route, self._forwarder(request, send), send)
+            return await asend_home(self._below, request, route, self._forwarder(request, route, send), send)
         started = self._start(request, route, send)
         return self._up(request, started, await adrive(started.call, started.flow, aask_stream))
 
@@ -146,7 +146,7 @@ class KeyTransport:
             )
 
     def _start(self, request: Any, route: Route, send: Any) -> _Started:
-        below, forwarder = self._below, self._forwarder(request, send)
+        below, forwarder = self._below, self._forwarder(request, route, send)
         rules = _rules_for(request, below.rules)
         details = self._wants_details()
         call = Call((), EMPTY, rules, below.clock, below.listener, details=details, session=below.session)
@@ -155,13 +155,15 @@ class KeyTransport:
         flow = call_policy([target], rules, below.rng, only=self._only(route))
         return _Started(call, flow, forwarder, route)
 
-    def _forwarder(self, request: Any, send: Any) -> Forwarder:
+    def _forwarder(self, request: Any, route: Route, send: Any) -> Forwarder:
         below = self._below
         return Forwarder(
             below.provider.name,
             below.key_header,
             request,
             send,
+            home=below.provider.base_url or "",
+            model=route.model,
             first=below.manager.keys[0].fingerprint,
             wants_stream=request.url.path.endswith(":streamGenerateContent"),
         )

@@ -135,7 +135,7 @@ class GoogleAdapter(SDKAdapter):
 
         logging.getLogger("google_genai._api_client").addFilter(_is_no_word_about_environment)
         options = genai.types.HttpOptions(
-            base_url=self._base_url,
+            base_url=self._address(key),
             api_version=API_VERSION,
             timeout=round(self._settings.timeout * 1000),  # milliseconds; each request's own is set below it
             # for web sockets, which are not used: it trusts nobody, and costs nothing

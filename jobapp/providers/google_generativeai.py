@@ -122,7 +122,7 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
         _sdk()  # first, for it keeps the warnings of what it imports
         from google.ai.generativelanguage import GenerativeServiceClient
 
-        options = {"api_key": key.secret, "api_endpoint": self._base_url}
+        options = {"api_key": key.secret, "api_endpoint": self._address(key)}
         client = GenerativeServiceClient(client_options=options, transport="rest")
         session = client.transport._session  # noqa: SLF001 (see above)
         session._refresh_status_codes = ()  # noqa: SLF001 (a 401 would be sent three times)

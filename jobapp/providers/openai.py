@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 from jobapp.domain.types import (
     EMPTY,
+    ApiKey,
     ChatRequest,
     FinishReason,
     ImagePart,
@@ -18,11 +20,12 @@ from jobapp.domain.types import (
     ToolCall,
     Usage,
 )
-from jobapp.providers import PROVIDERS
+from jobapp.providers import PROVIDERS, azure
 from jobapp.providers.fields import count, field_of, list_of, text_of
 from jobapp.providers.images import url_of
 from jobapp.providers.options import check_names, for_openai
 from jobapp.providers.responses import blocked, headers_of, reply_error
+from jobapp.providers.sdk_adapter import Calls
 from jobapp.providers.stainless import Endpoint, StainlessAdapter, into_body, names_of
 from jobapp.providers.stream_reader import StreamReader
 
@@ -158,6 +161,24 @@ def _add_function(whole: dict[str, Any], part: Any, told: str = "arguments") -> 
     whole[told] += text_of(part, told)
 
 
+def _without_bearer(request: Any) -> None:
+    request.headers.pop("authorization", None)
+
+
+async def _awithout_bearer(request: Any) -> None:
+    _without_bearer(request)
+
+
+def _as_azure(calls: Calls, key: ApiKey, *, is_async: bool) -> Calls:
+    """Let a client send its key, and the version, as Azure has it: its bearers are tokens, not keys."""
+    client = calls.owner
+    client._custom_headers[azure.KEY_HEADER] = key.secret  # noqa: SLF001 (no public switch)
+    client._prepare_request = _awithout_bearer if is_async else _without_bearer  # noqa: SLF001 (made to be replaced)
+    if key.api_version:
+        client._custom_query = {"api-version": key.api_version}  # noqa: SLF001 (so)
+    return calls
+
+
 class OpenAIAdapter(StainlessAdapter):
     """Chat completions of OpenAI, or of a server that is compatible with it."""
 
@@ -171,6 +192,24 @@ class OpenAIAdapter(StainlessAdapter):
     def is_failure(self, choice: Any) -> bool:
         """Return whether *choice* holds an error instead of an answer."""
         return bool(choice.finish_reason == "error")
+
+    def _calls(self, pool: Any, key: ApiKey, kind: str, address: str) -> Calls:
+        """Return what is used of a client; with Azure's versions each model has an address, and a client."""
+        make = partial(super()._calls, pool, key, kind)
+        if not azure.is_azure(self.provider, address, key):
+            return make(address)
+        if not key.api_version:
+            return _as_azure(make(address), key, is_async=bool(kind))
+
+        @lru_cache(maxsize=32)
+        def of(model: str) -> Calls:
+            return _as_azure(make(azure.deployment_of(address, model)), key, is_async=bool(kind))
+
+        return Calls(
+            lambda **arguments: of(arguments["model"]).create(**arguments),
+            lambda **arguments: of(arguments["model"]).stream(**arguments),
+            of,
+        )
 
     def _endpoint(self, client: Any) -> Endpoint:
         from openai.types.chat import ChatCompletion, ChatCompletionChunk

@@ -163,15 +163,19 @@ class SDKAdapter:
         else:
             facts = read_exception(error, self.provider, model)
             if facts.status is None:
-                facts = self._unreached(error, facts)
+                facts = self._unreached(error, facts, key)
         return facts_without(facts, key.secret) if key else facts
 
-    def _unreached(self, error: Exception, facts: ErrorFacts) -> ErrorFacts:
+    def _unreached(self, error: Exception, facts: ErrorFacts, key: ApiKey | None) -> ErrorFacts:
         """Return *facts* with the words for why the server was not reached, where that is what happened."""
         from jobapp.providers.unreached import why_unreached
 
-        why = why_unreached(error, self._base_url)
+        why = why_unreached(error, self._address(key) if key else self._base_url)
         return replace(facts, message=why) if why else facts
+
+    def _address(self, key: ApiKey) -> str:
+        """Return where *key* is sent."""
+        return key.base_url or self._base_url
 
     def close(self) -> None:
         """Close the synchronous clients, after the last request under way; a later call opens new ones."""

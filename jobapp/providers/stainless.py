@@ -57,15 +57,15 @@ class StainlessAdapter(SDKAdapter):
         return open_async_client(self._part("DefaultAsyncHttpxClient"))
 
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
-        return self._calls(pool, key, "")
+        return self._calls(pool, key, "", self._address(key))
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
-        return self._calls(pool, key, "Async")
+        return self._calls(pool, key, "Async", self._address(key))
 
-    def _calls(self, pool: Any, key: ApiKey, kind: str) -> Calls:
+    def _calls(self, pool: Any, key: ApiKey, kind: str, address: str) -> Calls:
         client = self._part(f"{kind}{self.client}")(
             api_key=key.secret,
-            base_url=self._base_url,
+            base_url=address,
             http_client=pool,
             max_retries=0,
             timeout=self._settings.timeout,
@@ -74,7 +74,7 @@ class StainlessAdapter(SDKAdapter):
         endpoint = self._endpoint(client)
         post = partial(
             client.post,
-            f"{self._base_url}{endpoint.path}",
+            f"{address}{endpoint.path}",
             cast_to=endpoint.answer,
             stream_cls=self._part(f"{kind}Stream")[endpoint.event],
         )
