@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from jobapp.batch.rows import BatchResult as BatchResult
     from jobapp.calls.streams import AsyncTextStream as AsyncTextStream
     from jobapp.calls.streams import TextStream as TextStream
     from jobapp.classification.classify import classify as classify
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from jobapp.domain.types import Verdict as Verdict
 
 _NAMES_BY_MODULE = {
+    "batch.rows": ("BatchResult",),
     "calls.streams": ("AsyncTextStream", "TextStream"),
     "classification.classify": ("classify",),
     "core.api_key_manager": ("APIKeyManager",),

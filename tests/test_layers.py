@@ -16,6 +16,7 @@ FLOORS = {
     "__main__": "the command line",
     "commands": "argv in, text out",
     "core": "what joins: the facade, one provider's keys, the configuration",
+    "batch": "many prompts in one call",
     "dropin": "keys below an unmodified SDK",
     "calls": "one call, whatever way it is made",
     "testing": "the simulator",

@@ -18,6 +18,7 @@ NAMES = [
     "AsyncTextStream",
     "Attempt",
     "AuthenticationError",
+    "BatchResult",
     "Block",
     "Completion",
     "ConfigError",

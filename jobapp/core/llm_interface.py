@@ -20,6 +20,7 @@ from jobapp.calls.drive import aask_whole, adrive, ask_whole, drive
 from jobapp.calls.messages import read_prompt
 from jobapp.calls.streams import AsyncTextStream, TextStream, text_of
 from jobapp.core.api_key_manager import APIKeyManager
+from jobapp.core.batches import Batches
 from jobapp.core.key_setup import open_state
 from jobapp.core.sdk_clients import SDKClients, session_name
 from jobapp.domain.clock import Clock, SystemClock
@@ -70,7 +71,7 @@ def _asks(
     return decorate
 
 
-class LLMInterface(SDKClients):
+class LLMInterface(SDKClients, Batches):
     """Calls any provider with all its keys. One object serves many threads and event loops.
 
     Args:

@@ -1,0 +1,1 @@
+"""Many prompts with all the keys."""

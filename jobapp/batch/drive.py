@@ -1,0 +1,162 @@
+"""The two loops of a batch: one for a thread, one for an event loop. What they decide is the course's.
+
+The synchronous one has an event loop in a thread of its own, so that what is under way can be ended at once:
+a thread that waits for a quota's reset can't be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent import futures
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+from jobapp.batch.course import Course, Outcome
+from jobapp.batch.rows import BatchResult, Row, read_row
+from jobapp.domain.exceptions import ConfigError, JobAppError
+from jobapp.domain.types import Completion
+
+Ask = Callable[[Row, float], Coroutine[Any, Any, Completion]]
+"""Asks a row, after so many seconds."""
+
+Close = Callable[[], Awaitable[None]]
+
+CLOSING = 5.0
+"""Seconds that the connections of an ended batch may take to close."""
+
+Work = Coroutine[Any, Any, Outcome]
+
+_END: Any = [0, ...]  # no tuple: anext would take it apart
+
+
+def drive(rows: Iterable[Any], course: Course, ask: Ask, close: Close) -> Iterator[BatchResult]:
+    """Ask *rows* and yield what becomes of them; they are read in this thread, when there is room.
+
+    Args:
+        rows: What is asked, in the forms of :mod:`jobapp.batch.rows`.
+        course: Of this batch.
+        ask: Asks one of them.
+        close: Closes the connections of the event loop that it is called in.
+    """
+    numbered, is_open = enumerate(rows), True
+    under_way: dict[futures.Future[Outcome], Row] = {}
+    loop = _LoopThread()
+    try:
+        while True:
+            while course.wants(is_open=is_open):
+                row, work = _repeated(course, ask) or _begun(course, ask, *next(numbered, _END))
+                is_open = is_open and work is not None
+                if work is not None:
+                    under_way[loop.submit(work)] = row
+            if not under_way:
+                break
+            for ended in futures.wait(under_way, return_when=futures.FIRST_COMPLETED).done:
+                yield from course.ended(under_way.pop(ended), ended.result())
+        yield from course.finish()
+    finally:
+        loop.end(under_way, close)
+
+
+async def adrive(rows: Any, course: Course, ask: Ask) -> AsyncIterator[BatchResult]:
+    """Do so in the running event loop; *rows* may be asynchronous."""
+    numbered, is_open = _anumbered(rows), True
+    under_way: dict[asyncio.Task[Outcome], Row] = {}
+    try:
+        while True:
+            while course.wants(is_open=is_open):
+                row, work = _repeated(course, ask) or _begun(course, ask, *await anext(numbered, _END))
+                is_open = is_open and work is not None
+                if work is not None:
+                    under_way[asyncio.create_task(work)] = row
+            if not under_way:
+                break
+            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for result in chain.from_iterable(
+                course.ended(under_way.pop(ended), ended.result()) for ended in done
+            ):
+                yield result
+        for result in course.finish():
+            yield result
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await numbered.aclose()
+
+
+def _repeated(course: Course, ask: Ask) -> tuple[Row, Work | None] | None:
+    """Return a row that is asked again, with what asks it; ``None`` where none is to be."""
+    if not course.again:
+        return None
+    course.started(is_new=False)
+    row, pause = course.again.popleft()
+    return row, _outcome(ask, row, pause)
+
+
+def _begun(course: Course, ask: Ask, index: int, written: Any) -> tuple[Row, Work | None]:
+    """Return a row that was read, with what asks it; at the end of the input, with nothing."""
+    row = Row(index, f"row {index + 1}", None)
+    if written is ...:
+        return row, None
+    course.started(is_new=True)
+    try:
+        row = read_row(index, written)
+    except ConfigError as error:
+        return row, _fault(error)
+    return row, _outcome(ask, row, 0.0)
+
+
+async def _fault(error: ConfigError) -> Outcome:
+    return error
+
+
+async def _outcome(ask: Ask, row: Row, pause: float) -> Outcome:
+    try:
+        return await ask(row, pause)
+    except JobAppError as error:
+        return error
+
+
+async def _anumbered(rows: Any) -> AsyncGenerator[tuple[int, Any]]:
+    if hasattr(rows, "__aiter__"):
+        index = 0
+        async for written in rows:
+            yield index, written
+            index += 1
+    else:
+        for each in enumerate(rows):
+            yield each
+
+
+class _LoopThread:
+    """An event loop in a thread of its own, which starts with the first submission."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="jobapp-batch", daemon=True)
+
+    def submit(self, work: Work) -> futures.Future[Outcome]:
+        if not self._thread.ident:
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def end(self, under_way: Iterable[futures.Future[Outcome]], close: Close) -> None:
+        """End what is under way, close the connections, and the loop."""
+        if self._thread.ident:
+            for future in under_way:
+                future.cancel()
+            with suppress(futures.TimeoutError):
+                asyncio.run_coroutine_threadsafe(self._end(close), self._loop).result(CLOSING)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+
+    @staticmethod
+    async def _end(close: Close) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+        await close()
+        await asyncio.get_running_loop().shutdown_asyncgens()
