@@ -43,7 +43,7 @@ def by_loop(llm, prompts, **arguments):
         try:
             async for result in answered:
                 yield result
-        except JobAppError as raised:
+        except (JobAppError, OSError) as raised:
             error = raised
 
     asyncio.run(collect())
@@ -198,6 +198,30 @@ def test_the_deadline_is_the_whole_batchs(world, run):
     assert isinstance(error, DeadlineExceededError)
     assert len(came) == 15
     assert world.clock.monotonic() - began <= 600
+
+
+def test_a_pause_before_another_try_does_not_pass_the_deadline(world, run):
+    world.add(ONE)
+    world.simulator.on_request = lambda request: Fault.OVERLOADED if request.prompt == "Question 3" else None
+    with world.interface() as llm:
+        began = world.clock.monotonic()
+        came, error = until_error(run(llm, questions(8), deadline=40))
+    assert isinstance(error, DeadlineExceededError)
+    assert len(came) == 7
+    assert world.clock.monotonic() - began <= 40
+
+
+def test_where_the_input_breaks_what_was_asked_is_handed_out_before_its_error(world, run):
+    world.add(ONE)
+
+    def prompts():
+        yield from questions(7)
+        raise OSError("the disk is gone")
+
+    came = []
+    with world.interface() as llm, pytest.raises(OSError, match="the disk is gone"):
+        came.extend(run(llm, prompts()))
+    assert texts(came) == echoes(7)
 
 
 def test_nothing_is_read_ahead_of_what_is_under_way(world):

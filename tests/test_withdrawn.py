@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jobapp.classification.classify import classify
 from jobapp.domain.exceptions import InvalidRequestError
 from jobapp.domain.quota_reset import WITHDRAWN_MODEL
-from jobapp.domain.types import Kind, Verdict
+from jobapp.domain.types import ErrorFacts, Kind, Verdict
 from jobapp.pool.withdrawn import FIRST, PROBE, WithdrawnModels
 from jobapp.testing import Fault, Trouble
 from tests.calling import ONE, TWO, world_of
@@ -142,3 +143,9 @@ def test_status_and_check_tell_of_a_withdrawn_model_and_reset_forgets_it(cli, ll
     cli("reset")
     cli("status")
     assert "withdrawn" not in cli.out
+
+
+def test_a_decommissioned_model_is_a_withdrawn_one():
+    body = {"error": {"code": "model_decommissioned", "message": "The model `m` has been decommissioned."}}
+    verdict = classify(ErrorFacts("groq", 400, {}, body), NOW)
+    assert [block.model for block in WithdrawnModels("groq").learn("m", verdict, {}, NOW)] == ["m"]

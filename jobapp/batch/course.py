@@ -9,7 +9,8 @@ ten faults alike, no answer before     the settings are at fault: the run stops,
 an overload, a server that is away     it is asked again, later and later; fewer are under way
 so, while others are answered, often   it is handed out as failed: something about it is too much
 so from the start, for every row       the run stops
-no key, the deadline, anything else    the run stops, when what is under way has ended
+no key, the deadline, anything else,   the run stops, when what is under way has ended
+and where the input itself breaks
 =====================================  =========================================================
 """
 
@@ -62,7 +63,7 @@ class Course:
 
     def __init__(self, concurrency: Concurrency, *, ordered: bool) -> None:
         self.again: deque[tuple[Row, float]] = deque()
-        self.stopped: JobAppError | None = None
+        self.stopped: Exception | None = None
         self._concurrency = concurrency
         self._ordered = ordered
         self._are_settings_wrong = False
@@ -103,13 +104,17 @@ class Course:
         elif isinstance(outcome, AllAttemptsFailedError | ProviderUnavailableError):
             yield from self._ask_again(row, outcome)
         else:
-            self.stopped = self.stopped or outcome
+            self.stop(outcome)
+
+    def stop(self, error: Exception) -> None:
+        """Start nothing more; *error* is raised when what is under way has ended."""
+        self.stopped = self.stopped or error
 
     def finish(self) -> Iterator[BatchResult]:
         """Yield what was held back; call it when nothing is under way any more.
 
         Raises:
-            JobAppError: What the run was stopped by.
+            Exception: What the run was stopped by.
         """
         if not self._are_settings_wrong:
             yield from self._release()
@@ -148,7 +153,7 @@ class Course:
         rounds, answers = self._rounds.get(row.index, (0, -1))
         pause = min(LONGEST_PAUSE, 2.0**rounds)
         if not self._answers and rounds >= ROUNDS_AT_START:
-            self.stopped = self.stopped or error
+            self.stop(error)
         elif rounds >= ROUNDS and self._answers > answers:
             self._rounds.pop(row.index)
             yield from self._hand_out(BatchResult(row.id, row.index, error=error))

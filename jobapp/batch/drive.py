@@ -47,7 +47,7 @@ def drive(rows: Iterable[Any], course: Course, ask: Ask, close: Close) -> Iterat
     try:
         while True:
             while course.wants(is_open=is_open):
-                row, work = _repeated(course, ask) or _begun(course, ask, *next(numbered, _END))
+                row, work = _repeated(course, ask) or _begun(course, ask, *_next(course, numbered))
                 is_open = is_open and work is not None
                 if work is not None:
                     under_way[loop.submit(work)] = row
@@ -67,7 +67,7 @@ async def adrive(rows: Any, course: Course, ask: Ask) -> AsyncIterator[BatchResu
     try:
         while True:
             while course.wants(is_open=is_open):
-                row, work = _repeated(course, ask) or _begun(course, ask, *await anext(numbered, _END))
+                row, work = _repeated(course, ask) or _begun(course, ask, *await _anext(course, numbered))
                 is_open = is_open and work is not None
                 if work is not None:
                     under_way[asyncio.create_task(work)] = row
@@ -85,6 +85,23 @@ async def adrive(rows: Any, course: Course, ask: Ask) -> AsyncIterator[BatchResu
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         await numbered.aclose()
+
+
+def _next(course: Course, numbered: Iterator[tuple[int, Any]]) -> Any:
+    """Return the next row as it is written; what the caller's own iterator raises ends the run in order."""
+    try:
+        return next(numbered, _END)
+    except Exception as error:  # noqa: BLE001 - it is raised after what is under way
+        course.stop(error)
+        return _END
+
+
+async def _anext(course: Course, numbered: AsyncIterator[tuple[int, Any]]) -> Any:
+    try:
+        return await anext(numbered, _END)
+    except Exception as error:  # noqa: BLE001 - it is raised after what is under way
+        course.stop(error)
+        return _END
 
 
 def _repeated(course: Course, ask: Ask) -> tuple[Row, Work | None] | None:

@@ -68,8 +68,9 @@ _REQUESTS = (
     ),
     Rule(
         "unknown-model", Kind.REQUEST, Scope.MODEL, "there is no such model or address", CODES,
-        words("model_not_found not_found(?:_error)? deploymentnotfound unknown_model"),
-        f"{_OPENAI}; {_ANTHROPIC}", unless={Mark.MESSAGE: "data policy", Mark.STATUS: "403"},
+        words("model_not_found model_decommissioned not_found(?:_error)? deploymentnotfound unknown_model"),
+        f"{_OPENAI}; {_ANTHROPIC}; Groq docs, deprecations, 2026-11",
+        unless={Mark.MESSAGE: "data policy", Mark.STATUS: "403"},
     ),
     Rule(
         "too-long", Kind.REQUEST, Scope.MODEL, "the request is too long for the model", CODES, words("""

@@ -105,10 +105,13 @@ def _ask(asker: _Asker, deadline: float | None, on_exhausted: str, arguments: Ma
         raise ConfigError(f"deadline: must be a number of seconds above 0, not {deadline!r}")
     clock, began = asker._clock, asker._clock.monotonic()  # noqa: SLF001 (a part of the facade)
 
+    def left_of(seconds: float) -> float:
+        return began + seconds - clock.monotonic()
+
     async def ask(row: Row, pause: float) -> Completion:
         if pause:
-            await clock.asleep(pause)
-        left = None if deadline is None else began + deadline - clock.monotonic()
+            await clock.asleep(pause if deadline is None else min(pause, max(0.0, left_of(deadline))))
+        left = None if deadline is None else left_of(deadline)
         if left is not None and left <= 0:
             raise DeadlineExceededError(f"the batch's deadline of {deadline:g} seconds came")
         given = {**arguments, **row.arguments, "deadline": left, "on_exhausted": on_exhausted}
