@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from jobapp.config.key_doubts import doubts
+from jobapp.domain.events import AttemptStarted
 from jobapp.domain.exceptions import NoAPIKeysAvailableError
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import ApiKey
@@ -129,6 +130,16 @@ def test_keys_of_no_use_for_a_model_are_not_told_of(tmp_path, monkeypatch):
         with pytest.raises(NoAPIKeysAvailableError) as caught:
             world.call()
     assert "TWO" not in str(caught.value)
+
+
+def test_the_attempt_and_its_event_tell_which_tier_was_asked(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add("sk-one", name="FREE", per_day=1)
+        world.add("sk-two", name="PAID")
+        world.settings["providers"] = {"openai": {"keys": ["FREE", {"name": "PAID", "tier": 2}]}}
+        done = [world.call(), world.call()]
+    asked = [event.tier for event in world.events if isinstance(event, AttemptStarted)]
+    assert asked == [attempt.tier for each in done for attempt in each.attempts] == [1, 1, 2]
 
 
 def test_a_key_may_name_its_group(home):

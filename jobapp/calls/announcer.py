@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from jobapp.calls.event_log import log_event
 from jobapp.domain import events
 from jobapp.domain.settings import ModelSettings
-from jobapp.domain.types import Attempt, Block, Usage
+from jobapp.domain.types import ApiKey, Attempt, Block, Usage
 
 
 class Announcer:
@@ -22,9 +22,10 @@ class Announcer:
         self._call = call
         self._listener = listener
 
-    def started(self, asked: ModelSettings, key: str, number: int) -> None:
+    def started(self, asked: ModelSettings, key: ApiKey, number: int) -> None:
         """Tell that a request is about to be sent."""
-        self._tell(events.AttemptStarted(self._call, asked.provider, asked.model, key, number))
+        about = (self._call, asked.provider, asked.model, key.name, number, key.tier)
+        self._tell(events.AttemptStarted(*about))
 
     def failed(self, attempt: Attempt, number: int) -> None:
         """Tell that a request was rejected."""

@@ -182,7 +182,7 @@ class Call:
         self._sent = True
         self._tell_changes(key)
         if self._details:
-            self._announcer.started(self.target.settings, key.name, len(self.attempts) + 1)
+            self._announcer.started(self.target.settings, key, len(self.attempts) + 1)
         timeout, left = self.rules.timeout or self.target.timeout, self.left
         return timeout if left is None else max(0.001, min(timeout, left))
 
@@ -352,7 +352,8 @@ class Call:
     ) -> Attempt:
         settings = self.target.settings
         waited, request_id = round(self._waited, 3), _request_id(headers)
-        attempt = Attempt(settings.provider, settings.model, key.name, verdict, waited, status, request_id)
+        about = (settings.provider, settings.model, key.name)
+        attempt = Attempt(*about, verdict, waited, status, request_id, key.tier)
         self.attempts.append(attempt)
         self._waited = 0.0
         return attempt

@@ -18,8 +18,8 @@ _calls = logging.getLogger("jobapp.core.llm_interface")
 def log_event(event: events.Event) -> None:
     """Write *event* to the log: what costs a key or a model is a warning, once; the rest is for debugging."""
     match event:
-        case events.AttemptStarted(_, provider, model, key, number):
-            _calls.debug("attempt %d: %s %s with %s", number, provider, model, key)
+        case events.AttemptStarted(_, provider, model, key, number, tier):
+            _calls.debug("attempt %d: %s %s with %s (tier %d)", number, provider, model, key, tier)
         case events.AttemptFailed(_, provider, model, key, number, verdict, status):
             _calls.debug(
                 "attempt %d: %s %s refused %s: %s, %s [%s] (HTTP %s)",

@@ -14,13 +14,17 @@ from jobapp.domain.types import Attempt, Block, Usage, Verdict
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A request is about to be sent; ``number`` counts the call's requests from 1."""
+    """A request is about to be sent; ``number`` counts the call's requests from 1.
+
+    ``tier`` is the key's: above the lowest where no key below is free for the call within ``tier_wait``.
+    """
 
     call: int
     provider: str
     model: str
     key: str
     number: int
+    tier: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,6 +312,7 @@ class Attempt:
         waited: Seconds waited before it.
         status: The HTTP status, where there was one.
         request_id: The provider's id of the request, where it told one.
+        tier: The key's; above the lowest where no key below was free for the call within ``tier_wait``.
     """
 
     provider: str
@@ -321,6 +322,7 @@ class Attempt:
     waited: float = 0.0
     status: int | None = None
     request_id: str | None = None
+    tier: int = 1
 
 
 @dataclass(frozen=True, slots=True)
