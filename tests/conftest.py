@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ from hypothesis import HealthCheck, settings
 # no test's outcome depends on how fast the machine is
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_price_list() -> Iterator[None]:
+    """Let answers be the same whatever the price lists of genai-prices say this month."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobapp.core.pricing.is_installed", lambda _: False)
+        yield
 
 
 @pytest.fixture

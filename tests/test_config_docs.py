@@ -27,7 +27,7 @@ SECTIONS = {
     "state.": settings_schema.STATE,
     "paths.": settings_schema.PATHS,
 }
-SETTINGS = [f"{section}{name}" for section, names in SECTIONS.items() for name in names] + ["rules"]
+SETTINGS = [f"{section}{name}" for section, names in SECTIONS.items() for name in names] + ["rules", "prices"]
 
 SOURCES = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "jobapp").rglob("*.py"))
 VARIABLES = {

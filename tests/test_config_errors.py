@@ -22,7 +22,7 @@ FAULTS = {
     # unknown settings
     "modles: {}": "modles: unknown setting; did you mean models?",
     WHOLE
-    + "trainer: {}": "trainer: unknown setting; known are models, paths, providers, retry, rules, state",
+    + "trainer: {}": "trainer: unknown setting; known are models, paths, prices, providers, retry, rules, state",
     "retry: {max_retry: 3}": "retry.max_retry: unknown setting; did you mean max_retries?",
     "retry: {Max_Retries: 3}": "retry.Max_Retries: unknown setting; did you mean max_retries?",
     "models: {default: {provider: openai, model: m, backup_key: [A]}}": (

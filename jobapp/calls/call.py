@@ -14,6 +14,7 @@ from jobapp.calls.key_manager import KeyManager
 from jobapp.calls.messages import characters
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
+from jobapp.domain.prices import CostOf, priced
 from jobapp.domain.settings import ModelSettings, RetrySettings
 from jobapp.domain.types import (
     EMPTY,
@@ -64,12 +65,14 @@ class Target(NamedTuple):
         manager: Its keys.
         adapter: Its provider's SDK.
         timeout: Seconds one request may take.
+        cost_of: Knows what its answers cost; ``None`` where nothing does.
     """
 
     settings: ModelSettings
     manager: KeyManager
     adapter: Adapter
     timeout: float
+    cost_of: CostOf | None = None
 
 
 class Opened(NamedTuple):
@@ -295,15 +298,16 @@ class Call:
             self.target.manager.answered(self._finished(), reply.headers, reply.usage)
             self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
+        usage = priced(reply.usage, self.target.cost_of)
         if reply.finish_reason in CUT_OFF:
             logger.warning(CUT_OFF[reply.finish_reason], settings.provider, settings.model)
-        self._end(key.name, usage=reply.usage)
+        self._end(key.name, usage=usage)
         return Completion(
             reply.text,
             settings.provider,
             settings.model,
             key.name,
-            reply.usage,
+            usage,
             attempts,
             reply.raw,
             reply.finish_reason,

@@ -10,6 +10,7 @@ from jobapp.config.validators import (
     Location,
     Reader,
     boolean,
+    dollars,
     key_name,
     key_names,
     mapping,
@@ -26,6 +27,7 @@ from jobapp.config.validators import (
     whole,
     zone,
 )
+from jobapp.domain.prices import Price
 from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
 
 FALLBACK: dict[str, Reader] = {
@@ -105,6 +107,17 @@ PROVIDER: dict[str, Reader] = {
     "sdk": text,
 }
 
+PRICE: dict[str, Reader] = {"input": dollars, "cached_input": dollars, "output": dollars}
+
+
+def price(value: Any, place: Location) -> Price:
+    """Read the price of a model."""
+    read = section(PRICE)(value, place)
+    if missing := [name for name in ("input", "output") if name not in read]:
+        raise place.fault(f"no {missing[0]} is given", f"write {missing[0]}: dollars for a million tokens")
+    return Price(**read)
+
+
 STATE: dict[str, Reader] = {"url": text, "share_room": boolean}
 
 PATHS: dict[str, Reader] = {"cache": text}
@@ -124,6 +137,7 @@ ROOT: dict[str, Reader] = {
     "models": models,
     "retry": section(RETRY),
     "providers": table(section(PROVIDER), provider_name),
+    "prices": table(price),
     "state": section(STATE),
     "paths": section(PATHS, ignored=OLDER_PATHS),
     "rules": several(mapping),

@@ -137,6 +137,16 @@ def seconds(*, zero: bool) -> Reader:
     return read
 
 
+def dollars(value: Any, place: Location) -> float:
+    """Read a sum of dollars, 0 or more."""
+    fix = "write US dollars, 0 or more"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise place.fault(f"must be a number, not {_kind(value)}", fix)
+    if not 0 <= value < math.inf:
+        raise place.fault(f"is {shown(value)}", fix)
+    return float(value)
+
+
 def one_of(choices: type[StrEnum]) -> Reader:
     """Read one of the words of *choices*."""
 

@@ -22,6 +22,7 @@ from jobapp.calls.streams import AsyncTextStream, TextStream, text_of
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.batches import Batches
 from jobapp.core.key_setup import open_state
+from jobapp.core.pricing import cost_of
 from jobapp.core.sdk_clients import SDKClients, session_name
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
@@ -384,7 +385,8 @@ class LLMInterface(SDKClients, Batches):
     def _target(self, settings: ModelSettings) -> Target:
         manager = self._manager(settings.provider, self.config.keys_for(settings))
         adapter, timeout = self._adapter(settings.provider, settings.base_url)
-        return Target(settings, manager, adapter, timeout)
+        price = cost_of(settings.provider, settings.model, self.config.settings.prices)
+        return Target(settings, manager, adapter, timeout, price)
 
     def _adapter(self, provider: str, base_url: str | None) -> tuple[Adapter, float]:
         found = self._adapters.get((provider, base_url))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from jobapp.domain.prices import Price
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -178,6 +180,7 @@ class Settings:
             else a path, ``file:…`` or ``redis://…``.
         share_room: Whether the processes of this machine count together what they use of their keys.
         cache_path: The cache folder.
+        prices: Of models, by pattern; the first that fits counts.
         rules: The user's own error rules, as they stand in the YAML (checked by the classifier).
     """
 
@@ -185,6 +188,7 @@ class Settings:
     fallbacks: Mapping[str, tuple[ModelSettings, ...]] = field(default_factory=dict)
     retry: RetrySettings = field(default_factory=RetrySettings)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)
     state_url: str | None = field(default=None, repr=False)  # it may hold a password
     share_room: bool = False
     cache_path: Path = field(kw_only=True)

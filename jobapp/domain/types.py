@@ -181,12 +181,22 @@ class ChatRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that one answer cost; a provider that tells nothing leaves zeros."""
+    """What one answer cost; a provider that tells nothing leaves zeros.
+
+    Attributes:
+        input_tokens: What was asked, cached or not.
+        output_tokens: What was answered, reasoning included.
+        cached_tokens: Those of the input that the provider had in its cache.
+        reasoning_tokens: Those of the output that were reasoning.
+        cost: US dollars: as the provider told, else by the price of the settings or of genai-prices; ``None``
+            where nobody knows.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cost: float | None = None
 
     @property
     def total_tokens(self) -> int:

@@ -93,7 +93,7 @@ class ChunkReader(StreamReader):
 
     def usage_so_far(self) -> Usage:
         """Return the tokens that a chunk has told; OpenAI tells them with the last one."""
-        return _usage_of(self.usage)
+        return self.adapter.usage_of(self.usage)
 
     def reply(self) -> Reply:
         """Return the whole answer, with a completion that holds all that was said as ``raw``."""
@@ -193,6 +193,15 @@ class OpenAIAdapter(StainlessAdapter):
         """Return whether *choice* holds an error instead of an answer."""
         return bool(choice.finish_reason == "error")
 
+    def usage_of(self, usage: Any) -> Usage:
+        """Return what an answer cost."""
+        return Usage(
+            input_tokens=count(usage, "prompt_tokens"),
+            output_tokens=count(usage, "completion_tokens"),
+            cached_tokens=count(field_of(usage, "prompt_tokens_details"), "cached_tokens"),
+            reasoning_tokens=count(field_of(usage, "completion_tokens_details"), "reasoning_tokens"),
+        )
+
     def _calls(self, pool: Any, key: ApiKey, kind: str, address: str) -> Calls:
         """Return what is used of a client; with Azure's versions each model has an address, and a client."""
         make = partial(super()._calls, pool, key, kind)
@@ -255,7 +264,7 @@ class OpenAIAdapter(StainlessAdapter):
         calls = calls_of(message)
         return Reply(
             text,
-            _usage_of(field_of(answer, "usage")),
+            self.usage_of(field_of(answer, "usage")),
             answer,
             headers_of(response),
             text_of(answer, "model"),
@@ -323,12 +332,3 @@ def _text_of(message: Any) -> str:
     if isinstance(content, list):
         content = "".join(text_of(part, "text") for part in content if field_of(part, "type") == "text")
     return content if isinstance(content, str) and content else text_of(message, "refusal")
-
-
-def _usage_of(usage: Any) -> Usage:
-    return Usage(
-        input_tokens=count(usage, "prompt_tokens"),
-        output_tokens=count(usage, "completion_tokens"),
-        cached_tokens=count(field_of(usage, "prompt_tokens_details"), "cached_tokens"),
-        reasoning_tokens=count(field_of(usage, "completion_tokens_details"), "reasoning_tokens"),
-    )

@@ -1,0 +1,120 @@
+"""What an answer cost: by the provider, by the settings, by the price list; else nobody knows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobapp.core import pricing
+from jobapp.domain.events import CallDone
+from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.prices import MILLION, Price, priced
+from jobapp.domain.settings import ProviderSettings
+from jobapp.domain.types import EMPTY, Usage
+from jobapp.providers.openrouter import OpenRouterAdapter
+from tests.calling import ONE, PROVIDERS, WAYS, world_of
+from tests.config_support import home
+
+__all__ = ["home"]
+
+TOKENS = st.integers(0, 10_000_000)
+DOLLARS = st.floats(0, 1000)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_price_of_the_settings_tells_what_each_way_of_calling_cost(provider, way, tmp_path, monkeypatch):
+    with world_of(provider, way, tmp_path, monkeypatch) as world:
+        world.add(ONE)
+        world.settings["prices"] = {"nothing*": {"input": 9, "output": 9}, "*": {"input": 2, "output": 5}}
+        done = world.call()
+    usage = done.usage
+    assert usage.input_tokens
+    assert usage.output_tokens
+    assert usage.cost == pytest.approx((2 * usage.input_tokens + 5 * usage.output_tokens) / MILLION)
+    assert [event.usage for event in world.events if isinstance(event, CallDone)] == [usage]
+
+
+def test_without_a_price_nobody_knows(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE)
+        assert world.call().usage.cost is None
+
+
+@given(TOKENS, TOKENS, TOKENS, DOLLARS, DOLLARS, DOLLARS)
+def test_what_was_cached_costs_its_own_price(fresh, cached, output, price, cheap, said):
+    usage = Usage(input_tokens=fresh + cached, output_tokens=output, cached_tokens=cached)
+    cost = Price(price, said, cheap).cost_of(usage)
+    assert cost == pytest.approx((fresh * price + cached * cheap + output * said) / MILLION)
+    assert Price(price, said).cost_of(usage) == pytest.approx(Price(price, said, price).cost_of(usage))
+
+
+def test_what_the_provider_told_goes_before_a_price():
+    told = Usage(10, 10, cost=0.5)
+    assert priced(told, Price(1, 1).cost_of) == told
+
+
+def test_where_no_tokens_are_told_no_cost_is_made_up():
+    assert priced(Usage(), Price(1, 1).cost_of).cost is None
+
+
+@pytest.mark.parametrize(
+    ("told", "cost"), [(0.00014, 0.00014), (0, 0.0), (None, None), ("a lot", None), (True, None)]
+)
+def test_openrouter_tells_its_own_cost(told, cost):
+    adapter = OpenRouterAdapter(ProviderSettings("openrouter"))
+    assert adapter.usage_of({"prompt_tokens": 1, "completion_tokens": 2, "cost": told}).cost == cost
+
+
+def cost(usage, provider="openai", model="gpt-4o-mini", prices=EMPTY):
+    cost_of = pricing.cost_of(provider, model, prices)
+    return cost_of and cost_of(usage)
+
+
+class TestThePriceList:
+    @pytest.fixture(autouse=True)
+    def _is_there(self, monkeypatch):
+        pytest.importorskip("genai_prices")
+        monkeypatch.setattr(pricing, "is_installed", lambda _: True)
+
+    @pytest.mark.parametrize(
+        ("provider", "model"),
+        [
+            ("openai", "gpt-4o-mini"),
+            ("anthropic", "claude-haiku-4-5"),
+            ("google", "gemini-2.5-flash"),
+            ("groq", "llama-3.3-70b-versatile"),
+            ("xai", "grok-4"),
+        ],
+    )
+    def test_it_knows_the_usual_models(self, provider, model):
+        assert 0 < cost(Usage(1000, 1000), provider, model) < 1
+
+    def test_what_was_cached_costs_less(self):
+        assert 0 < cost(Usage(1000, 0, 900)) < cost(Usage(1000, 0))
+
+    @pytest.mark.parametrize(("provider", "model"), [("openai", "no-such-model"), ("mine", "gpt-4o")])
+    def test_what_it_does_not_know_nobody_knows(self, provider, model):
+        assert cost(Usage(1000, 1000), provider, model) is None
+
+    def test_the_settings_go_before_it(self):
+        assert cost(Usage(MILLION, 0), prices={"gpt-4o*": Price(1, 1)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("price", "told"),
+    [
+        ("{input: 1}", "no output is given"),
+        ("{output: 1}", "no input is given"),
+        ("{input: -1, output: 1}", "write US dollars, 0 or more"),
+        ("{input: .inf, output: 1}", "write US dollars, 0 or more"),
+        ("{input: free, output: 1}", "must be a number"),
+        ("{input: true, output: 1}", "must be a number"),
+        ("{input: 1, output: 1, cache: 1}", "cache"),
+    ],
+)
+def test_a_wrong_price_is_refused_by_name(home, price, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        home.config(f"prices: {{'gpt-4o*': {price}}}").settings  # noqa: B018
+    assert "prices.gpt-4o*" in str(caught.value)
