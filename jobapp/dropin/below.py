@@ -45,7 +45,6 @@ class Below:
         rng: The random source of jitter.
         listener: Takes every event.
         session: The conversation that the requests are turns of.
-        session: The conversation that the requests are turns of.
     """
 
     provider: ProviderSettings
