@@ -35,7 +35,7 @@ def root_of(address: str) -> str:
 
 def deployment_of(address: str, model: str) -> str:
     """Return the address of the deployment of *model*."""
-    return f"{root_of(address)}/deployments/{quote(model, safe='')}"
+    return f"{root_of(address)}{_deployment(model)}"
 
 
 def moved(url: str, home: str, address: str, model: str, api_version: str | None) -> str:
@@ -55,7 +55,11 @@ def moved(url: str, home: str, address: str, model: str, api_version: str | None
     if api_version:
         base, rest = urlsplit(root_of(address)).path, rest.removeprefix("/openai")
         if model and rest.startswith(_OF_A_DEPLOYMENT):
-            rest = f"/deployments/{quote(model, safe='')}{rest}"
+            rest = f"{_deployment(model)}{rest}"
         if "api-version=" not in query:
             query = "&".join(filter(None, (query, f"api-version={quote(api_version)}")))
     return urlunsplit((to.scheme, to.netloc, base + rest, query, ""))
+
+
+def _deployment(model: str) -> str:
+    return f"/deployments/{quote(model, safe='')}"
