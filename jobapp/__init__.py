@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from jobapp.batch.report import BatchReport as BatchReport
     from jobapp.batch.rows import BatchResult as BatchResult
     from jobapp.calls.streams import AsyncTextStream as AsyncTextStream
     from jobapp.calls.streams import TextStream as TextStream
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from jobapp.domain.exceptions import JobAppError as JobAppError
     from jobapp.domain.exceptions import MissingKeyError as MissingKeyError
     from jobapp.domain.exceptions import NoAPIKeysAvailableError as NoAPIKeysAvailableError
+    from jobapp.domain.exceptions import OutputError as OutputError
     from jobapp.domain.exceptions import ProviderError as ProviderError
     from jobapp.domain.exceptions import ProviderUnavailableError as ProviderUnavailableError
     from jobapp.domain.exceptions import QuotaExhaustedError as QuotaExhaustedError
     from jobapp.domain.exceptions import RateLimitError as RateLimitError
+    from jobapp.domain.exceptions import RunStoppedError as RunStoppedError
     from jobapp.domain.exceptions import StateStoreError as StateStoreError
     from jobapp.domain.exceptions import StreamInterruptedError as StreamInterruptedError
     from jobapp.domain.types import Attempt as Attempt
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from jobapp.domain.types import Verdict as Verdict
 
 _NAMES_BY_MODULE = {
+    "batch.report": ("BatchReport",),
     "batch.rows": ("BatchResult",),
     "calls.streams": ("AsyncTextStream", "TextStream"),
     "classification.classify": ("classify",),
@@ -56,10 +60,12 @@ _NAMES_BY_MODULE = {
         "JobAppError",
         "MissingKeyError",
         "NoAPIKeysAvailableError",
+        "OutputError",
         "ProviderError",
         "ProviderUnavailableError",
         "QuotaExhaustedError",
         "RateLimitError",
+        "RunStoppedError",
         "StateStoreError",
         "StreamInterruptedError",
     ),

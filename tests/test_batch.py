@@ -377,10 +377,10 @@ def test_a_row_without_an_id_is_named_by_its_content_whatever_its_order():
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ({"prompt": "a", "messages": []}, "row 3: has a prompt and messages"),
+        ({"prompt": "a", "messages": []}, "row 3: has prompt and messages"),
         (
             {"custom_id": "a", "method": "POST", "url": "/v1", "body": {}},
-            "row 3: is a provider's own batch row",
+            "row 3: url: must be one of",
         ),
         ({"prompt": "a", "deadline": 5}, "row 3: deadline is the whole batch's"),
         ({"prompt": "a", "id": []}, "row 3: its id must be"),

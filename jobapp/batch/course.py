@@ -55,6 +55,7 @@ class Course:
     Args:
         concurrency: How many rows may be under way.
         ordered: Whether results are handed out in the rows' order.
+        settings_are_proven: Whether an earlier run had answers with these settings.
 
     Attributes:
         again: Rows to ask again, with the seconds to wait before.
@@ -99,7 +100,7 @@ class Course:
             self._rounds.pop(row.index, None)
             yield from self._release()
             yield from self._hand_out(BatchResult(row.id, row.index, outcome))
-        elif _is_the_rows_own(outcome):
+        elif is_the_rows_own(outcome):
             yield from self._fail(BatchResult(row.id, row.index, error=outcome))
         elif isinstance(outcome, AllAttemptsFailedError | ProviderUnavailableError):
             yield from self._ask_again(row, outcome)
@@ -176,7 +177,8 @@ class Course:
             yield following
 
 
-def _is_the_rows_own(error: JobAppError) -> bool:
+def is_the_rows_own(error: JobAppError) -> bool:
+    """Return whether a row failed by its own fault, so that it would fail again."""
     return isinstance(error, InvalidRequestError | ConfigError) and not isinstance(error, MissingKeyError)
 
 

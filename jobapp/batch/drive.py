@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent import futures
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -120,7 +121,7 @@ def _begun(course: Course, ask: Ask, index: int, written: Any) -> tuple[Row, Wor
         return row, None
     course.started(is_new=True)
     try:
-        row = read_row(index, written)
+        row = replace(written, index=index) if isinstance(written, Row) else read_row(index, written)
     except ConfigError as error:
         return row, _fault(error)
     return row, _outcome(ask, row, 0.0)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobapp.calls.call_policy import Answered, GaveUp, Rejected, Settle, Wait
+from jobapp.calls.call_policy import Answered, GaveUp, Rejected, Served, Settle, Wait
 from jobapp.calls.key_manager import KeyManager
 from jobapp.calls.messages import characters
 from jobapp.domain.clock import Clock
@@ -132,6 +132,23 @@ class Call:
 
         return Announcer(self.id, self._listener)
 
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Let *listener* hear of everything from now on, too."""
+        from jobapp.domain.events import each_of
+
+        self._listener = listener if self._listener is None else each_of((self._listener, listener))
+        self._details = True
+
+    def result(self, outcome: Served | GaveUp) -> Completion:
+        """End the call with what its policy returned.
+
+        Raises:
+            JobAppError: It got no answer.
+        """
+        if isinstance(outcome, GaveUp):
+            raise self.give_up(outcome)
+        return self.complete(outcome.key, outcome.reply)
+
     @property
     def left(self) -> float | None:
         """Seconds until the deadline."""
@@ -182,10 +199,10 @@ class Call:
 
     def begin(self, key: ApiKey) -> float:
         """Note that a request with *key* starts; return the seconds it may take."""
-        self._sent = True
         self._tell_changes(key)
         if self._details:
             self._announcer.started(self.target.settings, key, len(self.attempts) + 1)
+        self._sent = True
         timeout, left = self.rules.timeout or self.target.timeout, self.left
         return timeout if left is None else max(0.001, min(timeout, left))
 

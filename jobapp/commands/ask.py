@@ -13,7 +13,7 @@ from typing import Any
 from jobapp.calls.call import CUT_OFF
 from jobapp.calls.streams import text_of
 from jobapp.commands.exit_codes import OK, UsageError
-from jobapp.commands.names import NO_KEYS, known_provider
+from jobapp.commands.model_options import add_model_options, model_arguments, seconds
 from jobapp.commands.narration import narrator
 from jobapp.commands.output import answer, answer_json, attempt_json, note, seconds_left, utc
 from jobapp.core.config_manager import ConfigManager
@@ -21,7 +21,6 @@ from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import Completion
-from jobapp.providers import PROVIDERS, SERVICES, spec_of
 
 HELP = "ask a model"
 DESCRIPTION = """\
@@ -43,15 +42,9 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="the question; stdin when left out")
-    parser.add_argument(
-        "--provider", metavar="NAME", help="openai, anthropic, google, openrouter or your own"
-    )
-    parser.add_argument("--model", metavar="NAME", help="the provider's name of the model")
-    parser.add_argument("--task", metavar="NAME", help="the task of the configuration whose model serves")
-    parser.add_argument("--system", metavar="TEXT", help="a system message before the prompt")
-    parser.add_argument("--no-fallback", action="store_true", help="ask no fallback model")
+    add_model_options(parser)
     parser.add_argument("--wait", action="store_true", help="when no key is free, wait for the first one")
-    parser.add_argument("--deadline", metavar="SECONDS", type=_seconds, help="give up after this time")
+    parser.add_argument("--deadline", metavar="SECONDS", type=seconds, help="give up after this time")
     parser.add_argument("--quiet", action="store_true", help="say nothing of waits, rotation and fallback")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object: the answer and who gave it")
@@ -69,32 +62,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _arguments(args: argparse.Namespace, config: ConfigManager) -> dict[str, Any]:
-    """Return what the call is asked for; without a model, the default one of a provider that has a key."""
-    provider, model = known_provider(config, args.provider), args.model
-    if args.task is None and model is None and "default" not in config.settings.models:
-        provider = provider or next(filter(config.has_keys, (*PROVIDERS, *SERVICES)), None)
-        if provider is None:
-            raise UsageError(f"{NO_KEYS}; or give --provider and --model")
-        spec = spec_of(provider)
-        if spec is None or not spec.default_model:
-            raise UsageError(f"{provider} has no default model: give --model")
-        model = spec.default_model
-    elif (
-        provider is None
-        and model is not None
-        and args.task is None
-        and "default" not in config.settings.models
-    ):
-        raise UsageError("a model alone does not say whose it is: give --provider")
-    return {
-        "task_name": args.task,
-        "provider": provider,
-        "model": model,
-        "system": args.system,
-        "fallback": not args.no_fallback,
-        "deadline": args.deadline,
-        "on_exhausted": "wait" if args.wait else None,
-    }
+    exhausted = "wait" if args.wait else None
+    return {**model_arguments(args, config), "deadline": args.deadline, "on_exhausted": exhausted}
 
 
 def _ask(
@@ -187,10 +156,3 @@ def _read_stdin() -> str:
         raise UsageError(
             f"stdin is not {error.encoding}: byte 0x{wrong:02x} at position {error.start}"
         ) from None
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
-    return seconds

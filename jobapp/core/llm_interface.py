@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from jobapp.calls.call import Call, Target
-from jobapp.calls.call_policy import Flow, GaveUp, Served, call_policy
+from jobapp.calls.call_policy import Flow, call_policy
 from jobapp.calls.drive import aask_whole, adrive, ask_whole, drive
 from jobapp.calls.messages import read_prompt
 from jobapp.calls.streams import AsyncTextStream, TextStream, text_of
@@ -190,13 +190,13 @@ class LLMInterface(SDKClients, Batches):
     def send_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask and return the answer's text."""
         call, flow = started
-        return text_of(_result(call, drive(call, flow, ask_whole)))
+        return text_of(call.result(drive(call, flow, ask_whole)))
 
     @_asks(_start)
     def complete(self, started: tuple[Call, Flow]) -> Completion:
         """Ask and return the answer with who gave it, its usage and every attempt."""
         call, flow = started
-        return _result(call, drive(call, flow, ask_whole))
+        return call.result(drive(call, flow, ask_whole))
 
     @_asks(_start)
     def stream_prompt(self, started: tuple[Call, Flow]) -> TextStream:
@@ -207,13 +207,13 @@ class LLMInterface(SDKClients, Batches):
     async def asend_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask in the running event loop and return the answer's text."""
         call, flow = started
-        return text_of(_result(call, await adrive(call, flow, aask_whole)))
+        return text_of(call.result(await adrive(call, flow, aask_whole)))
 
     @_asks(_start)
     async def acomplete(self, started: tuple[Call, Flow]) -> Completion:
         """Ask in the running event loop; return the answer with who gave it and every attempt."""
         call, flow = started
-        return _result(call, await adrive(call, flow, aask_whole))
+        return call.result(await adrive(call, flow, aask_whole))
 
     @_asks(_start)
     def astream_prompt(self, started: tuple[Call, Flow]) -> AsyncTextStream:
@@ -436,9 +436,3 @@ class LLMInterface(SDKClients, Batches):
 def _close(adapters: _Adapters) -> None:
     for adapter, _ in adapters.values():
         adapter.close()
-
-
-def _result(call: Call, outcome: Served | GaveUp) -> Completion:
-    if isinstance(outcome, GaveUp):
-        raise call.give_up(outcome)
-    return call.complete(outcome.key, outcome.reply)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from jobapp.domain.clock import Clock
+from jobapp.domain.events import each_of
 from jobapp.domain.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -98,14 +99,33 @@ class SDKClients:
         return transport
 
     def _dropin(self, provider: str, arguments: dict[str, Any]) -> tuple[KeyTransport, dict[str, Any]]:
-        from jobapp.core.dropin_setup import open_transport
-
         arguments = dict(arguments)
         session = session_name(arguments.pop("session", None))
         rules = {name: arguments[name] for name in DROPIN_RULES if name in arguments}
         rest = {name: value for name, value in arguments.items() if name not in rules}
-        settings = self.config.provider_settings(provider)
-        parts = (self._clock, self._rng, self._on_event)
-        transport = open_transport(self.config, settings, self._keys_of(provider), rules, *parts, session)
+        return self._transport(provider, rules, session=session), rest
+
+    def _transport(
+        self,
+        provider: str,
+        rules: Mapping[str, Any],
+        *,
+        session: str | None = None,
+        listener: Callable[[Event], None] | None = None,
+    ) -> KeyTransport:
+        """Return a transport for *provider*; *listener* hears of its events, too."""
+        from jobapp.core.dropin_setup import open_transport
+
+        heard = [each for each in (self._on_event, listener) if each is not None]
+        transport = open_transport(
+            self.config,
+            self.config.provider_settings(provider),
+            self._keys_of(provider),
+            rules,
+            self._clock,
+            self._rng,
+            each_of(heard) if heard else None,
+            session,
+        )
         self._transports.add(transport)
-        return transport, rest
+        return transport

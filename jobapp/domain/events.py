@@ -6,6 +6,7 @@ tell calls apart that run at the same time. The last event of a call is :class:`
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -104,3 +105,17 @@ class CallDone:
 
 
 Event = AttemptStarted | AttemptFailed | Waiting | KeyBlocked | KeyRotated | FellBack | CallDone
+
+Listener = Callable[[Event], None]
+
+
+def each_of(listeners: Sequence[Listener]) -> Listener:
+    """Return what hands each event to all of *listeners*, in order."""
+    if len(listeners) == 1:
+        return listeners[0]
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return listen

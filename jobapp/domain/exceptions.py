@@ -7,6 +7,8 @@
   - NoAPIKeysAvailableError     every key is spent, cooling or set aside; ``available_at`` says until when
   - AllAttemptsFailedError      keys are left, but every try was rejected; ``attempts`` lists them
   - DeadlineExceededError       the call's deadline came, or the next wait would have passed it
+  - RunStoppedError             a batch was stopped by its caps, or by whoever runs it
+  - OutputError                 the output of a batch can't be written
   - ProviderError               one provider's "no", with its verdict; ``__cause__`` is the SDK's exception
     + RateLimitError            a busy minute
     + QuotaExhaustedError       a spent day, month or balance
@@ -94,6 +96,14 @@ class DeadlineExceededError(_CallError):
     ) -> None:
         super().__init__(message, attempts=attempts)
         self.available_at = available_at
+
+
+class RunStoppedError(JobAppError):
+    """A batch was stopped by a cap, or by whoever runs it; another run goes on with what is left."""
+
+
+class OutputError(JobAppError):
+    """The output of a batch can't be written; what came is kept as far as the disk took it."""
 
 
 class ProviderError(JobAppError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
@@ -18,7 +19,7 @@ from jobapp.calls.call_policy import Flow, GaveUp, Served, StopReason, call_poli
 from jobapp.calls.drive import aask_stream, adrive, ask_stream, drive
 from jobapp.domain.exceptions import ConfigError, JobAppError
 from jobapp.domain.settings import ModelSettings, RetrySettings
-from jobapp.domain.types import EMPTY, ApiKey, Reply
+from jobapp.domain.types import EMPTY, ApiKey, Completion, Reply
 from jobapp.dropin import endings
 from jobapp.dropin.below import Below
 from jobapp.dropin.bodies import Watch
@@ -29,7 +30,7 @@ from jobapp.dropin.routes import Kind, Route, ids_made, route_of
 from jobapp.dropin.senders import Senders, library_of
 from jobapp.dropin.tail import Tail, usage_in
 from jobapp.dropin.upward import bare, made, watched
-from jobapp.providers.responses import headers_of
+from jobapp.providers.responses import headers_of, whole_body
 
 if TYPE_CHECKING:
     from jobapp.providers.adapter import Adapter
@@ -94,6 +95,49 @@ class KeyTransport:
         started = self._start(request, route, send)
         return self._up(request, started, await adrive(started.call, started.flow, aask_stream))
 
+    async def acomplete(
+        self, path: str, body: Any, headers: Mapping[str, str], *, deadline: float | None = None
+    ) -> Completion:
+        """Send *body* as JSON to *path* in the running event loop, and return the answer, read whole.
+
+        Its ``raw`` is the answer's own JSON; its text is left empty.
+
+        Args:
+            path: Below the provider's address.
+            body: What is asked, in the provider's own form.
+            headers: What the provider wants besides its key.
+            deadline: Seconds until the answer must have begun.
+
+        Raises:
+            JobAppError: As a call of the facade.
+        """
+        import httpx
+
+        provider = self._below.provider
+        silence = dict.fromkeys(("connect", "read", "write", "pool"), provider.timeout)
+        request = httpx.Request(
+            "POST",
+            f"{(provider.base_url or '').rstrip('/')}{path}",
+            json=body,
+            headers=dict(headers),
+            extensions={"timeout": silence},
+        )
+        started = self._start(request, _route(request), self._senders.asynchronous(request), deadline)
+        outcome = await adrive(started.call, started.flow, aask_stream)
+        if isinstance(outcome, GaveUp):
+            raise started.call.give_up(outcome)
+        response = outcome.reply.first.response
+        try:
+            await response.aread()
+        except Exception as error:
+            raise started.call.interrupted(started.call.broken(outcome.key, error), "") from error
+        except BaseException as error:
+            started.call.abandon(error)
+            raise
+        usage = usage_in(response.text)
+        reply = Reply("", usage, whole_body(response), headers_of(response), started.route.model)
+        return started.call.complete(outcome.key, reply)
+
     def close(self) -> None:
         """Close the connections of threads; a later request opens new ones."""
         self._senders.close()
@@ -145,9 +189,10 @@ class KeyTransport:
                 "the address that the client uses"
             )
 
-    def _start(self, request: Any, route: Route, send: Any) -> _Started:
+    def _start(self, request: Any, route: Route, send: Any, deadline: float | None = None) -> _Started:
         below, forwarder = self._below, self._forwarder(request, route, send)
         rules = _rules_for(request, below.rules)
+        rules = rules if deadline is None else replace(rules, deadline=deadline)
         details = self._wants_details()
         call = Call((), EMPTY, rules, below.clock, below.listener, details=details, session=below.session)
         settings = ModelSettings(below.provider.name, route.model)
