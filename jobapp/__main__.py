@@ -11,18 +11,19 @@ from collections.abc import Iterator, Sequence
 
 import jobapp
 from jobapp.calls import event_log
-from jobapp.commands import ask, check, demo, explain, reset, status
+from jobapp.commands import ask, batch, check, demo, explain, reset, status
 from jobapp.commands.exit_codes import ERROR, INTERRUPTED, PIPE_CLOSED, USAGE, UsageError, exit_code
 from jobapp.commands.output import note
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import JobAppError
 
-COMMANDS = (ask, status, reset, check, explain, demo)
+COMMANDS = (ask, batch, status, reset, check, explain, demo)
 EXIT_CODES = """\
 exit codes:
   0 done             3 limits or quota: try later     130 interrupted
   1 error            4 no key, or a bad one
-  2 wrong usage      5 wrong configuration
+  2 wrong usage      5 wrong configuration         143 terminated
+                     6 output can't be written
 
 `jobapp COMMAND --help` tells more of a command.
 """

@@ -55,7 +55,6 @@ class Course:
     Args:
         concurrency: How many rows may be under way.
         ordered: Whether results are handed out in the rows' order.
-        settings_are_proven: Whether an earlier run had answers with these settings.
 
     Attributes:
         again: Rows to ask again, with the seconds to wait before.
@@ -68,6 +67,7 @@ class Course:
         self._concurrency = concurrency
         self._ordered = ordered
         self._are_settings_wrong = False
+        self._are_settings_proven = False
         self._under_way = 0
         self._answers = 0
         self._read = 0
@@ -75,6 +75,10 @@ class Course:
         self._held: list[BatchResult] = []
         self._early: dict[int, BatchResult] = {}
         self._rounds: dict[int, tuple[int, int]] = {}
+
+    def trust_settings(self) -> None:
+        """Note that an earlier run had answers with these settings: a failure is the row's own."""
+        self._are_settings_proven = True
 
     def wants(self, *, is_open: bool) -> bool:
         """Return whether another row may be started: one to ask again, or a new one.
@@ -137,7 +141,7 @@ class Course:
 
     def _fail(self, result: BatchResult) -> Iterator[BatchResult]:
         """Hand out a failed row; before the first answer it is held back: it may be the settings' fault."""
-        if self._answers:
+        if self._answers or self._are_settings_proven:
             yield from self._hand_out(result)
             return
         if self._held and _likeness(self._held[-1].error) != _likeness(result.error):

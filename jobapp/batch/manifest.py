@@ -9,17 +9,23 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from jobapp.batch.report import BatchReport
 from jobapp.batch.rows import content_hash
 from jobapp.stores import atomic_file
 
 SUFFIX = ".run.json"
+REGISTRY = "batches"
+"""The folder in the cache folder in which runs are noted."""
+
 VERSION = 1
 LARGEST = 2**20
 
@@ -40,6 +46,45 @@ def read(output: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and found.get("jobapp") == VERSION else {}
+
+
+@contextmanager
+def registered(folder: Path, output: Path) -> Iterator[None]:
+    """Note in *folder* that *output* is being written, for ``jobapp status``; what can't be noted is not."""
+    note = folder / f"{content_hash(str(output.resolve()))}.json"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        note.write_text(json.dumps({"output": str(output.resolve())}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            note.unlink()
+
+
+def noted(folder: Path) -> list[Path]:
+    """Return the outputs that are noted in *folder*: those being written, and those whose run was killed."""
+    found = []
+    for note in sorted(folder.glob("*.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found.append(Path(json.loads(note.read_text(encoding="utf-8"))["output"]))
+    return found
+
+
+def lock_of(output: Path) -> FileLock:
+    """Return the lock that a run on *output* holds; the operating system ends it with the process."""
+    return FileLock(output.with_name(f".{output.name}.lock"), timeout=0)
+
+
+def is_running(output: Path) -> bool:
+    """Return whether a run holds the lock of *output*."""
+    try:
+        with lock_of(output):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # another user's folder: nobody knows
+        return bool(read(output).get("running"))
 
 
 def told_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,15 +130,9 @@ def write(
 
 
 def _told(report: BatchReport) -> dict[str, Any]:
-    told = asdict(report) if report.error is None else asdict(_without_error(report))
+    told = asdict(replace(report, error=None))
     error = None if report.error is None else f"{type(report.error).__name__}: {report.error}"
     return told | {"until": report.until and _utc(report.until), "error": error}
-
-
-def _without_error(report: BatchReport) -> BatchReport:
-    from dataclasses import replace
-
-    return replace(report, error=None)
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,9 +18,6 @@ from typing import NamedTuple
 from jobapp.batch.output_rows import StoredRow, read_output
 from jobapp.domain.exceptions import ConfigError, OutputError
 from jobapp.stores.atomic_file import remove_leftovers, sync_folder
-
-SYNC = 0.5
-"""Seconds between two syncs, while answers come."""
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
@@ -49,9 +45,7 @@ class OutputFile:
         self._fd = _opened(path)
         self._end = os.fstat(self._fd).st_size
         self._fault: OSError | None = None
-        self._is_dirty = threading.Event()
-        self._closed = threading.Event()
-        self._syncer: threading.Thread | None = None
+        self._is_dirty = False
 
     def append(self, line: bytes) -> int:
         """Write *line* at the end, and return the byte that it begins at.
@@ -69,9 +63,17 @@ class OutputFile:
                 os.ftruncate(self._fd, place)
             raise self._error(error) from error
         self._end += len(line)
-        self._is_dirty.set()
-        self._start_syncer()
+        self._is_dirty = True
         return place
+
+    def sync(self) -> None:
+        """Bring to disk what was written, from any thread; a disk that can't is told by what follows."""
+        if self._is_dirty:
+            self._is_dirty = False
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                self._fault = error
 
     def mend(self, torn: int | None) -> None:
         """Cut off a line that begins at *torn*, and end the last one where it is not ended."""
@@ -98,10 +100,6 @@ class OutputFile:
         Raises:
             OutputError: The disk did not take all of it.
         """
-        self._closed.set()
-        self._is_dirty.set()
-        if self._syncer is not None:
-            self._syncer.join()
         fd, self._fd = self._fd, -1
         try:
             if fd >= 0:
@@ -137,22 +135,6 @@ class OutputFile:
         os.close(self._fd)
         self._fd = _opened(self.path)
         self._end = os.fstat(self._fd).st_size
-
-    def _start_syncer(self) -> None:
-        if self._syncer is None:
-            self._syncer = threading.Thread(target=self._sync, name="jobapp-batch-sync", daemon=True)
-            self._syncer.start()
-
-    def _sync(self) -> None:
-        """Sync what was written, in a thread of its own: answers need not wait for the disk."""
-        while self._is_dirty.wait() and not self._closed.is_set():
-            self._is_dirty.clear()
-            try:
-                os.fsync(self._fd)
-            except OSError as error:
-                self._fault = error
-                return
-            self._closed.wait(SYNC)
 
     def _error(self, error: OSError) -> OutputError:
         return OutputError(f"{self.path}: can't be written: {error.strerror or error}")

@@ -15,10 +15,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from jobapp.domain.exceptions import ConfigError
 
 _TABLES = """
 pragma journal_mode = off;
@@ -75,6 +72,13 @@ class PlannedRow(NamedTuple):
     tokens: int
 
 
+class Double(NamedTuple):
+    """A row whose id is another row's."""
+
+    line: int
+    told: str
+
+
 class Todo(NamedTuple):
     """A row that is to be asked."""
 
@@ -116,11 +120,11 @@ class Plan:
         """Forget it."""
         self._database.close()
 
-    def read(self, rows: Iterable[PlannedRow], path: Path) -> None:
-        """Take the rows of the input at *path*; copies without an id are told apart by ``#2``, ``#3`` ….
+    def read(self, rows: Iterable[PlannedRow]) -> Double | None:
+        """Take the rows of the input; copies without an id are told apart by ``#2``, ``#3`` ….
 
-        Raises:
-            ConfigError: Two rows have one id; both lines are named.
+        Returns:
+            The first two rows that have one id of their own; ``None`` where there are no such two.
         """
         self._database.executemany("insert into row values (?, ?, ?, ?, ?, ?)", rows)
         double = self._one(
@@ -128,12 +132,13 @@ class Plan:
         )
         if double:
             name, first, second = double
-            raise ConfigError(f"{path}:{second}: has the id {name!r} of line {first}; give each row its own")
+            return Double(second, f"has the id {name!r} of line {first}; give each row its own")
         copies = self._database.execute(
             "select id || '#' || nth, line from (select id, line, row_number() over "
             "(partition by id order by line) as nth from row where not own) where nth > 1"
         ).fetchall()
         self._database.executemany("update row set id = ? where line = ?", copies)
+        return None
 
     def keep_shard(self, number: int, count: int) -> None:
         """Leave out the rows that belong to another of *count* shards than *number*, from 1."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 from array import array
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from filelock import Timeout
 
 from jobapp.batch import manifest
 from jobapp.batch.course import Course, is_the_rows_own
@@ -28,6 +30,7 @@ from jobapp.batch.report import BatchReport, plus
 from jobapp.batch.rows import BatchResult, Row, own_id, read_row
 from jobapp.batch.run_rules import RunRules
 from jobapp.batch.source import Source
+from jobapp.batch.ticker import Ticker
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import ConfigError, JobAppError, MissingKeyError, OutputError, RunStoppedError
 
@@ -38,6 +41,12 @@ logger = logging.getLogger(__name__)
 
 MOST_FAULTS = 1000
 """So many lines that can't be read are looked for."""
+
+SYNC = 0.5
+"""Seconds between two syncs of the output."""
+
+TELL = 2.0
+"""Seconds between two looks whether the manifest has news."""
 
 SHOWN_FAULTS = 10
 """So many different faults are told in an error."""
@@ -99,6 +108,7 @@ class FileRun:
         gate: Which all its requests pass.
         course: The course of the rows.
         clock: The time.
+        registry: The folder in which runs are noted while they go on.
     """
 
     def __init__(
@@ -112,18 +122,20 @@ class FileRun:
         gate: Gate,
         course: Course,
         clock: Clock,
+        registry: Path,
     ) -> None:
         self.source, self.output = source, output
         self._rules = rules
         self._settings = manifest.told_settings(dict(settings) | {"template": rules.template})
         self._asker, self._gate, self._course, self._clock = asker, gate, course, clock
+        self._registry = registry
         self._began, self._began_at = clock.monotonic(), clock.now()
         self._counts = Counts(0, 0, 0, 0, 0, 0)
         self._report = BatchReport()
         self._requests: dict[str, str] = {}
         self._faults: dict[str, list[int]] = {}
         self._postponed: JobAppError | None = None
-        self._told_at = 0.0
+        self._told = BatchReport()
 
     def run(self) -> BatchReport:
         """Ask what is to be asked, and return how it stands in the end.
@@ -135,8 +147,8 @@ class FileRun:
         """
         _check_places(self.source, self.output)
         with ExitStack() as stack:
-            stack.enter_context(self._lock())
             source = stack.enter_context(Source(self.source, self._rules.template))
+            stack.enter_context(self._lock())
             plan = stack.enter_context(closing(Plan()))
             torn = self._read(source, plan)
             self._check_faults()
@@ -145,8 +157,13 @@ class FileRun:
             output.mend(torn)
             self._tell_differences(before)
             self._write_manifest(runs=True)
+            stack.enter_context(manifest.registered(self._registry, self.output))
             signature = source.signature()
-            self._drive(source, plan, output)
+            with (
+                Ticker(SYNC, output.sync, "jobapp-batch-sync"),
+                Ticker(TELL, self._tell, "jobapp-batch-tell"),
+            ):
+                self._drive(source, plan, output)
             if source.signature() != signature:
                 logger.warning("%s changed while it was read; run the batch again", self.source)
             self._finish(plan, output)
@@ -184,26 +201,21 @@ class FileRun:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Hold the lock of the output; a second run on it is refused."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.output.with_name(f".{self.output.name}.lock"), timeout=0)
         try:
-            lock.acquire()
+            with manifest.lock_of(self.output):
+                yield
         except Timeout:
             first = manifest.read(self.output)
             who = f" (process {first['pid']} on {first['host']}, since {first['began']})" if first else ""
             raise ConfigError(f"{self.output}: another run is writing it{who}; wait for its end") from None
         except OSError as error:
             raise OutputError(f"{self.output}: can't be written: {error.strerror or error}") from error
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _read(self, source: Source, plan: Plan) -> int | None:
         """Read input and output; return where a torn line of the output begins."""
         rules = self._rules
-        plan.read(self._planned(source), self.source)
+        if double := plan.read(self._planned(source)):
+            self._faults.setdefault(double.told, []).append(double.line)
         if rules.shard is not None:
             plan.keep_shard(*rules.shard)
         torn = None
@@ -214,6 +226,8 @@ class FileRun:
                 torn = stored
         self._counts = plan.decide(keep=rules.keep, retry_errors=rules.retry_errors, limit=rules.limit)
         counts = self._counts
+        if counts.answered:
+            self._course.trust_settings()
         left = counts.rows - counts.answered - counts.failed
         self._report = BatchReport(counts.answered, counts.failed, left, changed=counts.changed)
         return torn
@@ -286,9 +300,6 @@ class FileRun:
         place = output.append(as_line(output_row(result, request, self._clock.now())))
         plan.note_stored(place, result.id, request, result.completion is not None)
         self._count(result)
-        if self._clock.monotonic() - self._told_at > 1.0:
-            self._told_at = self._clock.monotonic()
-            self._write_manifest(runs=True)
 
     def _count(self, result: BatchResult) -> None:
         report, answered = self._report, result.completion is not None
@@ -322,6 +333,14 @@ class FileRun:
         if len(places) != plan.stored_count() or any(b < a for a, b in pairwise(places)):
             output.rewrite(places)
         self._write_manifest(runs=False)
+
+    def _tell(self) -> None:
+        """Let the manifest tell how it stands now, where that is news."""
+        now = replace(self.report(), seconds=0.0)
+        if now != self._told:
+            self._told = now
+            with suppress(OutputError):  # the answers' own file will tell of a full disk
+                self._write_manifest(runs=True)
 
     def _write_manifest(self, *, runs: bool) -> None:
         report = self.report() if runs else self._report

@@ -62,6 +62,7 @@ class Source:
             raise ConfigError("template: a $ stands for itself when it is written $$")
         self._delimiter = DELIMITERS.get(path.suffix.lower())
         self._columns: list[str] = []
+        self._number = 0
         self._file = _open(path)
 
     def __enter__(self) -> Self:
@@ -80,6 +81,7 @@ class Source:
     def lines(self) -> Iterator[Line]:
         """Yield every row; blank lines and a byte order mark are read over."""
         self._file.seek(0)
+        self._number = 0
         if self._delimiter and (fault := self._head()):
             yield Line(1, 0, None, fault)
         else:
@@ -113,7 +115,7 @@ class Source:
     def _lines(self) -> Iterator[Line]:
         """Yield JSON lines, or plain ones."""
         is_text = self.path.suffix.lower() == ".txt"
-        for number, place, raw in _raw_lines(self._file):
+        for number, place, raw in self._raw_lines():
             text, fault = _decoded(raw)
             if fault or not text.strip():
                 if fault:
@@ -145,7 +147,7 @@ class Source:
         begins: list[tuple[int, int]] = []
 
         def texts() -> Iterator[str]:
-            for number, place, raw in _raw_lines(self._file):
+            for number, place, raw in self._raw_lines():
                 begins.append((number, place))
                 text, fault = _decoded(raw)
                 if fault:
@@ -161,6 +163,14 @@ class Source:
         except csv.Error as error:
             raise ConfigError(f"{self.path}:{begins[0][0]}: {error}") from error
 
+    def _raw_lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield each line with its number and its place; of one that is too long as much as tells it."""
+        place = self._file.tell()
+        while raw := self._file.readline(LONGEST + 1):
+            self._number += 1
+            yield self._number, place, raw.removeprefix(BOM) if place == 0 else raw
+            place += len(raw)
+
 
 def _open(path: Path) -> IO[bytes]:
     if not path.is_file():
@@ -170,15 +180,6 @@ def _open(path: Path) -> IO[bytes]:
         return path.open("rb")
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-
-
-def _raw_lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Yield each line with its number and its place; of one that is too long as much as tells it."""
-    number, place = 0, file.tell()
-    while raw := file.readline(LONGEST + 1):
-        number += 1
-        yield number, place, raw.removeprefix(BOM) if place == 0 else raw
-        place += len(raw)
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

@@ -9,7 +9,9 @@ from jobapp.domain.exceptions import (
     JobAppError,
     MissingKeyError,
     NoAPIKeysAvailableError,
+    OutputError,
     ProviderError,
+    RunStoppedError,
     StateStoreError,
 )
 from jobapp.domain.types import Kind
@@ -22,6 +24,8 @@ TRY_LATER = 3
 KEY = 4
 """No key, or none that is accepted."""
 CONFIGURATION = 5
+OUTPUT = 6
+"""The output of a batch can't be written."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 PIPE_CLOSED = 141
@@ -41,6 +45,10 @@ def exit_code(error: JobAppError) -> int:
             return KEY
         case ConfigError() | StateStoreError():
             return CONFIGURATION
+        case OutputError():
+            return OUTPUT
+        case RunStoppedError():
+            return TRY_LATER
         case NoAPIKeysAvailableError(keys=keys):
             return KEY if all(line.state == Kind.AUTH for line in keys) else TRY_LATER
         case _:

@@ -6,6 +6,7 @@ import argparse
 from datetime import datetime
 from typing import Any
 
+from jobapp.commands.batches_noted import batch_lines, noted_batches
 from jobapp.commands.exit_codes import KEY, OK
 from jobapp.commands.names import NO_KEYS
 from jobapp.commands.output import answer, answer_json, note, reason_text, status_json, utc
@@ -34,11 +35,15 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     with LLMInterface(args.config, clock=clock) as llm:
         lines, now = llm.key_status(), clock.now()
         state = place_of_state(llm.config)
+        batches = noted_batches(llm.config.settings.cache_path)
     if args.json:
-        answer_json({"now": utc(now), "state": state, "keys": [status_json(line, now) for line in lines]})
+        keys = [status_json(line, now) for line in lines]
+        answer_json({"now": utc(now), "state": state, "keys": keys, "batches": batches})
     elif lines:
         headers = ("KEY", "STATE", f"UNTIL ({now.astimezone():%Z})", "WHY")
         print_lines(headers, [status_line(line, now) for line in lines])
+        for told in batch_lines(batches, now):
+            answer(told)
         answer(f"\nKept in {state}")
     if not lines:
         note(f"jobapp: {NO_KEYS}")

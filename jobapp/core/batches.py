@@ -141,6 +141,7 @@ class Batches:
     ) -> FileRun:
         """Return what :meth:`run_batch` runs, for who wants to watch it, to stop it, or to look before."""
         from jobapp.batch.gate import Gate
+        from jobapp.batch.manifest import REGISTRY
         from jobapp.batch.run import FileRun
         from jobapp.batch.run_rules import RULES, read_rules
 
@@ -157,6 +158,7 @@ class Batches:
             gate=gate,
             course=_course(concurrency, ordered=False),
             clock=self._clock,
+            registry=self._facade.config.settings.cache_path / REGISTRY,
         )
 
     @property
