@@ -310,13 +310,16 @@ def test_a_providers_own_row_is_sent_as_it_is_and_answered_in_its_own_form(files
     assert files.run().requests == 0
 
 
+ASKED: list[tuple[str, object]] = []
+
+
 class Embedder(BaseHTTPRequestHandler):
     """A server of embeddings, as OpenAI's reference of the interface has it."""
 
     def do_POST(self):
         """Answer one request."""
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.asked.append((self.path, asked))
+        ASKED.append((self.path, asked))
         body = {
             "object": "list",
             "model": asked["model"],
@@ -334,17 +337,16 @@ class Embedder(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_an_embedding_row_is_answered_below_the_openai_address(files):
+def test_an_embedding_row_is_answered_below_the_openai_address(files, monkeypatch):
+    ASKED.clear()
     row = {"model": "text-embedding-3-small", "input": "x"}
     files.write({"custom_id": "e", "method": "POST", "url": "/v1/embeddings", "body": row})
     with ThreadingHTTPServer(("127.0.0.1", 0), Embedder) as server:
-        server.asked = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        files.world.settings["providers"] = {"openai": {"base_url": address}}
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}/v1")
         report = files.run()
         server.shutdown()
-    assert server.asked == [("/v1/embeddings", row)]
+    assert [("/v1/embeddings", row)] == ASKED
     assert report.done == 1
     answered = CreateEmbeddingResponse.model_validate(files.rows()[0]["response"]["body"])
     assert answered.data[0].embedding == [0.5]
