@@ -59,6 +59,7 @@ class Course:
     Attributes:
         again: Rows to ask again, with the seconds to wait before.
         stopped: Why nothing more is started; ``None`` while it goes on.
+        under_way: How many rows are.
     """
 
     def __init__(self, concurrency: Concurrency, *, ordered: bool) -> None:
@@ -68,7 +69,7 @@ class Course:
         self._ordered = ordered
         self._are_settings_wrong = False
         self._are_settings_proven = False
-        self._under_way = 0
+        self.under_way = 0
         self._answers = 0
         self._read = 0
         self._handed_out = 0
@@ -86,18 +87,18 @@ class Course:
         Args:
             is_open: Whether there may be new ones.
         """
-        if self.stopped is not None or self._under_way >= self._concurrency.limit:
+        if self.stopped is not None or self.under_way >= self._concurrency.limit:
             return False
         return bool(self.again) or (is_open and self._may_read())
 
     def started(self, *, is_new: bool) -> None:
         """Note that a row is under way."""
-        self._under_way += 1
+        self.under_way += 1
         self._read += is_new
 
     def ended(self, row: Row, outcome: Outcome) -> Iterator[BatchResult]:
         """Note how *row* ended, and yield what may be handed out."""
-        self._under_way -= 1
+        self.under_way -= 1
         self._learn(outcome)
         if isinstance(outcome, Completion):
             self._answers += 1
@@ -135,7 +136,7 @@ class Course:
     def _learn(self, outcome: Outcome) -> None:
         attempts: tuple[Attempt, ...] = getattr(outcome, "attempts", ())
         if any(attempt.verdict and attempt.verdict.kind is Kind.UNAVAILABLE for attempt in attempts):
-            self._concurrency.overloaded(self._under_way)
+            self._concurrency.overloaded(self.under_way)
         elif isinstance(outcome, Completion):
             self._concurrency.answered()
 

@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from concurrent import futures
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
-from typing import Any
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from jobapp.batch.course import Course, Outcome
 from jobapp.batch.rows import BatchResult, Row, read_row
@@ -30,7 +31,10 @@ CLOSING = 5.0
 
 Work = Coroutine[Any, Any, Outcome]
 
+_Ended = tuple[Row, Outcome | BaseException]
 _END: Any = [0, ...]  # no tuple: anext would take it apart
+
+T = TypeVar("T")
 
 
 def drive(rows: Iterable[Any], course: Course, ask: Ask, close: Close) -> Iterator[BatchResult]:
@@ -43,49 +47,76 @@ def drive(rows: Iterable[Any], course: Course, ask: Ask, close: Close) -> Iterat
         close: Closes the connections of the event loop that it is called in.
     """
     numbered, is_open = enumerate(rows), True
-    under_way: dict[futures.Future[Outcome], Row] = {}
-    loop = _LoopThread()
-    try:
+    ended: SimpleQueue[_Ended] = SimpleQueue()
+    with _LoopThread(close) as loop:
         while True:
             while course.wants(is_open=is_open):
                 row, work = _repeated(course, ask) or _begun(course, ask, *_next(course, numbered))
                 is_open = is_open and work is not None
                 if work is not None:
-                    under_way[loop.submit(work)] = row
-            if not under_way:
+                    loop.start_soon(_told(row, work, ended.put))
+            if not course.under_way:
                 break
-            for ended in futures.wait(under_way, return_when=futures.FIRST_COMPLETED).done:
-                yield from course.ended(under_way.pop(ended), ended.result())
+            yield from course.ended(*_expected(ended.get()))
         yield from course.finish()
-    finally:
-        loop.end(under_way, close)
 
 
 async def adrive(rows: Any, course: Course, ask: Ask) -> AsyncIterator[BatchResult]:
     """Do so in the running event loop; *rows* may be asynchronous."""
     numbered, is_open = _anumbered(rows), True
-    under_way: dict[asyncio.Task[Outcome], Row] = {}
+    ended: asyncio.Queue[_Ended] = asyncio.Queue()
+    tasks: set[asyncio.Task[None]] = set()
     try:
         while True:
             while course.wants(is_open=is_open):
                 row, work = _repeated(course, ask) or _begun(course, ask, *await _anext(course, numbered))
                 is_open = is_open and work is not None
                 if work is not None:
-                    under_way[asyncio.create_task(work)] = row
-            if not under_way:
+                    task = asyncio.create_task(_told(row, work, ended.put_nowait))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+            if not course.under_way:
                 break
-            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for result in chain.from_iterable(
-                course.ended(under_way.pop(ended), ended.result()) for ended in done
-            ):
+            for result in course.ended(*_expected(await ended.get())):
                 yield result
         for result in course.finish():
             yield result
     finally:
+        under_way = list(tasks)
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         await numbered.aclose()
+
+
+def run_in_loop(work: Coroutine[Any, Any, T], close: Close) -> T:
+    """Do *work* in an event loop in a thread of its own, and return what it returns.
+
+    What is raised in this thread meanwhile (Ctrl-C) ends it.
+
+    Args:
+        work: What to do.
+        close: Closes the connections of the event loop that it is called in.
+    """
+    with _LoopThread(close) as loop:
+        return loop.result(work)
+
+
+async def _told(row: Row, work: Work, tell: Callable[[_Ended], object]) -> None:
+    """Tell how *work* ended, whatever way."""
+    try:
+        outcome: Outcome | BaseException = await work
+    except BaseException as error:  # noqa: BLE001 - it is raised where the batch is read
+        outcome = error
+    tell((row, outcome))
+
+
+def _expected(ended: _Ended) -> tuple[Row, Outcome]:
+    """Return how a row ended; what a call does not end with is raised: a listener's own error, say."""
+    row, outcome = ended
+    if isinstance(outcome, Completion | JobAppError):
+        return row, outcome
+    raise outcome
 
 
 def _next(course: Course, numbered: Iterator[tuple[int, Any]]) -> Any:
@@ -150,31 +181,49 @@ async def _anumbered(rows: Any) -> AsyncGenerator[tuple[int, Any]]:
 
 
 class _LoopThread:
-    """An event loop in a thread of its own, which starts with the first submission."""
+    """An event loop in a thread of its own, which starts with the first work.
 
-    def __init__(self) -> None:
+    Args:
+        close: Closes the connections of the event loop that it is called in.
+    """
+
+    def __init__(self, close: Close) -> None:
+        self._close = close
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="jobapp-batch", daemon=True)
 
-    def submit(self, work: Work) -> futures.Future[Outcome]:
-        if not self._thread.ident:
-            self._thread.start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    def __enter__(self) -> Self:
+        return self
 
-    def end(self, under_way: Iterable[futures.Future[Outcome]], close: Close) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End what is under way, close the connections, and the loop."""
         if self._thread.ident:
-            for future in under_way:
-                future.cancel()
             with suppress(futures.TimeoutError):
-                asyncio.run_coroutine_threadsafe(self._end(close), self._loop).result(CLOSING)
+                asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(CLOSING)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop.close()
 
-    @staticmethod
-    async def _end(close: Close) -> None:
+    def start_soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do *work* in the loop."""
+        self._start()
+        self._loop.call_soon_threadsafe(self._loop.create_task, work)
+
+    def result(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do *work* in the loop and return what it returns."""
+        self._start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _start(self) -> None:
+        if not self._thread.ident:
+            self._thread.start()
+
+    async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await close()
+        await self._close()
         await asyncio.get_running_loop().shutdown_asyncgens()

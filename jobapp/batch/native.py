@@ -64,7 +64,15 @@ class NativeRequest:
 
 def form_of(written: Mapping[str, Any]) -> str | None:
     """Return whose batch form *written* has; ``None`` where it is no provider's."""
-    return next((form for mark, form in MARKS.items() if isinstance(written.get(mark), Mapping)), None)
+    for mark, form in MARKS.items():
+        if mark in written and isinstance(written[mark], Mapping):
+            return form
+    return None
+
+
+def mark_of(form: str) -> str:
+    """Return the field that holds the request in rows of *form*."""
+    return next(mark for mark, of in MARKS.items() if of == form)
 
 
 def read_native(written: Mapping[str, Any], form: str, place: str) -> NativeRequest:
@@ -75,8 +83,7 @@ def read_native(written: Mapping[str, Any], form: str, place: str) -> NativeRequ
     """
     if unknown := sorted(written.keys() - _FIELDS[form]):
         raise ConfigError(f"{place}: {unknown[0]} is no field of a batch row of {form}")
-    mark = next(mark for mark, of in MARKS.items() if of == form)
-    body = {name: value for name, value in written[mark].items() if name != "stream"}
+    body = {name: value for name, value in written[mark_of(form)].items() if name != "stream"}
     if form == "openai":
         return NativeRequest(form, _endpoint(written, place), str(body.get("model") or ""), body)
     if form == "anthropic":
@@ -89,8 +96,9 @@ def asks_for_stream(written: Any) -> bool:
     """Return whether a row asks for a stream."""
     if not isinstance(written, Mapping):
         return False
-    bodies = (written, *(written.get(mark) for mark in MARKS))
-    return any(isinstance(body, Mapping) and bool(body.get("stream")) for body in bodies)
+    form = form_of(written)
+    body = written if form is None else written[mark_of(form)]
+    return bool(body.get("stream"))
 
 
 def text_of(body: Any) -> str:

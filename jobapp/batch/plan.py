@@ -112,7 +112,7 @@ class Plan:
     """What one run has to do."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(_TABLES)
         self._database.execute("begin")
 

@@ -124,12 +124,14 @@ def identity(written: Any) -> str:
 
 def content_hash(content: Any) -> str:
     """Return 16 hex digits of the SHA-256 of *content* as JSON, whatever the order of its fields."""
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=_plain)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(_JSON.encode(content).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else repr(value)
+
+
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_plain)
 
 
 def _why_not(written: Mapping[str, Any], forms: list[str]) -> str:

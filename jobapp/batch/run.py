@@ -20,7 +20,7 @@ from filelock import Timeout
 
 from jobapp.batch import manifest
 from jobapp.batch.course import Course, is_the_rows_own
-from jobapp.batch.drive import drive
+from jobapp.batch.drive import adrive, run_in_loop
 from jobapp.batch.gate import Gate
 from jobapp.batch.native import asks_for_stream
 from jobapp.batch.output_file import OutputFile, Stored, read_rows
@@ -279,8 +279,7 @@ class FileRun:
         """Ask, and write what comes; what ends the run early is the report's error."""
         error: JobAppError | None = None
         try:
-            for result in drive(self._rows(source, plan), self._course, self._asker.ask, self._asker.close):
-                self._note(result, plan, output)
+            run_in_loop(self._ask_all(source, plan, output), self._asker.close)
         except (ConfigError, OutputError) as fault:
             if not isinstance(fault, MissingKeyError):
                 raise
@@ -289,6 +288,10 @@ class FileRun:
             error = stop
         self._report = replace(self.report(), waiting_for=None, until=getattr(error, "available_at", None))
         self._report = replace(self._report, error=self._why_left(error))
+
+    async def _ask_all(self, source: Source, plan: Plan, output: OutputFile) -> None:
+        async for result in adrive(self._rows(source, plan), self._course, self._asker.ask):
+            self._note(result, plan, output)
 
     def _note(self, result: BatchResult, plan: Plan, output: OutputFile) -> None:
         """Write *result*; what failed by nobody's fault of its own stays to be done."""

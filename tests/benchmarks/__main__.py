@@ -6,13 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import choice, fuzz, goodput, imports, kinds, memory, overhead, virtual_time
+from tests.benchmarks import batch, choice, fuzz, goodput, imports, kinds, memory, overhead, virtual_time
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="overhead imports memory choice goodput kinds virtual fuzz"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="overhead imports memory choice goodput kinds virtual fuzz batch",
     )
     parser.add_argument("--pairs", type=int, default=2000, help="pairs of calls for overhead (default 2000)")
     parser.add_argument(
@@ -20,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=40, help="pairs for imports and choice (default 40)")
     parser.add_argument("--repeat", type=int, default=1, help="how often goodput is measured (default 1)")
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of the batch (default 20,000)")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each virtual mix (default 5)")
     parser.add_argument("--day", action="store_true", help="add a virtual day of 1,000,000 prompts")
     options = parser.parse_args(arguments)
@@ -30,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         "choice": lambda: choice.main(options.rounds),
         "goodput": lambda: goodput.main(options.repeat),
         "kinds": lambda: kinds.main(options.repeat),
+        "batch": lambda: batch.main(options.rows),
         "fuzz": fuzz.main,
         "virtual": lambda: virtual_time.main(options.seeds, day=options.day),
     }
