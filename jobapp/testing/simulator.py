@@ -8,21 +8,24 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
 from jobapp.testing.clock import pass_time
+from jobapp.testing.environment import BASE_PATHS, addresses
 from jobapp.testing.faults import Fault, Trouble
 from jobapp.testing.holds import Held, Hold, pauses_of
 from jobapp.testing.http1 import RawRequest, whole
 from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
+from jobapp.testing.network import NetworkBlock
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
 from jobapp.testing.replies import FAILED, NO_SUCH_PATH, RawResponse, Replier
-from jobapp.testing.routing import BASE_PATHS, WIRES, wire_for
+from jobapp.testing.routing import WIRES, wire_for
 from jobapp.testing.server import HOST, LoopbackServer, Sending
 
 logger = logging.getLogger(__name__)
@@ -54,6 +57,11 @@ class Simulator:
         export: Called with name and value of each environment variable of :meth:`environ`, as soon as it is
             known; ``monkeypatch.setenv``, say.
         keep: How many requests ``received`` keeps.
+        state: Where jobapp keeps what it learns: ``memory:`` (nowhere), a folder, or ``None`` for where it
+            does anyway.
+        block_network: Refuse every connection of this process that leaves the machine, while the simulator
+            runs: a client that was not pointed at it raises :class:`NetworkBlockedError` at once, which names
+            host and client.
 
     Attributes:
         clock: The clock.
@@ -71,13 +79,16 @@ class Simulator:
         hints: bool = True,
         export: Callable[[str, str], object] | None = None,
         keep: int = 10_000,
+        state: str | Path | None = "memory:",
+        block_network: bool = False,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.hints = hints
         self.answer: str | Callable[[Request], str] = echo
         self.on_request: Callable[[Request], ScriptItem | None] | None = None
         self.received: deque[Request] = deque(maxlen=keep)
-        self._export = export
+        self._export, self._state = export, state
+        self._block = NetworkBlock() if block_network else None
         self._providers = {
             wire.provider: SimulatedProvider(wire, (PROVIDERS[wire.provider].default_model,))
             for wire in WIRES
@@ -99,11 +110,15 @@ class Simulator:
     def start(self) -> None:
         """Start the server; requests may come when this returns."""
         self._server.start()
+        if self._block is not None:
+            self._block.start()
         for name, value in self.environ().items():
             self._tell(name, value)
 
     def stop(self) -> None:
         """Stop the server and drop its connections; a stopped simulator is not started again."""
+        if self._block is not None:
+            self._block.stop()
         self._server.stop()
 
     def base_url(self, provider: str) -> str:
@@ -111,22 +126,33 @@ class Simulator:
 
         For Google, ``HttpOptions(base_url=…)`` of google-genai and ``api_endpoint`` of google-generativeai.
         """
+        return self._root + BASE_PATHS[self._provider(provider).name]
+
+    @property
+    def _root(self) -> str:
         if not self._server.port:
             raise RuntimeError("The simulator has no address before it is started: use it in a `with` block.")
-        return f"http://{HOST}:{self._server.port}{BASE_PATHS[self._provider(provider).name]}"
+        return f"http://{HOST}:{self._server.port}"
 
     def __repr__(self) -> str:
         where = f"at {HOST}:{self._server.port}" if self._server.port else "not started"
         return f"<Simulator {where}: {len(list(self._all_keys()))} keys>"
 
     def environ(self, *, keys: bool = True) -> dict[str, str]:
-        """Return the environment variables that point jobapp at this simulator.
+        """Return the environment variables that point jobapp and other clients at this simulator.
+
+        Those by which the providers' SDKs, litellm, LangChain and others find an address, and where jobapp
+        keeps its state (see ``state``).
 
         Args:
             keys: List the keys too, each under its name.
         """
-        urls = {spec.base_url_env: self.base_url(name) for name, spec in PROVIDERS.items()}
-        return urls | ({key.name: key.secret for key in self._all_keys() if key.name} if keys else {})
+        state = self._state and {_state_variable(self._state): str(self._state)}
+        return (
+            addresses(self._root)
+            | (state or {})
+            | ({key.name: key.secret for key in self._all_keys() if key.name} if keys else {})
+        )
 
     def add_key(  # noqa: PLR0913 - each is one thing that a test may set
         self,
@@ -317,3 +343,7 @@ class Simulator:
     def _tell(self, name: str, value: str) -> None:
         if self._export is not None and self._server.port:
             self._export(name, value)
+
+
+def _state_variable(state: str | Path) -> str:
+    return "JOBAPP_STATE_URL" if isinstance(state, str) and ":" in state else "JOBAPP_CACHE_DIR"

@@ -74,7 +74,7 @@ class _SpentKeys:
 def main() -> None:
     """Serve the keys of the first line of the input until the input ends; answer every other line."""
     wanted = json.loads(sys.stdin.readline())
-    with Simulator(hints=wanted["hints"], keep=0) as simulator:
+    with Simulator(hints=wanted["hints"], keep=0, state=None) as simulator:
         spent = _SpentKeys(simulator)
         simulator.on_request = spent.look
         for provider, secret, limits in wanted["keys"]:
