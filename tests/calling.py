@@ -177,7 +177,10 @@ def world_of(
 ) -> Iterator[World]:
     """Open a world of its own: folder, clock, environment and simulator."""
     chosen, clock = PROVIDERS[provider], FakeClock()
-    with monkeypatch.context() as patch, Simulator(clock, export=patch.setenv, **simulator) as opened:
+    with (
+        monkeypatch.context() as patch,
+        Simulator(clock, export=patch.setenv, state=None, **simulator) as opened,
+    ):
         patch.chdir(folder)
         patch.setenv("JOBAPP_CACHE_DIR", str(folder / "cache"))
         patch.setenv("JOBAPP_CONFIG_DIR", str(folder / "config"))

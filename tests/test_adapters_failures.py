@@ -13,7 +13,7 @@ from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.types import ErrorFacts, Kind
 from jobapp.providers.adapter import ErrorInReplyError
 from jobapp.providers.sdk_adapter import SDKAdapter
-from jobapp.testing import FakeClock, Fault, Response, Simulator, Trouble
+from jobapp.testing import Answer, FakeClock, Fault, Response, Simulator, Trouble
 from tests.adapter_support import (
     ADAPTERS,
     HELLO,
@@ -254,7 +254,7 @@ def recorded_events(simulator: Simulator, adapter: SDKAdapter, way: str) -> list
     ask(adapter, way)
     request = simulator.received[-1]
     wire = next(wire for wire in WIRES if wire.provider == adapter.provider)
-    stream = wire.stream(request, ["one ", "two ", "three"], "req_1")
+    stream = wire.stream(request, Answer("one two three"), "req_1")
     return [*stream.lead_in, *stream.pieces, *stream.lead_out]
 
 

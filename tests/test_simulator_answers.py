@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import openai
 import pytest
@@ -150,13 +151,15 @@ def test_the_environment_points_at_every_provider_and_names_the_keys():
             "GEMINI_API_BASE": f"{root}/v1beta",
             "OPENROUTER_BASE_URL": f"{root}/api/v1",
             "GROQ_BASE_URL": f"{root}/v1",
-            "JOBAPP_STATE_URL": "memory:",
             "GOOGLE_API_KEY": "g-1",
             "GOOGLE_API_KEY_BACKUP_1": "g-2",
             "MY_ROUTER_KEY": "or-1",
         }.items() <= environment.items()
         assert "GOOGLE_API_KEY" not in simulator.environ(keys=False)
         assert simulator.base_url("gemini") == root
+        state = Path(environment["JOBAPP_CACHE_DIR"])
+        assert state.is_dir()
+    assert not state.exists()
 
 
 def test_mistakes_are_told_at_once():

@@ -10,7 +10,7 @@ import pytest
 
 from jobapp.classification.classify import classify
 from jobapp.domain.types import ErrorFacts, Kind
-from jobapp.testing import FakeClock, Fault, Request, Response, Simulator, Trouble
+from jobapp.testing import Answer, FakeClock, Fault, Request, Response, Simulator, Trouble
 from jobapp.testing.replies import Replier
 from jobapp.testing.routing import WIRES
 from jobapp.testing.wire import parse
@@ -184,7 +184,7 @@ def test_jobapp_reads_each_refusal_as_what_it_is(hints, wire, fault):
     clock = FakeClock()
     request = Request(wire.provider, SECRET, "m:free", "Hello", False, "POST", "/", {}, {}, {}, clock.now())
     head, _, body = (
-        Replier(wire, request, "req_1", hints).to(Trouble(fault), "").parts[0].partition(b"\r\n\r\n")
+        Replier(wire, request, "req_1", hints).to(Trouble(fault), Answer).parts[0].partition(b"\r\n\r\n")
     )
     start, *lines = head.decode().split("\r\n")
     facts = ErrorFacts(

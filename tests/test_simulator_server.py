@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from jobapp.domain.clock import Clock
 from jobapp.testing import FakeClock, Fault, Response, Simulator
 from jobapp.testing.http1 import Reader, whole
-from jobapp.testing.replies import pieces_of
+from jobapp.testing.model import pieces_of
 from jobapp.testing.wire import decimal_seconds, go_duration
 from tests.simulator_support import KEY, WORDS, OpenAI
 

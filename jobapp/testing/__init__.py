@@ -28,17 +28,25 @@ if TYPE_CHECKING:
     from jobapp.testing.network import NetworkBlockedError as NetworkBlockedError
     from jobapp.testing.quota import Quota as Quota
     from jobapp.testing.simulator import Simulator as Simulator
+    from jobapp.testing.steps import Answer as Answer
+    from jobapp.testing.steps import Refusal as Refusal
+    from jobapp.testing.steps import Thinking as Thinking
+    from jobapp.testing.steps import ToolCall as ToolCall
 
 _HOMES = {
+    "Answer": "steps",
     "FakeClock": "clock",
     "Fault": "faults",
     "Hold": "holds",
     "NetworkBlockedError": "network",
     "Quota": "quota",
+    "Refusal": "steps",
     "Request": "http_values",
     "Response": "http_values",
     "SimulatedKey": "key",
     "Simulator": "simulator",
+    "Thinking": "steps",
+    "ToolCall": "steps",
     "Trouble": "faults",
 }
 

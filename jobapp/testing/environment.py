@@ -1,8 +1,8 @@
 """The environment variables by which clients find a provider, and those that would lead them elsewhere. Data.
 
-Gathered 2026-11-27 from the clients' own sources: openai 3.57, anthropic 2.14, google-genai 3.6, litellm 1.106,
-langchain-openai 1.7, -anthropic 1.7, -google-genai 4.4, pydantic-ai 2.68, any-llm 1.27, the SDKs of OpenRouter
-1.3 and of the older google-generativeai, which reads none.
+Gathered 2026-11-27 from the clients' sources: openai 3.57, anthropic 2.14, google-genai 3.6, litellm 1.106,
+langchain-openai 1.7, -anthropic 1.7, -google-genai 4.4, pydantic-ai 2.68, any-llm 1.27, the SDKs of
+OpenRouter (1.3) and of the older google-generativeai, which reads none.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from jobapp.testing.asked import NOTHING_SPECIAL, Tool, ToolResult, Wanted
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -16,7 +18,7 @@ class Request:
         provider: Whose protocol it speaks: ``openai``, ``anthropic``, ``google`` or ``openrouter``.
         key: The key's text; in no repr.
         model: The model that was asked, ``""`` where the request names none.
-        prompt: The text of the last message.
+        prompt: The text of the last message; of a turn that hands in what tools returned, their texts.
         stream: Whether the answer is wanted in pieces.
         method: ``GET`` or ``POST``.
         path: The path without the query.
@@ -24,6 +26,9 @@ class Request:
         headers: Names in lower case; in no repr, for the key is among them.
         body: The parsed JSON, the text where it does not parse, ``None`` where there is none.
         at: Aware UTC at which it came, by the simulator's clock.
+        tools: The tools that it offers.
+        tool_results: What tools returned, where the last turn hands that in.
+        wanted: What else it wants of its answer: length, schema, how many.
     """
 
     provider: str
@@ -37,6 +42,9 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     body: Any
     at: datetime
+    tools: Sequence[Tool] = ()
+    tool_results: Sequence[ToolResult] = ()
+    wanted: Wanted = NOTHING_SPECIAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A streamed answer as events: what leads in, one event for each piece of text, what leads out."""
+    """A streamed answer as events: what leads in, one event for each piece of it, what leads out.
+
+    Events that belong together stand in a tuple, and are sent as one.
+    """
 
     lead_in: Sequence[Any]
     pieces: Sequence[Any]

@@ -9,13 +9,14 @@ from jobapp.testing.faults import Fault, Rejection, Trouble
 from jobapp.testing.http_values import Request, Response
 from jobapp.testing.meters import Room
 from jobapp.testing.quota import Quota
+from jobapp.testing.steps import Said
 from jobapp.testing.wire import tokens
 
-ScriptItem = Response | Fault | Trouble | str
-"""One step of a script: a response as it is, a fault, or the text of a normal answer."""
+ScriptItem = Response | Fault | Trouble | Said
+"""One step of a script: a response as it is, a fault, or what the model says: a text, a tool call …"""
 
-Reaction = Response | Trouble | Rejection | str | Mapping[str, Room]
-"""What a request meets; text and what is left of the limits mean a normal answer."""
+Reaction = Response | Trouble | Rejection | Said | Mapping[str, Room]
+"""What a request meets; what is left of the limits means the normal answer."""
 
 SHUT_OUT = frozenset(
     {
@@ -125,8 +126,9 @@ class SimulatedKey:
     def script(self, items: Iterable[ScriptItem]) -> None:
         """Answer the next requests with *items*, one each, then as usual again.
 
-        An item is a :class:`Response` that is sent as it is, a :class:`Fault` or :class:`Trouble`, or the
-        text of a normal answer.
+        An item is a :class:`Response` that is sent as it is, a :class:`Fault` or :class:`Trouble`, or what
+        the model says: a text, a :class:`ToolCall`, a :class:`Thinking`, a :class:`Refusal`, several of them
+        in a list, or an :class:`Answer`.
         """
         self._script.extend(items)
 

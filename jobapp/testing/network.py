@@ -1,4 +1,4 @@
-"""Refuses every connection that leaves this machine, so that a client that does not know the simulator is told.
+"""Refuses every connection that leaves this machine, so that a client that goes astray is told at once.
 
 What is written in C and brings its own sockets (gRPC, uvloop) is not seen.
 """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -14,13 +13,16 @@ from jobapp.testing.http1 import LAST_CHUNK, chunk, stream_head, whole
 from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction
 from jobapp.testing.meters import Room, day_end
+from jobapp.testing.model import completed
+from jobapp.testing.steps import Answer, as_answer
 from jobapp.testing.wire import HTML_PAGE, Wire
 
 NO_SUCH_PATH = Response(404, body={"error": {"message": "The simulator has no such path.", "code": 404}})
 FAILED = Response(
     500, body={"error": {"message": "The simulator failed; its log has the traceback.", "code": 500}}
 )
-PIECE = re.compile(r"\s*\S+\s*|\s+")
+Usual = Callable[[], Answer]
+"""Makes the normal answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,6 @@ class RawResponse:
     answered: bool = False
 
 
-def pieces_of(text: str) -> list[str]:
-    """Return *text* word by word, as a stream sends it."""
-    return PIECE.findall(text)
-
-
 @dataclass(frozen=True, slots=True)
 class Replier:
     """Writes the reply to one request.
@@ -63,19 +60,22 @@ class Replier:
     request_id: str
     hints: bool
 
-    def to(self, reaction: Reaction, text: str) -> RawResponse:
-        """Return the reply to what the request met; *text* is the normal answer."""
+    def to(self, reaction: Reaction, usual: Usual) -> RawResponse:
+        """Return the reply to what the request met; *usual* returns the normal answer."""
         match reaction:
             case Response():
                 return self._send(reaction, answered=reaction.status == HTTPStatus.OK and not reaction.cut)
             case Rejection():
                 return self._send(self._refuse(reaction))
             case Trouble():
-                return self._strike(reaction, text)
-            case str():
-                return self._send(self._answer(reaction, {}), answered=True)
+                return self._strike(reaction, usual)
+            case Mapping():
+                return self._send(self._answer(usual(), reaction), answered=True)
             case _:
-                return self._send(self._answer(text, reaction), answered=True)
+                said = as_answer(reaction)
+                whole = said.text is not None or said.tool_calls or said.refusal
+                answer = completed(self.request, said, Answer("") if whole else usual())
+                return self._send(self._answer(answer, {}), answered=True)
 
     def _send(self, response: Response, *, answered: bool = False) -> RawResponse:
         if response.events is None:
@@ -86,11 +86,11 @@ class Replier:
             parts.append(LAST_CHUNK)
         return RawResponse(parts, 1 + response.lead, close=response.cut, answered=answered)
 
-    def _answer(self, text: str, rooms: Mapping[str, Room]) -> Response:
+    def _answer(self, answer: Answer, rooms: Mapping[str, Room]) -> Response:
         headers = {**self.wire.id_headers(self.request_id), **self._room_headers(rooms)}
         if not self.request.stream:
-            return Response(headers=headers, body=self.wire.answer(self.request, text, self.request_id))
-        stream = self.wire.stream(self.request, pieces_of(text), self.request_id)
+            return Response(headers=headers, body=self.wire.answer(self.request, answer, self.request_id))
+        stream = self.wire.stream(self.request, answer, self.request_id)
         events = [*stream.lead_in, *stream.pieces, *stream.lead_out]
         return Response(headers=headers, events=events, lead=len(stream.lead_in))
 
@@ -106,41 +106,43 @@ class Replier:
             return Response(HTTPStatus.BAD_GATEWAY, {"content-type": "text/html"}, HTML_PAGE)
         return self.wire.reject(self.request, self._hinted(rejection), self.request_id)
 
-    def _strike(self, trouble: Trouble, text: str) -> RawResponse:
+    def _strike(self, trouble: Trouble, usual: Usual) -> RawResponse:
         match trouble.fault:
             case Fault.HANG:
                 return RawResponse(hang=True)
             case Fault.CUT:
                 return RawResponse(close=True)
             case Fault.CUT_SHORT:
-                return self._send(self._cut_short(trouble.after, text))
+                return self._send(self._cut_short(trouble.after, usual))
             case Fault.GARBAGE:
                 return self._send(self._garbage())
             case Fault.ERROR_IN_200 | Fault.ERROR_IN_CHOICE:
-                return self._send(self._error_in_200(trouble, text))
+                return self._send(self._error_in_200(trouble, usual))
             case _:
                 return self._send(self._refuse(self._rejection(trouble)))
 
-    def _cut_short(self, after: int, text: str) -> Response:
-        return self._first(after, text) if self.request.stream else replace(self._answer(text, {}), cut=True)
+    def _cut_short(self, after: int, usual: Usual) -> Response:
+        return (
+            self._first(after, usual) if self.request.stream else replace(self._answer(usual(), {}), cut=True)
+        )
 
     def _garbage(self) -> Response:
         if self.request.stream:
             return Response(events=[f"data: {HTML_PAGE}\n\n"])
         return Response(headers={"content-type": "application/json"}, body=HTML_PAGE)
 
-    def _error_in_200(self, trouble: Trouble, text: str) -> Response:
+    def _error_in_200(self, trouble: Trouble, usual: Usual) -> Response:
         rejection = self._hinted(self._rejection(replace(trouble, fault=trouble.says)))
         in_choice = trouble.fault is Fault.ERROR_IN_CHOICE
         error = self.wire.error_in_200(self.request, rejection, in_choice=in_choice)
         if not self.request.stream:
             return Response(headers=self.wire.id_headers(self.request_id), body=error)
-        before = self._first(trouble.after, text)
+        before = self._first(trouble.after, usual)
         return replace(before, events=[*(before.events or ()), error], cut=False)
 
-    def _first(self, after: int, text: str) -> Response:
+    def _first(self, after: int, usual: Usual) -> Response:
         """Return a stream that breaks after *after* pieces; without any piece it has no lead-in either."""
-        stream = self.wire.stream(self.request, pieces_of(text), self.request_id)
+        stream = self.wire.stream(self.request, usual(), self.request_id)
         lead_in = stream.lead_in if after else ()
         events = [*lead_in, *stream.pieces[:after]]
         headers = self.wire.id_headers(self.request_id)

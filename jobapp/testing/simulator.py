@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -21,19 +22,19 @@ from jobapp.testing.holds import Held, Hold, pauses_of
 from jobapp.testing.http1 import RawRequest, whole
 from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
+from jobapp.testing.model import completed, echo, limited, unscripted
 from jobapp.testing.network import NetworkBlock
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
 from jobapp.testing.replies import FAILED, NO_SUCH_PATH, RawResponse, Replier
 from jobapp.testing.routing import WIRES, wire_for
 from jobapp.testing.server import HOST, LoopbackServer, Sending
+from jobapp.testing.steps import Answer, Said, as_answer
 
 logger = logging.getLogger(__name__)
 
-
-def echo(request: Request) -> str:
-    """Return the default answer: the prompt with ``echo:`` before it."""
-    return f"echo: {request.prompt}"
+OWN_FOLDER = ""
+"""``Simulator(state=…)``: a new folder for each."""
 
 
 class Simulator:
@@ -57,8 +58,8 @@ class Simulator:
         export: Called with name and value of each environment variable of :meth:`environ`, as soon as it is
             known; ``monkeypatch.setenv``, say.
         keep: How many requests ``received`` keeps.
-        state: Where jobapp keeps what it learns: ``memory:`` (nowhere), a folder, or ``None`` for where it
-            does anyway.
+        state: The folder in which jobapp keeps what it learns; by default one that goes when the simulator
+            stops. ``None`` leaves it where it is.
         block_network: Refuse every connection of this process that leaves the machine, while the simulator
             runs: a client that was not pointed at it raises :class:`NetworkBlockedError` at once, which names
             host and client.
@@ -66,7 +67,9 @@ class Simulator:
     Attributes:
         clock: The clock.
         hints: As above; may be changed at any time.
-        answer: The text of every answer, or a function of the :class:`Request`; by default an echo.
+        answer: What the model says to everything: a text, or what else a script may hold; or a function of
+            the :class:`Request` that returns it. By default it calls a tool where one must be called, says
+            the least JSON that fits where a schema is asked for, and else echoes the prompt.
         on_request: Called in the server's thread with each request to a model, or ``None``. What it returns,
             if anything, is sent as a step of a script would be.
         received: The requests, oldest first, those that cost no quota among them.
@@ -79,15 +82,16 @@ class Simulator:
         hints: bool = True,
         export: Callable[[str, str], object] | None = None,
         keep: int = 10_000,
-        state: str | Path | None = "memory:",
+        state: str | Path | None = OWN_FOLDER,
         block_network: bool = False,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.hints = hints
-        self.answer: str | Callable[[Request], str] = echo
+        self.answer: Said | Callable[[Request], Said] = echo
         self.on_request: Callable[[Request], ScriptItem | None] | None = None
         self.received: deque[Request] = deque(maxlen=keep)
         self._export, self._state = export, state
+        self._folder: TemporaryDirectory[str] | None = None
         self._block = NetworkBlock() if block_network else None
         self._providers = {
             wire.provider: SimulatedProvider(wire, (PROVIDERS[wire.provider].default_model,))
@@ -109,17 +113,22 @@ class Simulator:
 
     def start(self) -> None:
         """Start the server; requests may come when this returns."""
+        if self._state == OWN_FOLDER:
+            self._folder = TemporaryDirectory(prefix="llm-simulator-")
+            self._state = self._folder.name
         self._server.start()
-        if self._block is not None:
-            self._block.start()
         for name, value in self.environ().items():
             self._tell(name, value)
+        if self._block is not None:
+            self._block.start()
 
     def stop(self) -> None:
         """Stop the server and drop its connections; a stopped simulator is not started again."""
         if self._block is not None:
             self._block.stop()
         self._server.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def base_url(self, provider: str) -> str:
         """Return the address in the form the provider's SDK wants.
@@ -147,12 +156,9 @@ class Simulator:
         Args:
             keys: List the keys too, each under its name.
         """
-        state = self._state and {_state_variable(self._state): str(self._state)}
-        return (
-            addresses(self._root)
-            | (state or {})
-            | ({key.name: key.secret for key in self._all_keys() if key.name} if keys else {})
-        )
+        state = {} if self._state is None else {"JOBAPP_CACHE_DIR": str(self._state)}
+        named = {key.name: key.secret for key in self._all_keys() if key.name} if keys else {}
+        return addresses(self._root) | state | named
 
     def add_key(  # noqa: PLR0913 - each is one thing that a test may set
         self,
@@ -302,10 +308,10 @@ class Simulator:
         key = provider.key(request.key)
         if call.method == "GET":
             told = Response(body=wire.free_of_charge(request, provider.facts(request)))
-            reply = replier.to(provider.shuts_out(key) or told, "")
+            reply = replier.to(provider.shuts_out(key) or told, partial(self._usual, request))
         else:
             key.asked[request.model] += 1
-            reply = replier.to(self._meet(request, provider), self._text(request))
+            reply = replier.to(self._meet(request, provider), partial(self._usual, request))
             key.rejected[request.model] += not reply.answered
         return self._sending(request, key, reply)
 
@@ -313,8 +319,13 @@ class Simulator:
         told = self.on_request(request) if self.on_request else None
         return provider.react(request) if told is None else as_reaction(told)
 
-    def _text(self, request: Request) -> str:
-        return self.answer if isinstance(self.answer, str) else self.answer(request)
+    def _usual(self, request: Request) -> Answer:
+        if self.answer is echo:
+            return limited(request, unscripted(request))
+        said = self.answer(request) if callable(self.answer) else self.answer
+        answer = as_answer(said)
+        whole = answer.text is not None or answer.tool_calls or answer.refusal
+        return completed(request, answer, answer if whole else unscripted(request))
 
     def _sending(self, request: Request, key: SimulatedKey, reply: RawResponse) -> Sending:
         self._active += 1
@@ -343,7 +354,3 @@ class Simulator:
     def _tell(self, name: str, value: str) -> None:
         if self._export is not None and self._server.port:
             self._export(name, value)
-
-
-def _state_variable(state: str | Path) -> str:
-    return "JOBAPP_STATE_URL" if isinstance(state, str) and ":" in state else "JOBAPP_CACHE_DIR"

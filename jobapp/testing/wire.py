@@ -13,12 +13,13 @@ from jobapp.testing.faults import Rejection
 from jobapp.testing.http1 import RawRequest, dump
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
+from jobapp.testing.steps import Answer
 
 HTML_PAGE = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>"
 SECOND = 1000
 """Milliseconds."""
 
-EVENT_STREAM = "text/event-stream"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,11 @@ class Wire(Protocol):
         """Return what is wrong with a request, ``""`` where nothing is."""
         ...
 
-    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
+    def answer(self, request: Request, answer: Answer, request_id: str) -> dict[str, Any]:
         """Return the body of the whole answer."""
         ...
 
-    def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
+    def stream(self, request: Request, answer: Answer, request_id: str) -> Stream:
         """Return the answer as events."""
         ...
 
@@ -107,10 +108,14 @@ def text_of(content: Any) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def last_prompt(turns: Any, content: str) -> str:
-    """Return the text of the last turn; *content* names the field that holds it."""
-    last = turns[-1] if isinstance(turns, list) and turns else None
-    return text_of(last.get(content)) if isinstance(last, dict) else ""
+def dicts(rows: Any) -> list[Mapping[str, Any]]:
+    """Return those of *rows* that are objects; none where it is no list."""
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def whole_number(value: Any) -> int | None:
+    """Return *value* where it is a whole number above 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def fields(body: Any) -> Mapping[str, Any]:
@@ -128,6 +133,12 @@ def tokens(text: str) -> int:
     return max(1, len(text.split()))
 
 
+def said_tokens(answer: Answer) -> int:
+    """Return how many tokens an answer has without its thoughts: its words, and those of its calls."""
+    calls = " ".join(f"{call.name} {json.dumps(call.arguments)}" for call in answer.tool_calls)
+    return tokens(f"{answer.text or ''} {answer.refusal} {calls}")
+
+
 def masked(key: str) -> str:
     """Return a key as providers echo it."""
     return f"{key[:3]}{'*' * 8}{key[-4:]}"
@@ -135,6 +146,8 @@ def masked(key: str) -> str:
 
 def sse(event: Any) -> bytes:
     """Return one server-sent event without a name; text gets the blank line that it may lack."""
+    if isinstance(event, tuple):
+        return b"".join(map(sse, event))
     if isinstance(event, bytes):
         return event
     if isinstance(event, str):

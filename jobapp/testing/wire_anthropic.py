@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobapp.testing import asked_anthropic
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import ANTHROPIC
 from jobapp.testing.http1 import RawRequest, dump
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
+from jobapp.testing.model import pieces_of
+from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
     KeyFacts,
     bearer,
     fields,
-    last_prompt,
     parse,
+    said_tokens,
     sse,
     tokens,
     whole_seconds,
@@ -26,6 +30,31 @@ from jobapp.testing.wire import (
 TOLD_BY_DATE = (Fault.SPENT_DAY, Fault.SPENT_MONTH)
 METERS = {Fault.BUSY_MINUTE: "requests", Fault.BUSY_TOKENS: "input-tokens"}
 SECOND = 1_000_000
+SIGNATURE = "c2ltdWxhdGVk"
+STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
+DELTAS = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+    "tool_use": ("input_json_delta", "partial_json"),
+}
+EMPTIED: Mapping[str, Mapping[str, Any]] = {
+    "text": {"text": ""},
+    "thinking": {"thinking": "", "signature": ""},
+    "tool_use": {"input": {}},
+}
+"""How a block of a stream begins."""
+TOLD_AT_THE_END = (
+    "input_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+)
+"""What ``message_delta`` tells is cumulative: platform.claude.com, streaming, 2026; recordings of fantasy."""
 
 
 class AnthropicWire:
@@ -41,7 +70,7 @@ class AnthropicWire:
             provider=self.provider,
             key=call.headers.get("x-api-key") or bearer(call.headers),
             model=str(asked.get("model") or ""),
-            prompt=last_prompt(asked.get("messages"), "content"),
+            prompt=asked_anthropic.prompt(asked),
             stream=asked.get("stream") is True,
             method=call.method,
             path=call.path,
@@ -49,6 +78,9 @@ class AnthropicWire:
             headers=call.headers,
             body=body,
             at=at,
+            tools=asked_anthropic.tools(asked),
+            tool_results=asked_anthropic.results(asked),
+            wanted=asked_anthropic.wanted(asked),
         )
 
     def flaw(self, request: Request) -> str:
@@ -60,33 +92,35 @@ class AnthropicWire:
         missing = next((name for name in ("max_tokens", "messages") if not request.body.get(name)), None)
         return f"{missing}: Field required" if missing else ""
 
-    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
+    def answer(self, request: Request, answer: Answer, request_id: str) -> dict[str, Any]:
         """Return the body of the whole answer."""
-        body = _message(request, request_id, tokens(text))
-        body["content"] = [{"type": "text", "text": text}]
-        body["stop_reason"] = "end_turn"
-        return body
+        body = _message(request, request_id, _usage(request, answer))
+        return body | {"content": _blocks(answer, request_id), **_end(answer)}
 
-    def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
-        """Return the answer as events: a message that starts, one block of text, the message's end."""
-        end = {"stop_reason": "end_turn", "stop_sequence": None}
-        said = {"output_tokens": tokens("".join(pieces))}
-        return Stream(
-            [
-                {"type": "message_start", "message": _message(request, request_id, 1)},
-                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-                {"type": "ping"},
-            ],
-            [
-                {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
-                for piece in pieces
-            ],
-            [
-                {"type": "content_block_stop", "index": 0},
-                {"type": "message_delta", "delta": end, "usage": said},
-                {"type": "message_stop"},
-            ],
-        )
+    def stream(self, request: Request, answer: Answer, request_id: str) -> Stream:
+        """Return the answer as events: a message that starts, its blocks, the message's end."""
+        counted = _usage(request, answer)
+        message = _message(request, request_id, {**counted, "output_tokens": 1})
+        start = {"type": "message_start", "message": message}
+        blocks = [_block_events(index, block) for index, block in enumerate(_blocks(answer, request_id))]
+        first, *others = blocks or [([], [], {})]
+        lead_in = [*first[0], {"type": "ping"}]
+        pieces, close = first[1], first[2]
+        for (
+            opening,
+            deltas,
+            closing,
+        ) in others:  # what ends a block and starts the next goes with its first piece
+            head, *rest = deltas or [()]
+            pieces = [*pieces, (close, *opening, *([head] if head else ())), *rest]
+            close = closing
+        told = {name: counted[name] for name in TOLD_AT_THE_END}
+        end = {"type": "message_delta", "delta": _end(answer), "usage": told}
+        start = {
+            "type": "message_start",
+            "message": _message(request, request_id, {**counted, "output_tokens": 1}),
+        }
+        return Stream([start, *lead_in], pieces, [*([close] if close else ()), end, {"type": "message_stop"}])
 
     def stream_type(self, request: Request) -> str:
         """Return the content type of a stream."""
@@ -126,7 +160,7 @@ class AnthropicWire:
         return {"data": rows, "has_more": False, "first_id": first, "last_id": last}
 
 
-def _message(request: Request, request_id: str, said: int) -> dict[str, Any]:
+def _message(request: Request, request_id: str, usage: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": f"msg_{request_id}",
         "type": "message",
@@ -135,8 +169,57 @@ def _message(request: Request, request_id: str, said: int) -> dict[str, Any]:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": tokens(request.prompt), "output_tokens": said},
+        "usage": usage,
     }
+
+
+def _usage(request: Request, answer: Answer) -> dict[str, Any]:
+    thought = tokens(answer.thinking) if answer.thinking else 0
+    return {
+        "input_tokens": tokens(request.prompt),
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": said_tokens(answer) + thought,
+        "service_tier": "standard",
+    }
+
+
+def _end(answer: Answer) -> dict[str, Any]:
+    """Return why the answer ended."""
+    reason = STOP_REASONS.get(answer.finish, answer.finish)
+    if answer.refusal and not answer.finish_reason:
+        reason = "refusal"
+    elif answer.stop_sequence is not None:
+        reason = "stop_sequence"
+    return {"stop_reason": reason, "stop_sequence": answer.stop_sequence}
+
+
+def _blocks(answer: Answer, request_id: str) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    if answer.thinking:
+        blocks.append({"type": "thinking", "thinking": answer.thinking, "signature": SIGNATURE})
+    if answer.said or not answer.tool_calls:
+        blocks.append({"type": "text", "text": answer.said})
+    for number, call in enumerate(answer.tool_calls):
+        tool_id = f"toolu_{request_id}_{number}"
+        blocks.append({"type": "tool_use", "id": tool_id, "name": call.name, "input": dict(call.arguments)})
+    return blocks
+
+
+def _block_events(index: int, block: Mapping[str, Any]) -> tuple[list[Any], list[Any], Any]:
+    """Return what starts a block, its deltas, and what ends it."""
+    kind = block["type"]
+    text = json.dumps(block["input"]) if kind == "tool_use" else block[kind]
+    delta, field = DELTAS[kind]
+    deltas = [{"type": delta, field: piece} for piece in pieces_of(text)]
+    if kind == "thinking":
+        deltas.append({"type": "signature_delta", "signature": SIGNATURE})
+    return (
+        [{"type": "content_block_start", "index": index, "content_block": {**block, **EMPTIED[kind]}}],
+        [{"type": "content_block_delta", "index": index, "delta": each} for each in deltas],
+        {"type": "content_block_stop", "index": index},
+    )
 
 
 def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
@@ -176,6 +259,8 @@ def _rfc3339(moment: datetime) -> str:
 
 
 def _named(event: Any) -> bytes:
+    if isinstance(event, tuple):
+        return b"".join(map(_named, event))
     if not isinstance(event, dict):
         return sse(event)
     return b"event: %b\n%b" % (dump(str(event.get("type", "error"))), sse(event))

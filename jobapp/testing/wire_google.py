@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from jobapp.testing import asked_google
 from jobapp.testing.faults import Rejection
 from jobapp.testing.forms import GOOGLE, GOOGLE_QUOTAS, Form
 from jobapp.testing.http1 import RawRequest, dump
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
+from jobapp.testing.model import pieces_of
+from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
     KeyFacts,
     decimal_seconds,
     fields,
     go_duration,
-    last_prompt,
     parse,
+    said_tokens,
     sse,
     tokens,
 )
 
 METHODS = ("generateContent", "streamGenerateContent")
 METRIC = "generativelanguage.googleapis.com/generate_content_free_tier_"
+FINISH_REASONS = {
+    "stop": "STOP",
+    "tool_calls": "STOP",
+    "length": "MAX_TOKENS",
+    "content_filter": "SAFETY",
+}
 TYPE = "type.googleapis.com/google.rpc."
 
 
@@ -36,12 +46,13 @@ class GoogleWire:
     def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks; model and method stand in the path."""
         body = parse(call.content)
+        asked = fields(body)
         model, _, method = call.path.partition("/models/")[2].partition(":")
         return Request(
             provider=self.provider,
             key=call.headers.get("x-goog-api-key") or call.query.get("key", ""),
             model=model,
-            prompt=last_prompt(fields(body).get("contents"), "parts"),
+            prompt=asked_google.prompt(asked),
             stream=method == "streamGenerateContent",
             method=call.method,
             path=call.path,
@@ -49,6 +60,9 @@ class GoogleWire:
             headers=call.headers,
             body=body,
             at=at,
+            tools=asked_google.tools(asked),
+            tool_results=asked_google.results(asked),
+            wanted=asked_google.wanted(asked),
         )
 
     def flaw(self, request: Request) -> str:
@@ -59,17 +73,23 @@ class GoogleWire:
             return ""
         return "GenerateContentRequest.contents: contents is not specified"
 
-    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
+    def answer(self, request: Request, answer: Answer, request_id: str) -> dict[str, Any]:
         """Return the body of the whole answer."""
-        return _content(request, text, request_id, tokens(text), finish="STOP")
+        thought = tokens(answer.thinking) if answer.thinking else 0
+        parts = [part for piece in _parts(answer, request_id, whole=True) for part in piece]
+        return _content(request, parts, request_id, (said_tokens(answer), thought), _finish(answer))
 
-    def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
+    def stream(self, request: Request, answer: Answer, request_id: str) -> Stream:
         """Return the answer as events; the last one brings the end, and usage grows with each."""
-        said, events = 0, []
-        for piece in pieces:
-            said += tokens(piece)
-            events.append(_content(request, piece, request_id, said))
-        return Stream([], events, [_content(request, "", request_id, said, finish="STOP")])
+        said = thought = 0
+        events = []
+        for parts in _parts(answer, request_id, whole=False):
+            for part in parts:
+                count = tokens(part.get("text") or json.dumps(part.get("functionCall", "")))
+                thought, said = (thought + count, said) if part.get("thought") else (thought, said + count)
+            events.append(_content(request, parts, request_id, (said, thought)))
+        last = _content(request, [{"text": ""}], request_id, (said, thought), _finish(answer))
+        return Stream([], events, [last])
 
     def stream_type(self, request: Request) -> str:
         """Return the content type of a stream."""
@@ -113,16 +133,61 @@ def _wants_sse(request: Request) -> bool:
     return request.query.get("alt") == "sse"
 
 
+def _parts(answer: Answer, request_id: str, *, whole: bool) -> list[list[dict[str, Any]]]:
+    """Return the parts of an answer, those of one event together; calls are never cut."""
+    cut = (lambda text: [text] if text else []) if whole else pieces_of
+    events: list[list[dict[str, Any]]] = [
+        [{"text": piece, "thought": True}] for piece in cut(answer.thinking)
+    ]
+    events += [[{"text": piece}] for piece in cut(answer.said)]
+    calls: list[dict[str, Any]] = [
+        {
+            "functionCall": {
+                "id": f"call_{request_id}_{number}",
+                "name": call.name,
+                "args": dict(call.arguments),
+            }
+        }
+        for number, call in enumerate(answer.tool_calls)
+    ]
+    if calls:
+        events.append(calls)
+    return events or ([[{"text": ""}]] if whole else [])
+
+
+def _finish(answer: Answer) -> str:
+    if answer.refusal and not answer.finish_reason:
+        return "SAFETY"
+    return FINISH_REASONS.get(answer.finish, answer.finish)
+
+
 def _content(
-    request: Request, text: str, request_id: str, said: int, finish: str | None = None
+    request: Request,
+    parts: Sequence[Mapping[str, Any]],
+    request_id: str,
+    said: tuple[int, int],
+    finish: str | None = None,
 ) -> dict[str, Any]:
-    candidate: dict[str, Any] = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    """Return one body or event; *said* counts the tokens of the text and of the thoughts."""
+    candidates: list[dict[str, Any]] = [
+        {"content": {"parts": parts, "role": "model"}, "index": index}
+        for index in range(request.wanted.choices)
+    ]
     if finish:
-        candidate["finishReason"] = finish
+        for candidate in candidates:
+            candidate["finishReason"] = finish
+    text, thought = (count * request.wanted.choices for count in said)
     asked = tokens(request.prompt)
-    usage = {"promptTokenCount": asked, "candidatesTokenCount": said, "totalTokenCount": asked + said}
+    usage: dict[str, Any] = {
+        "promptTokenCount": asked,
+        "candidatesTokenCount": text,
+        "totalTokenCount": asked + text + thought,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": asked}],
+    }
+    if thought:
+        usage["thoughtsTokenCount"] = thought
     return {
-        "candidates": [candidate],
+        "candidates": candidates,
         "usageMetadata": usage,
         "modelVersion": request.model,
         "responseId": request_id,

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from jobapp.testing import asked_openai
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import OPENAI
 from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
+from jobapp.testing.model import pieces_of
+from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
     KeyFacts,
     bearer,
     fields,
     go_duration,
-    last_prompt,
     masked,
     milliseconds,
     parse,
+    said_tokens,
     sse,
     tokens,
     whole_seconds,
 )
 
 DONE = "data: [DONE]\n\n"
+SERVICE_HEADERS = {
+    "openai-organization": "org-simulated",
+    "openai-processing-ms": "1",
+    "openai-project": "proj_simulated",
+    "openai-version": "2020-10-01",
+}
 METERS = {
     Fault.BUSY_MINUTE: "requests per min (RPM)",
     Fault.BUSY_TOKENS: "tokens per min (TPM)",
@@ -35,9 +45,16 @@ METERS = {
 
 
 class OpenAIWire:
-    """``/v1/chat/completions`` and ``/v1/models``."""
+    """``/v1/chat/completions`` and ``/v1/models``.
+
+    What every answer holds (``service_tier``, ``system_fingerprint``, the details of ``usage``, ``usage:
+    null`` in chunks) is as in openai-python 3.57's types and in recordings of pydantic-ai and
+    charmbracelet/fantasy, 2026.
+    """
 
     provider = "openai"
+    id_start = "chatcmpl-"
+    thinking_field = "reasoning_content"
 
     def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks."""
@@ -47,7 +64,7 @@ class OpenAIWire:
             provider=self.provider,
             key=bearer(call.headers),
             model=str(asked.get("model") or ""),
-            prompt=last_prompt(asked.get("messages"), "content"),
+            prompt=asked_openai.chat_prompt(asked),
             stream=asked.get("stream") is True,
             method=call.method,
             path=call.path,
@@ -55,6 +72,9 @@ class OpenAIWire:
             headers=call.headers,
             body=body,
             at=at,
+            tools=asked_openai.chat_tools(asked),
+            tool_results=asked_openai.chat_results(asked),
+            wanted=asked_openai.chat_wanted(asked),
         )
 
     def flaw(self, request: Request) -> str:
@@ -65,26 +85,113 @@ class OpenAIWire:
             return "you must provide a model parameter"
         return "" if request.body.get("messages") else "Invalid 'messages': empty array."
 
-    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
+    def answer(self, request: Request, answer: Answer, request_id: str) -> dict[str, Any]:
         """Return the body of the whole answer."""
-        message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        body = envelope(request, "chat.completion", request_id)
-        body["choices"] = [choice]
-        body["usage"] = usage(request.prompt, text)
+        body = self.envelope(request, "chat.completion", request_id)
+        body["choices"] = [
+            {"index": index, "message": self._message(answer, f"{request_id}{index or ''}"), "logprobs": None}
+            | self.finish(answer.finish)
+            for index in range(request.wanted.choices)
+        ]
+        body["usage"] = self.usage(request, answer)
         return body
 
-    def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
+    def stream(self, request: Request, answer: Answer, request_id: str) -> Stream:
         """Return the answer as events, with the usage where ``stream_options`` wants it."""
-        lead_out: list[Any] = [delta_chunk(request, {}, request_id, finish="stop")]
-        if fields(fields(request.body).get("stream_options")).get("include_usage"):
-            counted = {"choices": [], "usage": usage(request.prompt, "".join(pieces))}
-            lead_out.append(envelope(request, "chat.completion.chunk", request_id) | counted)
-        return Stream(
-            [delta_chunk(request, {"role": "assistant", "content": ""}, request_id)],
-            [delta_chunk(request, {"content": piece}, request_id) for piece in pieces],
-            [*lead_out, DONE],
-        )
+        last = self._last_chunks(request, answer, request_id)
+        if request.wanted.choices == 1:
+            return self._choice_stream(request, answer, request_id, 0, last)
+        streams = [
+            self._choice_stream(request, answer, f"{request_id}{index or ''}", index, [])
+            for index in range(request.wanted.choices)
+        ]
+        lead_in = [event for stream in streams for event in stream.lead_in]
+        pieces = [event for stream in streams for event in stream.pieces]
+        return Stream(lead_in, pieces, [*(event for stream in streams for event in stream.lead_out), *last])
+
+    def _choice_stream(
+        self, request: Request, answer: Answer, request_id: str, index: int, last: Sequence[Any]
+    ) -> Stream:
+        def chunk(delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
+            return self.chunk(request, delta, request_id, finish, index)
+
+        pieces = [chunk({self.thinking_field: piece}) for piece in pieces_of(answer.thinking)]
+        pieces += [chunk({"content": piece}) for piece in pieces_of(answer.text or "")]
+        pieces += [chunk({"refusal": piece}) for piece in pieces_of(answer.refusal)]
+        for number, call in enumerate(_calls(answer, request_id)):
+            empty = {**call, "function": {"name": call["function"]["name"], "arguments": ""}}
+            pieces.append(chunk({"tool_calls": [{"index": number, **empty}]}))
+            pieces += [
+                chunk({"tool_calls": [{"index": number, "function": {"arguments": piece}}]})
+                for piece in pieces_of(call["function"]["arguments"])
+            ]
+        first = {"role": "assistant", "content": None if answer.tool_calls else "", "refusal": None}
+        return Stream([chunk(first)], pieces, [chunk({}, answer.finish), *last])
+
+    def _last_chunks(self, request: Request, answer: Answer, request_id: str) -> list[Any]:
+        if not _wants_usage(request):
+            return [DONE]
+        counted = {"choices": [], "usage": self.usage(request, answer)}
+        return [self.envelope(request, "chat.completion.chunk", request_id) | counted, DONE]
+
+    def envelope(self, request: Request, kind: str, request_id: str) -> dict[str, Any]:
+        """Return what every answer and every chunk begins with."""
+        return {
+            "id": f"{self.id_start}{request_id}",
+            "object": kind,
+            "created": int(request.at.timestamp()),
+            "model": request.model,
+            "service_tier": "default",
+            "system_fingerprint": "fp_simulated",
+        }
+
+    def chunk(
+        self,
+        request: Request,
+        delta: Mapping[str, Any],
+        request_id: str,
+        finish: str | None = None,
+        index: int = 0,
+    ) -> dict[str, Any]:
+        """Return one chunk of a stream."""
+        choice = {"index": index, "delta": delta, "logprobs": None} | self.finish(finish)
+        body = self.envelope(request, "chat.completion.chunk", request_id) | {"choices": [choice]}
+        return body | {"usage": None} if _wants_usage(request) else body
+
+    def finish(self, reason: str | None) -> dict[str, Any]:
+        """Return the fields of a choice that tell why it ended."""
+        return {"finish_reason": reason}
+
+    def usage(self, request: Request, answer: Answer) -> dict[str, Any]:
+        """Return the tokens as OpenAI tells them; thoughts are said too, and each choice counts."""
+        thought = tokens(answer.thinking) if answer.thinking else 0
+        asked, said = tokens(request.prompt), (said_tokens(answer) + thought) * request.wanted.choices
+        return {
+            "prompt_tokens": asked,
+            "completion_tokens": said,
+            "total_tokens": asked + said,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": thought,
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        }
+
+    def _message(self, answer: Answer, request_id: str) -> dict[str, Any]:
+        without_text = not answer.text and (answer.tool_calls or answer.refusal)
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": None if without_text else answer.text or "",
+            "refusal": answer.refusal or None,
+            "annotations": [],
+        }
+        if answer.thinking:
+            message[self.thinking_field] = answer.thinking
+        if answer.tool_calls:
+            message["tool_calls"] = _calls(answer, request_id)
+        return message
 
     def stream_type(self, request: Request) -> str:
         """Return the content type of a stream."""
@@ -104,8 +211,8 @@ class OpenAIWire:
         return {"error": _error(request, rejection)}
 
     def id_headers(self, request_id: str) -> Mapping[str, str]:
-        """Return ``x-request-id``."""
-        return {"x-request-id": request_id}
+        """Return the headers of every answer, as recordings of 2026 have them."""
+        return {"x-request-id": request_id, **SERVICE_HEADERS}
 
     def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
         """Return ``x-ratelimit-*``; the reset is a Go duration until all of the limit is back."""
@@ -117,24 +224,19 @@ class OpenAIWire:
         return {"object": "list", "data": rows}
 
 
-def envelope(request: Request, kind: str, request_id: str) -> dict[str, Any]:
-    """Return what every answer and every chunk begins with."""
-    created = int(request.at.timestamp())
-    return {"id": f"chatcmpl-{request_id}", "object": kind, "created": created, "model": request.model}
+def _calls(answer: Answer, request_id: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"call_{request_id}_{number}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+        }
+        for number, call in enumerate(answer.tool_calls)
+    ]
 
 
-def delta_chunk(
-    request: Request, delta: Mapping[str, Any], request_id: str, finish: str | None = None
-) -> dict[str, Any]:
-    """Return one chunk of a stream."""
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-    return envelope(request, "chat.completion.chunk", request_id) | {"choices": [choice]}
-
-
-def usage(prompt: str, text: str) -> dict[str, int]:
-    """Return the tokens as OpenAI tells them."""
-    asked, said = tokens(prompt), tokens(text)
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+def _wants_usage(request: Request) -> bool:
+    return bool(fields(fields(request.body).get("stream_options")).get("include_usage"))
 
 
 def _error(request: Request, rejection: Rejection) -> dict[str, Any]:

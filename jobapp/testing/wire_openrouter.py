@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -11,30 +11,53 @@ from jobapp.testing.faults import Rejection
 from jobapp.testing.forms import OPENROUTER, OPENROUTER_FREE, Form
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
+from jobapp.testing.steps import Answer
 from jobapp.testing.wire import KeyFacts
-from jobapp.testing.wire_openai import DONE, OpenAIWire, delta_chunk, envelope, usage
+from jobapp.testing.wire_openai import DONE, OpenAIWire
 
 PROCESSING = ": OPENROUTER PROCESSING\n\n"
+DOLLARS = 1e-6
+"""What a token costs, but with a model that is free."""
 
 
 class OpenRouterWire(OpenAIWire):
     """``/api/v1/chat/completions``, ``/api/v1/models`` and ``/api/v1/key``."""
 
     provider = "openrouter"
+    id_start = "gen-"
+    thinking_field = "reasoning"
 
     def flaw(self, request: Request) -> str:
         """Return what is wrong with a request."""
         return "No models provided" if not request.model else super().flaw(request)
 
-    def answer(self, request: Request, text: str, request_id: str) -> dict[str, Any]:
-        """Return the body of the whole answer; OpenRouter tells who ran the model."""
-        return super().answer(request, text, request_id) | {"provider": "Simulated"}
+    def stream(self, request: Request, answer: Answer, request_id: str) -> Stream:
+        """Return the answer as events, a comment first and the usage in a chunk of its own at the end."""
+        plain = super().stream(request, answer, request_id)
+        end = [event for event in plain.lead_out if event == DONE or event["choices"]]
+        last = self.envelope(request, "chat.completion.chunk", request_id)
+        last |= {"choices": [], "usage": self.usage(request, answer)}
+        return Stream([PROCESSING, *plain.lead_in], plain.pieces, [*end[:-1], last, DONE])
 
-    def stream(self, request: Request, pieces: Sequence[str], request_id: str) -> Stream:
-        """Return the answer as events, a comment first and the usage always in the last chunk."""
-        plain = super().stream(request, pieces, request_id)
-        last = plain.lead_out[0] | {"usage": usage(request.prompt, "".join(pieces))}
-        return Stream([PROCESSING, *plain.lead_in], plain.pieces, [last, DONE])
+    def envelope(self, request: Request, kind: str, request_id: str) -> dict[str, Any]:
+        """Return what every answer and every chunk begins with; OpenRouter tells who ran the model."""
+        return {**super().envelope(request, kind, request_id), "provider": "Simulated"}
+
+    def finish(self, reason: str | None) -> dict[str, Any]:
+        """Return why a choice ended, also in the words of who ran the model."""
+        return {"finish_reason": reason, "native_finish_reason": reason}
+
+    def usage(self, request: Request, answer: Answer) -> dict[str, Any]:
+        """Return the tokens and what they cost in dollars."""
+        told = super().usage(request, answer)
+        cost = 0.0 if request.model.endswith(":free") else round(told["total_tokens"] * DOLLARS, 9)
+        asked = round(told["prompt_tokens"] * DOLLARS, 9) if cost else 0.0
+        details = {
+            "upstream_inference_cost": None,
+            "upstream_inference_prompt_cost": asked,
+            "upstream_inference_completions_cost": round(cost - asked, 9),
+        }
+        return told | {"cost": cost, "is_byok": False, "cost_details": details}
 
     def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
         """Return a rejection; windows and free days tell their reset in epoch milliseconds."""
@@ -47,11 +70,11 @@ class OpenRouterWire(OpenAIWire):
         """Return an error at the top or in the first choice; a stream has it in a chunk that ends."""
         error = _error(request, rejection)
         if request.stream:
-            body = delta_chunk(request, {"content": ""}, "error", finish="error")
+            body = self.chunk(request, {"content": ""}, "error", finish="error")
         elif in_choice:
             message = {"role": "assistant", "content": ""}
             choice = {"index": 0, "message": message, "finish_reason": "error"}
-            body = envelope(request, "chat.completion", "error") | {"choices": [choice]}
+            body = self.envelope(request, "chat.completion", "error") | {"choices": [choice]}
         else:
             body = {}
         (body["choices"][0] if in_choice else body)["error"] = error
