@@ -97,6 +97,42 @@ TOLD = {
         "google": (400, "exceeds the maximum number of tokens"),
         "openrouter": (400, "maximum context length"),
     },
+    Fault.CONTEXT_OVERFLOW: {
+        "openai": (400, r"maximum context length is 200 tokens.*resulted in 202.*context_length_exceeded"),
+        "anthropic": (400, "prompt is too long: 202 tokens > 200 maximum"),
+        "google": (400, r"input token count \(202\) exceeds the maximum number of tokens allowed \(200\)"),
+        "openrouter": (400, "maximum context length is 200 tokens.*202"),
+    },
+    Fault.UPSTREAM_LIMIT: {
+        "openai": (503, "server_is_overloaded"),
+        "anthropic": (529, "overloaded_error"),
+        "google": (503, "UNAVAILABLE|model is overloaded"),
+        "openrouter": (429, "Provider returned error.*rate-limited upstream"),
+    },
+    Fault.WITHDRAWN: {
+        "openai": (404, "has been deprecated"),
+        "anthropic": (404, "not_found_error"),
+        "google": (404, "no longer supported"),
+        "openrouter": (404, "No endpoints found"),
+    },
+    Fault.NO_CAPACITY: {
+        "openai": (429, "Resource Unavailable"),
+        "anthropic": (529, "overloaded_error"),
+        "google": (503, "UNAVAILABLE|model is overloaded"),
+        "openrouter": (503, "provider_overloaded"),
+    },
+    Fault.UNKNOWN_PATH: {
+        "openai": (404, "Invalid URL"),
+        "anthropic": (404, "not_found_error"),
+        "google": (404, "Method not found"),
+        "openrouter": (404, "Not Found"),
+    },
+    Fault.UNKNOWN_OBJECT: {
+        "openai": (404, "No such object"),
+        "anthropic": (404, "not_found_error"),
+        "google": (403, "PERMISSION_DENIED|No such object"),
+        "openrouter": (404, "No such object"),
+    },
     Fault.BAD_REQUEST: {
         "openai": (400, "invalid_request_error"),
         "anthropic": (400, "invalid_request_error"),
@@ -120,6 +156,16 @@ MEANING = {
     Fault.UNKNOWN_MODEL: Kind.REQUEST,
     Fault.TOO_LARGE: Kind.REQUEST,
     Fault.BAD_REQUEST: Kind.REQUEST,
+    Fault.CONTEXT_OVERFLOW: Kind.REQUEST,
+    Fault.UPSTREAM_LIMIT: Kind.UNAVAILABLE,
+    Fault.WITHDRAWN: Kind.REQUEST,
+    Fault.NO_CAPACITY: Kind.UNAVAILABLE,
+    Fault.UNKNOWN_PATH: Kind.REQUEST,
+    Fault.UNKNOWN_OBJECT: Kind.REQUEST,
+}
+OTHERWISE = {
+    ("google", Fault.NO_ACCESS): Kind.QUOTA,  # a model outside the tier is told as a quota of zero
+    ("openai", Fault.NO_CAPACITY): Kind.RATE_LIMIT,  # of the model: a 429 with nothing else to tell it by
 }
 SECRET = "AIzaSyCanary-0123456789abcdefghijklm"
 TIMED = (Fault.BUSY_MINUTE, Fault.BUSY_TOKENS, Fault.SPENT_DAY)
@@ -195,8 +241,7 @@ def test_jobapp_reads_each_refusal_as_what_it_is(hints, wire, fault):
         model=request.model,
     )
     verdict = classify(facts, clock.now())
-    # Gemini tells a model outside the tier as a quota of zero
-    meaning = Kind.QUOTA if (wire.provider, fault) == ("google", Fault.NO_ACCESS) else MEANING[fault]
+    meaning = OTHERWISE.get((wire.provider, fault), MEANING[fault])
     assert verdict.kind is meaning
     assert SECRET not in repr(verdict)
 
@@ -431,5 +476,5 @@ def test_a_callback_that_fails_is_logged_and_answered_with_500(dialects, simulat
 
 @pytest.mark.usefixtures("simulator")
 def test_paths_that_no_provider_has_are_not_found(dialects):
-    with pytest.raises(openai.NotFoundError, match="no such path"):
-        dialects["openai"].client(KEY).embeddings.create(model="m", input="x")
+    with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/images/generations\)"):
+        dialects["openai"].client(KEY).images.generate(prompt="x")

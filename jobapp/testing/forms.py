@@ -37,7 +37,7 @@ _REACHED = (
 _OVER_QUOTA = "You exceeded your current quota, please check your plan and billing details."
 _FAULTY = "invalid_request_error"
 
-OPENAI: Mapping[Fault, Form] = {
+OPENAI: dict[Fault, Form] = {
     Fault.BUSY_MINUTE: Form(429, "requests", "rate_limit_exceeded", _REACHED),
     Fault.BUSY_TOKENS: Form(429, "tokens", "rate_limit_exceeded", _REACHED),
     Fault.SPENT_DAY: Form(429, "requests", "rate_limit_exceeded", _REACHED),
@@ -67,14 +67,30 @@ OPENAI: Mapping[Fault, Form] = {
         " Limit {limit}, Requested {detail}.",
     ),
     Fault.BAD_REQUEST: Form(400, _FAULTY, "invalid_value", "{detail}"),
+    Fault.CONTEXT_OVERFLOW: Form(
+        400,
+        _FAULTY,
+        "context_length_exceeded",
+        "This model's maximum context length is {limit} tokens. However, your messages resulted in {detail}"
+        " tokens. Please reduce the length of the messages.",
+    ),
+    Fault.WITHDRAWN: Form(
+        404, _FAULTY, "model_not_found", "The model `{model}` has been deprecated and is no longer available."
+    ),
+    # openai.com, flex processing, 2026: 429 "Resource Unavailable"; its fields are not documented
+    Fault.NO_CAPACITY: Form(429, "resource_unavailable", "resource_unavailable", "Resource Unavailable"),
+    Fault.UNKNOWN_PATH: Form(404, _FAULTY, None, "Invalid URL {detail}"),
+    Fault.UNKNOWN_OBJECT: Form(404, _FAULTY, None, "{detail}"),
 }
+
+OPENAI[Fault.UPSTREAM_LIMIT] = OPENAI[Fault.OVERLOADED]
 
 _WOULD_EXCEED = (
     "This request would exceed your organization's rate limit of {limit} {meter} per minute"
     " (org: simulated, model: {model})."
 )
 
-ANTHROPIC: Mapping[Fault, Form] = {
+ANTHROPIC: dict[Fault, Form] = {
     Fault.BUSY_MINUTE: Form(429, "rate_limit_error", None, _WOULD_EXCEED),
     Fault.BUSY_TOKENS: Form(429, "rate_limit_error", None, _WOULD_EXCEED),
     Fault.SPENT_DAY: Form(400, _FAULTY, None, "You have reached your specified API usage limits."),
@@ -93,12 +109,19 @@ ANTHROPIC: Mapping[Fault, Form] = {
     Fault.UNKNOWN_MODEL: Form(404, "not_found_error", None, "model: {model}"),
     Fault.TOO_LARGE: Form(413, "request_too_large", None, "Request exceeds the maximum size"),
     Fault.BAD_REQUEST: Form(400, _FAULTY, None, "{detail}"),
+    Fault.CONTEXT_OVERFLOW: Form(400, _FAULTY, None, "prompt is too long: {detail} tokens > {limit} maximum"),
+    Fault.WITHDRAWN: Form(404, "not_found_error", None, "model: {model}"),
+    Fault.NO_CAPACITY: Form(529, "overloaded_error", None, "Overloaded"),
+    Fault.UNKNOWN_PATH: Form(404, "not_found_error", None, "Not Found {detail}"),
+    Fault.UNKNOWN_OBJECT: Form(404, "not_found_error", None, "{detail}"),
 }
+
+ANTHROPIC[Fault.UPSTREAM_LIMIT] = ANTHROPIC[Fault.OVERLOADED]
 
 _EXCEEDED = f"{_OVER_QUOTA} \n* Quota exceeded for metric: {{metric}}, limit: {{limit}}, model: {{model}}"
 _SPENT = "RESOURCE_EXHAUSTED"
 
-GOOGLE: Mapping[Fault, Form] = {
+GOOGLE: dict[Fault, Form] = {
     Fault.BUSY_MINUTE: Form(429, _SPENT, None, _EXCEEDED),
     Fault.BUSY_TOKENS: Form(429, _SPENT, None, _EXCEEDED),
     Fault.SPENT_DAY: Form(429, _SPENT, None, _EXCEEDED),
@@ -130,7 +153,25 @@ GOOGLE: Mapping[Fault, Form] = {
         "The input token count ({detail}) exceeds the maximum number of tokens allowed ({limit}).",
     ),
     Fault.BAD_REQUEST: Form(400, "INVALID_ARGUMENT", None, "{detail}"),
+    Fault.CONTEXT_OVERFLOW: Form(
+        400,
+        "INVALID_ARGUMENT",
+        None,
+        "The input token count ({detail}) exceeds the maximum number of tokens allowed ({limit}).",
+    ),
+    Fault.WITHDRAWN: Form(
+        404,
+        "NOT_FOUND",
+        None,
+        "models/{model} is not found for API version v1beta, or is no longer supported.",
+    ),
+    # ai.google.dev, flex inference, 2026: 503 where it is shed
+    Fault.NO_CAPACITY: Form(503, "UNAVAILABLE", None, "The model is overloaded. Please try again later."),
+    Fault.UNKNOWN_PATH: Form(404, "NOT_FOUND", None, "Method not found: {detail}"),
+    Fault.UNKNOWN_OBJECT: Form(403, "PERMISSION_DENIED", None, "{detail}"),
 }
+
+GOOGLE[Fault.UPSTREAM_LIMIT] = GOOGLE[Fault.OVERLOADED]
 
 GOOGLE_QUOTAS: Mapping[Fault, tuple[str, str]] = {
     Fault.BUSY_MINUTE: ("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "requests"),
@@ -162,6 +203,18 @@ OPENROUTER: dict[Fault, Form] = {
         "This endpoint's maximum context length is {limit} tokens. However, you requested {detail} tokens.",
     ),
     Fault.BAD_REQUEST: Form(400, "invalid_request", None, "{detail}"),
+    Fault.CONTEXT_OVERFLOW: Form(
+        400,
+        "context_length_exceeded",
+        None,
+        "This endpoint's maximum context length is {limit} tokens."
+        " However, you requested about {detail} tokens.",
+    ),
+    Fault.UPSTREAM_LIMIT: Form(429, "rate_limit_exceeded", None, "Provider returned error"),
+    Fault.WITHDRAWN: Form(404, "not_found", None, "No endpoints found for {model}."),
+    Fault.NO_CAPACITY: Form(503, "provider_overloaded", None, "No provider available"),
+    Fault.UNKNOWN_PATH: Form(404, "not_found", None, "Not Found {detail}"),
+    Fault.UNKNOWN_OBJECT: Form(404, "not_found", None, "{detail}"),
 }
 
 OPENROUTER_FREE: Mapping[Fault, Form] = OPENROUTER | {

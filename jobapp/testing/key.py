@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from jobapp.testing.faults import Fault, Rejection, Trouble
 from jobapp.testing.http_values import Request, Response
 from jobapp.testing.meters import Room
+from jobapp.testing.objects import Account
 from jobapp.testing.quota import Quota
 from jobapp.testing.steps import Said
 from jobapp.testing.wire import tokens
@@ -103,6 +104,11 @@ class SimulatedKey:
 
     def __repr__(self) -> str:
         return f"SimulatedKey({self.provider!r}, {self.name!r})"
+
+    @property
+    def account(self) -> Account:
+        """What belongs to its account: files, batches, responses; shared with keys of the same quota."""
+        return self.quota.account
 
     @property
     def requests(self) -> int:

@@ -33,7 +33,6 @@ class SimulatedProvider:
         self.models = models
         self.only_these = False
         self.troubles = Troubles()
-        self._wire = wire
         self._keys: dict[str, SimulatedKey] = {}
 
     def add(self, key: SimulatedKey) -> None:
@@ -58,7 +57,7 @@ class SimulatedProvider:
         taken = {key.name for key in self.keys}
         return next(name for name in self._names() if name not in taken)
 
-    def react(self, request: Request) -> Reaction:
+    def react(self, request: Request, wire: Wire) -> Reaction:
         """Decide what a request meets.
 
         First what ails the provider, then the key's script and faults, the request's own flaws, the models
@@ -69,10 +68,12 @@ class SimulatedProvider:
         told = key.told(request.model) if trouble is None else trouble
         if told is not None:
             return told
-        if flaw := self._wire.flaw(request):
+        if flaw := wire.flaw(request):
             return Rejection(Fault.BAD_REQUEST, request.at, detail=flaw)
         if self.only_these and request.model not in self.models:
             return Trouble(Fault.UNKNOWN_MODEL)
+        if missing := wire.missing(request, key.account):
+            return Rejection(Fault.UNKNOWN_OBJECT, request.at, detail=missing)
         return key.admit(request)
 
     def shuts_out(self, key: SimulatedKey) -> Trouble | None:
@@ -83,7 +84,7 @@ class SimulatedProvider:
         """Return what it tells of the request's key free of charge."""
         quota = self.key(request.key).quota
         day, free_day = (quota.day_room(self.name, model, request.at) for model in ("", ":free"))
-        return KeyFacts(self.models, day, free_day)
+        return KeyFacts(self.models, self.only_these, day, free_day)
 
     def _names(self) -> Iterator[str]:
         first = f"{PROVIDERS[self.name].key_prefixes[0]}_API_KEY"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from jobapp.domain.types import FREE_MODELS
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.meters import FixedWindow, Meter, Room, SlidingWindow, new_day
+from jobapp.testing.objects import Account
 
 Rooms = Mapping[str, Room]
 """What is left, of ``requests`` and ``tokens``, where there is a limit."""
@@ -29,6 +30,9 @@ class Quota:
         per_model: ``False`` makes one pool of all models.
         count_refused: A rejected request uses up quota too, as is reported of Gemini.
 
+    Attributes:
+        account: What the keys that share it own in common: files, batches, responses.
+
     Raises:
         ValueError: A limit is below 1, or the window not above 0.
     """
@@ -49,6 +53,7 @@ class Quota:
         self.limit, self.per_day, self.tokens = limit, per_day, tokens
         self.window = timedelta(seconds=window)
         self._sliding, self._per_model, self._count_refused = sliding, per_model, count_refused
+        self.account = Account()
         self._days: dict[str, Meter] = {}
         self._windows: dict[str, Meter] = {}
         self._token_windows: dict[str, FixedWindow] = {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Any
 
 from jobapp.domain.quota_reset import first_of_next_month
 from jobapp.testing.faults import Fault, Rejection, Trouble
@@ -15,12 +16,17 @@ from jobapp.testing.key import Reaction
 from jobapp.testing.meters import Room, day_end
 from jobapp.testing.model import completed
 from jobapp.testing.steps import Answer, as_answer
-from jobapp.testing.wire import HTML_PAGE, Wire
+from jobapp.testing.wire import HTML_PAGE, Wire, tokens
 
-NO_SUCH_PATH = Response(404, body={"error": {"message": "The simulator has no such path.", "code": 404}})
 FAILED = Response(
     500, body={"error": {"message": "The simulator failed; its log has the traceback.", "code": 500}}
 )
+DETAILS = {
+    Fault.BAD_REQUEST: "The request has an invalid value.",
+    Fault.UNKNOWN_PATH: "(simulated)",
+}
+"""What a fault says that was told without particulars."""
+
 Usual = Callable[[], Answer]
 """Makes the normal answer."""
 
@@ -35,6 +41,7 @@ class RawResponse:
         close: Close the connection afterwards.
         hang: Never send anything.
         answered: Whether this is a whole answer without an error.
+        kept: What the account keeps of it, under its id.
     """
 
     parts: Sequence[bytes] = ()
@@ -42,6 +49,7 @@ class RawResponse:
     close: bool = False
     hang: bool = False
     answered: bool = False
+    kept: tuple[str, Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +78,21 @@ class Replier:
             case Trouble():
                 return self._strike(reaction, usual)
             case Mapping():
-                return self._send(self._answer(usual(), reaction), answered=True)
+                return self._say(usual(), reaction)
             case _:
                 said = as_answer(reaction)
                 whole = said.text is not None or said.tool_calls or said.refusal
-                answer = completed(self.request, said, Answer("") if whole else usual())
-                return self._send(self._answer(answer, {}), answered=True)
+                return self._say(completed(self.request, said, Answer("") if whole else usual()), {})
+
+    def free(self, response: Response) -> RawResponse:
+        """Return the reply to a request that asked no model."""
+        headers = {**self.wire.id_headers(self.request_id), **response.headers}
+        return self._send(replace(response, headers=headers), answered=True)
+
+    def _say(self, answer: Answer, rooms: Mapping[str, Room]) -> RawResponse:
+        reply = self._send(self._answer(answer, rooms), answered=True)
+        kept = self.wire.record(self.request, answer, self.request_id)
+        return replace(reply, kept=kept) if kept else reply
 
     def _send(self, response: Response, *, answered: bool = False) -> RawResponse:
         if response.events is None:
@@ -157,8 +174,11 @@ class Replier:
                 free_at = day_end(self.request.provider, trouble.limit, now)
             case Fault.SPENT_MONTH:
                 free_at = first_of_next_month(now)
+            case Fault.TOO_LARGE | Fault.CONTEXT_OVERFLOW:
+                sent = str(trouble.limit + tokens(self.request.prompt))
+                return Rejection(trouble.fault, now, limit=trouble.limit, detail=sent)
             case _:
-                return Rejection(trouble.fault, now, limit=0)
+                return Rejection(trouble.fault, now, limit=0, detail=DETAILS.get(trouble.fault, ""))
         return Rejection(trouble.fault, now, free_at, trouble.limit)
 
     def _hinted(self, rejection: Rejection) -> Rejection:

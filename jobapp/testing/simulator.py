@@ -5,31 +5,36 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
 from jobapp.testing.clock import pass_time
 from jobapp.testing.environment import BASE_PATHS, addresses
-from jobapp.testing.faults import Fault, Trouble
+from jobapp.testing.faults import Fault, Rejection, Trouble
 from jobapp.testing.holds import Held, Hold, pauses_of
-from jobapp.testing.http1 import RawRequest, whole
-from jobapp.testing.http_values import Request, Response
+from jobapp.testing.http1 import RawRequest, dump, whole
+from jobapp.testing.http_values import Request
 from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
 from jobapp.testing.model import completed, echo, limited, unscripted
 from jobapp.testing.network import NetworkBlock
+from jobapp.testing.objects import NoSuchObjectError
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
-from jobapp.testing.replies import FAILED, NO_SUCH_PATH, RawResponse, Replier
-from jobapp.testing.routing import WIRES, wire_for
+from jobapp.testing.replies import FAILED, RawResponse, Replier
+from jobapp.testing.routing import UNAMBIGUOUS, WIRE_OF, WIRES, provider_of, route_of
 from jobapp.testing.server import HOST, LoopbackServer, Sending
 from jobapp.testing.steps import Answer, Said, as_answer
+from jobapp.testing.visit import Serve, Visit
+from jobapp.testing.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +75,8 @@ class Simulator:
         answer: What the model says to everything: a text, or what else a script may hold; or a function of
             the :class:`Request` that returns it. By default it calls a tool where one must be called, says
             the least JSON that fits where a schema is asked for, and else echoes the prompt.
-        on_request: Called in the server's thread with each request to a model, or ``None``. What it returns,
-            if anything, is sent as a step of a script would be.
+        on_request: Called in the server's thread with each request to a model or to a path that there is not,
+            or ``None``. What it returns, if anything, is sent as a step of a script would be.
         received: The requests, oldest first, those that cost no quota among them.
     """
 
@@ -298,26 +303,69 @@ class Simulator:
             return Sending([whole(FAILED)])
 
     def _reply(self, call: RawRequest) -> Sending:
-        wire = wire_for(call)
-        if wire is None:
-            return Sending([whole(NO_SUCH_PATH)])
+        route, names = route_of(call)
+        wire = route.wire if route else WIRE_OF[provider_of(call)]
         request = wire.read(call, self.clock.now())
         self.received.append(request)
-        replier = Replier(wire, request, f"req_{next(self._ids):06d}", hints=self.hints)
+        replier = Replier(wire, request, self._next_id(), hints=self.hints)
         provider = self._providers[request.provider]
         key = provider.key(request.key)
-        if call.method == "GET":
-            told = Response(body=wire.free_of_charge(request, provider.facts(request)))
-            reply = replier.to(provider.shuts_out(key) or told, partial(self._usual, request))
+        if route and route.serve:
+            reply = self._served(route.serve, names, call, replier, key)
         else:
             key.asked[request.model] += 1
-            reply = replier.to(self._meet(request, provider), partial(self._usual, request))
+            met = self._meet(request, provider, wire) if route else self._lost(request)
+            reply = replier.to(met, partial(self._usual, request))
             key.rejected[request.model] += not reply.answered
+            if reply.kept:
+                key.account.keep(*reply.kept)
         return self._sending(request, key, reply)
 
-    def _meet(self, request: Request, provider: SimulatedProvider) -> Reaction:
+    def _next_id(self) -> str:
+        return f"req_{next(self._ids):06d}"
+
+    def _served(
+        self, serve: Serve, names: tuple[str, ...], call: RawRequest, replier: Replier, key: SimulatedKey
+    ) -> RawResponse:
+        """Answer what asks no model."""
+        request, provider = replier.request, self._providers[replier.request.provider]
+        if trouble := provider.shuts_out(key):
+            return replier.to(trouble, partial(self._usual, request))
+        ask = partial(self._answered, call)
+        number = replier.request_id.removeprefix("req_")
+        facts = provider.facts(request)
+        visit = Visit(request, call.content, names, key.account, facts, number, self._root, ask)
+        try:
+            return replier.free(serve(visit))
+        except NoSuchObjectError as error:
+            return replier.to(Rejection(error.fault, request.at, detail=str(error)), Answer)
+
+    def _answered(self, call: RawRequest, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """Return what a row of a batch is answered; it costs no quota and is not counted."""
+        row = replace(call, path=path, content=dump(body))
+        wire = UNAMBIGUOUS["POST", path].wire
+        request = wire.read(row, self.clock.now())
+        if flaw := wire.flaw(request):
+            rejection = Rejection(Fault.BAD_REQUEST, request.at, detail=flaw)
+            response = wire.reject(request, rejection, self._next_id())
+            return response.status, response.body
+        return HTTPStatus.OK.value, wire.answer(request, self._usual(request), self._next_id())
+
+    def _lost(self, request: Request) -> Reaction:
+        """Return what a request to a path meets that there is not: what a test says, else a loud error."""
         told = self.on_request(request) if self.on_request else None
-        return provider.react(request) if told is None else as_reaction(told)
+        if told is not None:
+            return as_reaction(told)
+        detail = (
+            f"({request.method} {request.path}). The simulator of jobapp.testing has no such path; "
+            f"the base address for {request.provider} is {self.base_url(request.provider)}"
+        )
+        logger.warning("Unknown path %s", detail)
+        return Rejection(Fault.UNKNOWN_PATH, request.at, detail=detail)
+
+    def _meet(self, request: Request, provider: SimulatedProvider, wire: Wire) -> Reaction:
+        told = self.on_request(request) if self.on_request else None
+        return provider.react(request, wire) if told is None else as_reaction(told)
 
     def _usual(self, request: Request) -> Answer:
         if self.answer is echo:

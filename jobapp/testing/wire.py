@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from jobapp.testing.faults import Rejection
 from jobapp.testing.http1 import RawRequest, dump
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
+from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
 
 HTML_PAGE = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>"
@@ -27,14 +28,20 @@ class KeyFacts:
     """What a provider tells of a key without asking a model.
 
     Attributes:
-        models: The models there are.
+        models: The models that are listed.
+        only_these: Whether there are no others.
         day: What is left of the day, ``None`` without a limit.
         free_day: The same for free models (OpenRouter).
     """
 
     models: Sequence[str]
+    only_these: bool = False
     day: Room | None = None
     free_day: Room | None = None
+
+    def has_model(self, name: str) -> bool:
+        """Return whether there is a model of that name."""
+        return name in self.models or not self.only_these
 
 
 class Wire(Protocol):
@@ -82,8 +89,14 @@ class Wire(Protocol):
         """Return the headers of an answer that tell what is left of *meter*, ``requests`` or ``tokens``."""
         ...
 
-    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
-        """Return the body for a ``GET``, which asks no model and costs no quota."""
+    def missing(self, request: Request, account: Account) -> str:
+        """Return what the request names that its account does not have, ``""`` where nothing is missing."""
+        ...
+
+    def record(
+        self, request: Request, answer: Answer, request_id: str
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """Return the id and the row of what the account keeps of an answer."""
         ...
 
 
@@ -153,6 +166,26 @@ def sse(event: Any) -> bytes:
     if isinstance(event, str):
         return dump(f"{event.rstrip()}\n\n")
     return b"data: %b\n\n" % dump(event)
+
+
+def named_sse(event: Any) -> bytes:
+    """Return one server-sent event under the name of its type."""
+    if isinstance(event, tuple):
+        return b"".join(map(named_sse, event))
+    if not isinstance(event, dict):
+        return sse(event)
+    return b"event: %b\n%b" % (dump(str(event.get("type", "error"))), sse(event))
+
+
+def as_stream(events: Sequence[Any], is_piece: Callable[[Any], bool]) -> Stream:
+    """Return events as a stream; what stands between two pieces is sent with the second."""
+    places = [place for place, event in enumerate(events) if is_piece(event)]
+    if not places:
+        return Stream([], [], events)
+    starts = [places[0], *(place + 1 for place in places)]
+    groups = [tuple(events[start : place + 1]) for start, place in zip(starts, places, strict=False)]
+    pieces = [group[0] if len(group) == 1 else group for group in groups]
+    return Stream(events[: places[0]], pieces, events[places[-1] + 1 :])
 
 
 def whole_seconds(seconds: float) -> str:

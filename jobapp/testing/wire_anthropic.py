@@ -10,19 +10,20 @@ from typing import Any
 from jobapp.testing import asked_anthropic
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import ANTHROPIC
-from jobapp.testing.http1 import RawRequest, dump
+from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.model import pieces_of
+from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
-    KeyFacts,
+    as_stream,
     bearer,
     fields,
+    named_sse,
     parse,
     said_tokens,
-    sse,
     tokens,
     whole_seconds,
 )
@@ -101,26 +102,14 @@ class AnthropicWire:
         """Return the answer as events: a message that starts, its blocks, the message's end."""
         counted = _usage(request, answer)
         message = _message(request, request_id, {**counted, "output_tokens": 1})
-        start = {"type": "message_start", "message": message}
-        blocks = [_block_events(index, block) for index, block in enumerate(_blocks(answer, request_id))]
-        first, *others = blocks or [([], [], {})]
-        lead_in = [*first[0], {"type": "ping"}]
-        pieces, close = first[1], first[2]
-        for (
-            opening,
-            deltas,
-            closing,
-        ) in others:  # what ends a block and starts the next goes with its first piece
-            head, *rest = deltas or [()]
-            pieces = [*pieces, (close, *opening, *([head] if head else ())), *rest]
-            close = closing
+        start: dict[str, Any] = {"type": "message_start", "message": message}
+        events = [start]
+        for index, block in enumerate(_blocks(answer, request_id)):
+            events += _block_events(index, block)
+        events.insert(2, {"type": "ping"})
         told = {name: counted[name] for name in TOLD_AT_THE_END}
-        end = {"type": "message_delta", "delta": _end(answer), "usage": told}
-        start = {
-            "type": "message_start",
-            "message": _message(request, request_id, {**counted, "output_tokens": 1}),
-        }
-        return Stream([start, *lead_in], pieces, [*([close] if close else ()), end, {"type": "message_stop"}])
+        events += [{"type": "message_delta", "delta": _end(answer), "usage": told}, {"type": "message_stop"}]
+        return as_stream(events, lambda event: event["type"] == "content_block_delta")
 
     def stream_type(self, request: Request) -> str:
         """Return the content type of a stream."""
@@ -128,7 +117,7 @@ class AnthropicWire:
 
     def encode(self, request: Request, events: Sequence[Any], *, ended: bool) -> list[bytes]:
         """Return each event under the name of its type."""
-        return [_named(event) for event in events]
+        return [named_sse(event) for event in events]
 
     def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
         """Return a rejection; a window tells its wait in headers, a spend limit its date in the text."""
@@ -150,14 +139,15 @@ class AnthropicWire:
         """Return ``anthropic-ratelimit-*``; the reset is when all of the limit is back."""
         return _room_headers("input-tokens" if meter == "tokens" else meter, room)
 
-    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
-        """Return the list of models."""
-        created = "2026-01-01T00:00:00Z"
-        rows = [
-            {"type": "model", "id": name, "display_name": name, "created_at": created} for name in key.models
-        ]
-        first, last = (rows[0]["id"], rows[-1]["id"]) if rows else (None, None)
-        return {"data": rows, "has_more": False, "first_id": first, "last_id": last}
+    def missing(self, request: Request, account: Account) -> str:
+        """Return ``""``: it names nothing of an account."""
+        return ""
+
+    def record(
+        self, request: Request, answer: Answer, request_id: str
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """Return ``None``: nothing is kept."""
+        return None
 
 
 def _message(request: Request, request_id: str, usage: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,26 +197,29 @@ def _blocks(answer: Answer, request_id: str) -> list[dict[str, Any]]:
     return blocks
 
 
-def _block_events(index: int, block: Mapping[str, Any]) -> tuple[list[Any], list[Any], Any]:
-    """Return what starts a block, its deltas, and what ends it."""
+def _block_events(index: int, block: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a stream tells of a block, from its start to its end."""
     kind = block["type"]
     text = json.dumps(block["input"]) if kind == "tool_use" else block[kind]
     delta, field = DELTAS[kind]
     deltas = [{"type": delta, field: piece} for piece in pieces_of(text)]
     if kind == "thinking":
         deltas.append({"type": "signature_delta", "signature": SIGNATURE})
-    return (
-        [{"type": "content_block_start", "index": index, "content_block": {**block, **EMPTIED[kind]}}],
-        [{"type": "content_block_delta", "index": index, "delta": each} for each in deltas],
+    return [
+        {"type": "content_block_start", "index": index, "content_block": {**block, **EMPTIED[kind]}},
+        *({"type": "content_block_delta", "index": index, "delta": each} for each in deltas),
         {"type": "content_block_stop", "index": index},
-    )
+    ]
 
 
 def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
     form = ANTHROPIC[rejection.fault]
     meter = METERS.get(rejection.fault, "").replace("-", " ")
     text = form.text.format(
-        model=request.model, limit=f"{rejection.limit:,}", meter=meter, detail=rejection.detail
+        model=request.model,
+        limit=f"{rejection.limit:,}",
+        meter=meter,
+        detail=rejection.detail or "No such object.",
     )
     if rejection.free_at and rejection.fault in TOLD_BY_DATE:
         text += f" You will regain access on {rejection.free_at:%Y-%m-%d at %H:%M} UTC."
@@ -256,11 +249,3 @@ def _room_headers(meter: str, room: Room) -> dict[str, str]:
 def _rfc3339(moment: datetime) -> str:
     """Return *moment* in whole seconds, rounded up: a client that comes then is not too early."""
     return f"{moment + timedelta(microseconds=-moment.microsecond % SECOND):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _named(event: Any) -> bytes:
-    if isinstance(event, tuple):
-        return b"".join(map(_named, event))
-    if not isinstance(event, dict):
-        return sse(event)
-    return b"event: %b\n%b" % (dump(str(event.get("type", "error"))), sse(event))

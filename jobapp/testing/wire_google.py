@@ -8,17 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.testing import asked_google
+from jobapp.testing.asked_google import either
 from jobapp.testing.faults import Rejection
 from jobapp.testing.forms import GOOGLE, GOOGLE_QUOTAS, Form
 from jobapp.testing.http1 import RawRequest, dump
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.model import pieces_of
+from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
-    KeyFacts,
     decimal_seconds,
+    dicts,
     fields,
     go_duration,
     parse,
@@ -27,7 +29,9 @@ from jobapp.testing.wire import (
     tokens,
 )
 
-METHODS = ("generateContent", "streamGenerateContent")
+NO_FILE = "You do not have permission to access the File {name} or it may not exist."
+NO_CACHED_CONTENT = "CachedContent not found (or permission denied)"
+"""googleapis/python-genai#1218, 2025-08; snailyp/gemini-balance#401, 2026-02."""
 METRIC = "generativelanguage.googleapis.com/generate_content_free_tier_"
 FINISH_REASONS = {
     "stop": "STOP",
@@ -120,13 +124,24 @@ class GoogleWire:
         """Return nothing: Gemini tells no room."""
         return {}
 
-    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
-        """Return the list of models."""
-        rows = [
-            {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": METHODS}
-            for name in key.models
-        ]
-        return {"models": rows}
+    def missing(self, request: Request, account: Account) -> str:
+        """Return what the request names that its account does not have: cached contents, files."""
+        body = fields(request.body)
+        cached = either(body, "cachedContent")
+        if cached and not account.has(str(cached)):
+            return NO_CACHED_CONTENT
+        parts = [part for content in dicts(body.get("contents")) for part in dicts(content.get("parts"))]
+        uris = [str(either(fields(either(part, "fileData")), "fileUri") or "") for part in parts]
+        for name in (f"files/{uri.rpartition('/files/')[2]}" for uri in uris if "/files/" in uri):
+            if not account.has(name):
+                return NO_FILE.format(name=name.removeprefix("files/"))
+        return ""
+
+    def record(
+        self, request: Request, answer: Answer, request_id: str
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """Return ``None``: nothing is kept."""
+        return None
 
 
 def _wants_sse(request: Request) -> bool:
@@ -202,7 +217,7 @@ def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
         key=request.key,
         limit=rejection.limit,
         metric=METRIC + metric,
-        detail=rejection.detail,
+        detail=rejection.detail or NO_FILE.format(name="simulated"),
     )
     details = [*_quota_failure(request, rejection), *_error_info(form)]
     if details and rejection.wait is not None:

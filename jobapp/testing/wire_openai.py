@@ -14,10 +14,10 @@ from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.model import pieces_of
+from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
-    KeyFacts,
     bearer,
     fields,
     go_duration,
@@ -218,10 +218,15 @@ class OpenAIWire:
         """Return ``x-ratelimit-*``; the reset is a Go duration until all of the limit is back."""
         return _room_headers(meter, room, (room.full_at - now).total_seconds())
 
-    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
-        """Return the list of models."""
-        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "simulator"} for name in key.models]
-        return {"object": "list", "data": rows}
+    def missing(self, request: Request, account: Account) -> str:
+        """Return ``""``: it names nothing of an account."""
+        return ""
+
+    def record(
+        self, request: Request, answer: Answer, request_id: str
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """Return ``None``: nothing is kept."""
+        return None
 
 
 def _calls(answer: Answer, request_id: str) -> list[dict[str, Any]]:
@@ -246,7 +251,7 @@ def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
         masked_key=masked(request.key),
         limit=rejection.limit,
         meter=METERS.get(rejection.fault),
-        detail=rejection.detail,
+        detail=rejection.detail or "No such object.",
     )
     if rejection.fault in METERS and rejection.wait is not None:
         text += f" Please try again in {go_duration(rejection.wait)}."

@@ -7,21 +7,21 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from jobapp.testing.faults import Rejection
+from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import OPENROUTER, OPENROUTER_FREE, Form
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.steps import Answer
-from jobapp.testing.wire import KeyFacts
 from jobapp.testing.wire_openai import DONE, OpenAIWire
 
 PROCESSING = ": OPENROUTER PROCESSING\n\n"
+UPSTREAM = "{model} is temporarily rate-limited upstream. Please retry shortly, or add your own key."
 DOLLARS = 1e-6
 """What a token costs, but with a model that is free."""
 
 
 class OpenRouterWire(OpenAIWire):
-    """``/api/v1/chat/completions``, ``/api/v1/models`` and ``/api/v1/key``."""
+    """``/api/v1/chat/completions``."""
 
     provider = "openrouter"
     id_start = "gen-"
@@ -88,13 +88,26 @@ class OpenRouterWire(OpenAIWire):
         """Return nothing: successful answers carry no ``X-RateLimit`` headers."""
         return {}
 
-    def free_of_charge(self, request: Request, key: KeyFacts) -> Any:
-        """Return the list of models, or what is known of the key."""
-        return (
-            {"data": _key_data(key)}
-            if request.path.endswith("/key")
-            else super().free_of_charge(request, key)
-        )
+    def record(
+        self, request: Request, answer: Answer, request_id: str
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """Return what ``/api/v1/generation`` tells of an answer."""
+        generation = f"{self.id_start}{request_id}"
+        counted = OpenRouterWire.usage(self, request, answer)
+        return generation, {
+            "id": generation,
+            "model": request.model,
+            "created_at": _iso(request.at),
+            "streamed": request.stream,
+            "finish_reason": answer.finish,
+            "native_finish_reason": answer.finish,
+            "tokens_prompt": counted["prompt_tokens"],
+            "tokens_completion": counted["completion_tokens"],
+            "native_tokens_prompt": counted["prompt_tokens"],
+            "native_tokens_completion": counted["completion_tokens"],
+            "total_cost": counted["cost"],
+            "usage": counted["cost"],
+        }
 
 
 def _form(request: Request, rejection: Rejection) -> Form:
@@ -106,11 +119,15 @@ def _error(request: Request, rejection: Rejection) -> dict[str, Any]:
     metadata: dict[str, Any] = {"error_type": form.type}
     if form.code:
         metadata["limit_source"] = form.code
+    if rejection.fault is Fault.UPSTREAM_LIMIT:
+        metadata |= {"provider_name": "Simulated", "raw": UPSTREAM.format(model=request.model)}
     if rejection.free_at and form.status == HTTPStatus.TOO_MANY_REQUESTS:
         metadata["headers"] = _reset_headers(rejection.limit, rejection.free_at)
     elif rejection.free_at:
         metadata["resets_at"] = _iso(rejection.free_at)
-    text = form.text.format(model=request.model, limit=rejection.limit, detail=rejection.detail)
+    text = form.text.format(
+        model=request.model, limit=rejection.limit, detail=rejection.detail or "No such object."
+    )
     return {"message": text, "code": form.status, "metadata": metadata}
 
 
@@ -120,21 +137,6 @@ def _reset_headers(limit: int, free_at: datetime) -> dict[str, str]:
         "X-RateLimit-Limit": str(limit),
         "X-RateLimit-Remaining": "0",
         "X-RateLimit-Reset": str(-(-microseconds // 1000)),
-    }
-
-
-def _key_data(key: KeyFacts) -> dict[str, Any]:
-    """Return the fields of ``/api/v1/key``; a request counts as a dollar of the key's limit."""
-    day, free = key.day, key.free_day
-    return {
-        "label": "simulated",
-        "limit": day and day.limit,
-        "limit_remaining": day and day.remaining,
-        "limit_reset": "daily" if day else None,
-        "usage_daily": day.limit - day.remaining if day else 0,
-        "is_free_tier": False,
-        "free_model_daily_requests": free
-        and {"used": free.limit - free.remaining, "limit": free.limit, "remaining": free.remaining},
     }
 
 
