@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import anthropic
@@ -13,7 +14,8 @@ from google import genai
 from google.genai import types
 from pydantic import BaseModel
 
-from jobapp.testing import Answer, FakeClock, Refusal, Simulator, Thinking, ToolCall
+from jobapp.testing import Answer, FakeClock, Fault, Refusal, Response, Simulator, Thinking, ToolCall
+from jobapp.testing.routing import WIRE_OF
 from jobapp.testing.schema import NoValueError, least
 
 PARIS = ToolCall("weather", city="Paris")
@@ -377,3 +379,102 @@ def test_the_least_value_fits_its_schema(schema, value):
 def test_a_schema_without_a_value_is_told(schema):
     with pytest.raises(NoValueError):
         least(schema)
+
+
+SAID = Answer("I look.", tool_calls=[PARIS, ToolCall("now")], thinking="Let me see.")
+HEARD = ("I look.", "Let me see.", [("weather", {"city": "Paris"}), ("now", {})])
+
+
+def test_a_scripted_body_serves_a_stream_and_scripted_events_a_whole_answer(client, stream, simulator):
+    client.ask("Hello", stream=stream)
+    request, wire = simulator.received[-1], WIRE_OF[client.provider]
+    if stream:
+        answer = Response(body=wire.answer(request, SAID, "req_1"))
+    else:
+        parts = wire.stream(request, SAID, "req_1")
+        flat: list[Any] = []
+        for event in (*parts.lead_in, *parts.pieces, *parts.lead_out):
+            flat += event if isinstance(event, tuple) else [event]
+        answer = Response(events=flat)
+    simulator.script(client.provider, "k", [answer])
+    assert client.ask("Hello", stream=stream) == (*HEARD, client.ends["tool_calls"])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_scripted_response_serves_both_ways_of_the_responses_api(streamed, clients, simulator):
+    client = clients["openai"].client
+    done = client.responses.create(model="m", input="Hello")
+    body = json.loads(done.model_dump_json())
+    body["output"][0]["content"][0]["text"] = "Scripted."
+    if streamed:
+        simulator.script("openai", "k", [Response(body=body)])
+        events = list(client.responses.create(model="m", input="Hello", stream=True))
+        assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == "Scripted."
+        assert events[-1].response.output_text == "Scripted."
+    else:
+        simulator.script("openai", "k", [Response(events=[{"type": "response.completed", "response": body}])])
+        assert client.responses.create(model="m", input="Hello").output_text == "Scripted."
+
+
+def test_what_can_not_be_turned_is_told(client, stream, simulator, caplog):
+    odd = Response(body={"odd": 1}) if stream else Response(events=["data: odd\n\n"])
+    simulator.script(client.provider, "k", [odd])
+    with suppress(Exception):  # each SDK makes of it what it can
+        client.ask("Hello", stream=stream)
+    assert f"no answer of {client.provider}" in caplog.text
+
+
+def test_answers_hold_what_the_providers_always_send(clients, simulator):
+    raw = clients["openai"].client.chat.completions.with_raw_response
+    told = raw.create(model="m", messages=[{"role": "user", "content": "Hello"}])
+    headers = {"openai-processing-ms", "openai-version", "x-request-id", "x-ratelimit-remaining-requests"}
+    assert headers <= told.headers.keys()
+    done = told.parse()
+    assert done.usage.prompt_tokens_details.cached_tokens == 0
+    assert done.usage.completion_tokens_details.reasoning_tokens == 0
+    assert (done.service_tier, done.system_fingerprint) == ("default", "fp_simulated")
+    stream = raw.create(
+        model="m",
+        messages=[{"role": "user", "content": "Hello"}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *chunks, last = stream.parse()
+    assert all("usage" in chunk.model_fields_set and chunk.usage is None for chunk in chunks)
+    assert (last.choices, last.usage.total_tokens) == ([], 3)
+
+    anthropic_client = clients["anthropic"].client
+    arguments: Any = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a b c d"}]}
+    message = anthropic_client.messages.with_raw_response.create(**arguments)
+    assert "anthropic-ratelimit-output-tokens-remaining" in message.headers
+    used = message.parse().usage
+    assert (used.input_tokens + used.cache_read_input_tokens + used.cache_creation_input_tokens) == 4
+    assert (used.service_tier, used.cache_creation.ephemeral_5m_input_tokens) == ("standard", 0)
+    (delta,) = (
+        e for e in anthropic_client.messages.create(**arguments, stream=True) if e.type == "message_delta"
+    )
+    assert (delta.usage.input_tokens, delta.usage.output_tokens) == (4, 5)
+    simulator.key("anthropic", "k").fail(Fault.BUSY_MINUTE, times=1)
+    with pytest.raises(anthropic.RateLimitError) as caught:
+        anthropic_client.messages.create(**arguments)
+    assert caught.value.response.headers["x-should-retry"] == "true"
+
+    routed = clients["openrouter"].client.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "Hello"}], stream=True
+    )
+    *_, end, usage = routed
+    assert (end.choices[0].finish_reason, end.choices[0].native_finish_reason) == ("stop", "stop")
+    assert (usage.choices, usage.usage.cost > 0, usage.provider) == ([], True, "Simulated")
+    told_by_google = clients["google"].client.models.generate_content(model="m", contents="a b")
+    assert told_by_google.usage_metadata.prompt_tokens_details[0].token_count == 2
+
+
+def test_a_simulator_without_hints_tells_no_limits():
+    with Simulator(FakeClock(), hints=False) as quiet:
+        quiet.add_key("openai", "k")
+        with openai.OpenAI(api_key="k", base_url=quiet.base_url("openai"), max_retries=0) as client:
+            told = client.chat.completions.with_raw_response.create(
+                model="m", messages=[{"role": "user", "content": "Hello"}]
+            )
+    assert not any(name.startswith("x-ratelimit") for name in told.headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +22,9 @@ from jobapp.testing.wire import HTML_PAGE, Wire, tokens
 FAILED = Response(
     500, body={"error": {"message": "The simulator failed; its log has the traceback.", "code": 500}}
 )
+logger = logging.getLogger(__name__)
+
+SOON = timedelta(milliseconds=2)
 DETAILS = {
     Fault.BAD_REQUEST: "The request has an invalid value.",
     Fault.UNKNOWN_PATH: "(simulated)",
@@ -72,7 +76,8 @@ class Replier:
         """Return the reply to what the request met; *usual* returns the normal answer."""
         match reaction:
             case Response():
-                return self._send(reaction, answered=reaction.status == HTTPStatus.OK and not reaction.cut)
+                answered = reaction.status == HTTPStatus.OK and not reaction.cut
+                return self._send(self._as_asked(reaction) if answered else reaction, answered=answered)
             case Rejection():
                 return self._send(self._refuse(reaction))
             case Trouble():
@@ -103,6 +108,25 @@ class Replier:
             parts.append(LAST_CHUNK)
         return RawResponse(parts, 1 + response.lead, close=response.cut, answered=answered)
 
+    def _as_asked(self, response: Response) -> Response:
+        """Return a scripted answer as a stream where one is asked for, and whole where not."""
+        body, events = response.body, response.events
+        if self.request.stream and events is None and isinstance(body, dict) and not body.get("error"):
+            turned = self.wire.events_of(self.request, body)
+            if turned is not None:
+                return replace(response, events=turned, body="")
+            logger.warning(
+                "A script's body is no answer of %s: the stream gets it as it is", self.wire.provider
+            )
+        elif not self.request.stream and events is not None and not any(isinstance(e, bytes) for e in events):
+            whole = self.wire.body_of(self.request, events)
+            if whole is not None:
+                return replace(response, events=None, body=whole, lead=0)
+            logger.warning(
+                "A script's events make no answer of %s: they are sent as they are", self.wire.provider
+            )
+        return response
+
     def _answer(self, answer: Answer, rooms: Mapping[str, Room]) -> Response:
         headers = {**self.wire.id_headers(self.request_id), **self._room_headers(rooms)}
         if not self.request.stream:
@@ -114,9 +138,17 @@ class Replier:
     def _room_headers(self, rooms: Mapping[str, Room]) -> Mapping[str, str]:
         headers: dict[str, str] = {}
         if self.hints:
-            for meter, room in rooms.items():
+            for meter, room in {**self._usual_rooms(), **rooms}.items():
                 headers.update(self.wire.room_headers(meter, room, self.request.at))
         return headers
+
+    def _usual_rooms(self) -> dict[str, Room]:
+        """Return the room of a key without limits: all but this request."""
+        used, at = {"requests": 1, "tokens": tokens(self.request.prompt)}, self.request.at
+        return {
+            meter: Room(limit, limit - used.get(meter, 0), at + SOON)
+            for meter, limit in self.wire.usual_limits.items()
+        }
 
     def _refuse(self, rejection: Rejection) -> Response:
         if rejection.fault is Fault.BAD_GATEWAY:

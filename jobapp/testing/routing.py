@@ -27,6 +27,10 @@ WIRES: Sequence[Wire] = (OPENAI, ANTHROPIC, GOOGLE, OPENROUTER)
 WIRE_OF: Mapping[str, Wire] = {wire.provider: wire for wire in WIRES}
 
 
+Names = tuple[str, ...]
+"""What a path names: ids, models."""
+
+
 class Route(NamedTuple):
     """What answers a path.
 
@@ -118,7 +122,7 @@ _NAMED = [
 ]
 
 
-def route_of(call: RawRequest) -> tuple[Route | None, tuple[str, ...]]:
+def route_of(call: RawRequest) -> tuple[Route | None, Names]:
     """Return what answers *call*, and the names in its path; ``None`` where no provider has such a path."""
     if exact := UNAMBIGUOUS.get((call.method, call.path)):
         return exact, ()

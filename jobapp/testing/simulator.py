@@ -5,35 +5,32 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
 from jobapp.testing.clock import pass_time
+from jobapp.testing.desk import Desk
 from jobapp.testing.environment import BASE_PATHS, addresses
 from jobapp.testing.faults import Fault, Rejection, Trouble
 from jobapp.testing.holds import Held, Hold, pauses_of
-from jobapp.testing.http1 import RawRequest, dump, whole
+from jobapp.testing.http1 import RawRequest, whole
 from jobapp.testing.http_values import Request
 from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
 from jobapp.testing.model import completed, echo, limited, unscripted
 from jobapp.testing.network import NetworkBlock
-from jobapp.testing.objects import NoSuchObjectError
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
 from jobapp.testing.replies import FAILED, RawResponse, Replier
-from jobapp.testing.routing import UNAMBIGUOUS, WIRE_OF, WIRES, provider_of, route_of
+from jobapp.testing.routing import WIRE_OF, WIRES, Names, Route, provider_of, route_of
 from jobapp.testing.server import HOST, LoopbackServer, Sending
 from jobapp.testing.steps import Answer, Said, as_answer
-from jobapp.testing.visit import Serve, Visit
 from jobapp.testing.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -311,7 +308,7 @@ class Simulator:
         provider = self._providers[request.provider]
         key = provider.key(request.key)
         if route and route.serve:
-            reply = self._served(route.serve, names, call, replier, key)
+            reply = self._served(route, names, call, replier)
         else:
             key.asked[request.model] += 1
             met = self._meet(request, provider, wire) if route else self._lost(request)
@@ -324,32 +321,15 @@ class Simulator:
     def _next_id(self) -> str:
         return f"req_{next(self._ids):06d}"
 
-    def _served(
-        self, serve: Serve, names: tuple[str, ...], call: RawRequest, replier: Replier, key: SimulatedKey
-    ) -> RawResponse:
-        """Answer what asks no model."""
+    def _served(self, route: Route, names: Names, call: RawRequest, replier: Replier) -> RawResponse:
+        """Answer what asks no model, unless the key or the provider is shut out."""
         request, provider = replier.request, self._providers[replier.request.provider]
+        key = provider.key(request.key)
         if trouble := provider.shuts_out(key):
             return replier.to(trouble, partial(self._usual, request))
-        ask = partial(self._answered, call)
-        number = replier.request_id.removeprefix("req_")
         facts = provider.facts(request)
-        visit = Visit(request, call.content, names, key.account, facts, number, self._root, ask)
-        try:
-            return replier.free(serve(visit))
-        except NoSuchObjectError as error:
-            return replier.to(Rejection(error.fault, request.at, detail=str(error)), Answer)
-
-    def _answered(self, call: RawRequest, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
-        """Return what a row of a batch is answered; it costs no quota and is not counted."""
-        row = replace(call, path=path, content=dump(body))
-        wire = UNAMBIGUOUS["POST", path].wire
-        request = wire.read(row, self.clock.now())
-        if flaw := wire.flaw(request):
-            rejection = Rejection(Fault.BAD_REQUEST, request.at, detail=flaw)
-            response = wire.reject(request, rejection, self._next_id())
-            return response.status, response.body
-        return HTTPStatus.OK.value, wire.answer(request, self._usual(request), self._next_id())
+        desk = Desk(call, replier, key.account, facts, self._root, self._usual)
+        return desk.serve(route, names)
 
     def _lost(self, request: Request) -> Reaction:
         """Return what a request to a path meets that there is not: what a test says, else a loud error."""

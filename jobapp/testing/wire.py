@@ -48,6 +48,8 @@ class Wire(Protocol):
     """One provider's protocol: requests read, answers and rejections written. No state, no I/O."""
 
     provider: str
+    usual_limits: Mapping[str, int]
+    """What headers tell of a key without limits: the provider always tells some."""
 
     def stream_type(self, request: Request) -> str:
         """Return the content type of a stream."""
@@ -87,6 +89,14 @@ class Wire(Protocol):
 
     def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
         """Return the headers of an answer that tell what is left of *meter*, ``requests`` or ``tokens``."""
+        ...
+
+    def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Return a whole answer as a stream's events, ``None`` where it is none."""
+        ...
+
+    def body_of(self, request: Request, events: Sequence[Any]) -> Mapping[str, Any] | None:
+        """Return a stream's events as one whole answer, ``None`` where they make none."""
         ...
 
     def missing(self, request: Request, account: Account) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobapp.testing import asked_anthropic
+from jobapp.testing import asked_anthropic, turning
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import ANTHROPIC
 from jobapp.testing.http1 import RawRequest
@@ -31,6 +31,7 @@ from jobapp.testing.wire import (
 TOLD_BY_DATE = (Fault.SPENT_DAY, Fault.SPENT_MONTH)
 METERS = {Fault.BUSY_MINUTE: "requests", Fault.BUSY_TOKENS: "input-tokens"}
 SECOND = 1_000_000
+WORTH_A_RETRY = (429, 500, 529)
 SIGNATURE = "c2ltdWxhdGVk"
 STOP_REASONS = {
     "stop": "end_turn",
@@ -62,6 +63,7 @@ class AnthropicWire:
     """``/v1/messages`` and ``/v1/models``."""
 
     provider = "anthropic"
+    usual_limits: Mapping[str, int] = {"requests": 20_000, "tokens": 10_000_000, "output-tokens": 2_000_000}
 
     def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks."""
@@ -102,13 +104,8 @@ class AnthropicWire:
         """Return the answer as events: a message that starts, its blocks, the message's end."""
         counted = _usage(request, answer)
         message = _message(request, request_id, {**counted, "output_tokens": 1})
-        start: dict[str, Any] = {"type": "message_start", "message": message}
-        events = [start]
-        for index, block in enumerate(_blocks(answer, request_id)):
-            events += _block_events(index, block)
-        events.insert(2, {"type": "ping"})
         told = {name: counted[name] for name in TOLD_AT_THE_END}
-        events += [{"type": "message_delta", "delta": _end(answer), "usage": told}, {"type": "message_stop"}]
+        events = _events(message, _blocks(answer, request_id), _end(answer), told)
         return as_stream(events, lambda event: event["type"] == "content_block_delta")
 
     def stream_type(self, request: Request) -> str:
@@ -121,23 +118,39 @@ class AnthropicWire:
 
     def reject(self, request: Request, rejection: Rejection, request_id: str) -> Response:
         """Return a rejection; a window tells its wait in headers, a spend limit its date in the text."""
+        form = ANTHROPIC[rejection.fault]
         headers = {**self.id_headers(request_id), **_hints(rejection)}
+        if form.status in WORTH_A_RETRY:
+            headers["x-should-retry"] = "true"
         body = _error(request, rejection)
         if "type" in body:
             body["request_id"] = request_id
-        return Response(ANTHROPIC[rejection.fault].status, headers, body)
+        return Response(form.status, headers, body)
 
     def error_in_200(self, request: Request, rejection: Rejection, *, in_choice: bool) -> Any:
         """Return an error alone; in a stream it is an ``error`` event."""
         return _error(request, rejection)
 
     def id_headers(self, request_id: str) -> Mapping[str, str]:
-        """Return ``request-id``."""
-        return {"request-id": request_id}
+        """Return the headers of every answer."""
+        return {"request-id": request_id, "anthropic-organization-id": "00000000-0000-4000-8000-000000000000"}
 
     def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
         """Return ``anthropic-ratelimit-*``; the reset is when all of the limit is back."""
         return _room_headers("input-tokens" if meter == "tokens" else meter, room)
+
+    def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Return a message as its events."""
+        if not isinstance(body.get("content"), list):
+            return None
+        end = {name: body.get(name) for name in ("stop_reason", "stop_sequence")}
+        start = {**body, "content": [], "stop_reason": None, "stop_sequence": None}
+        start.setdefault("usage", {"input_tokens": 0, "output_tokens": 0})
+        return _events(start, body["content"], end, fields(body.get("usage")) or {"output_tokens": 0})
+
+    def body_of(self, request: Request, events: Sequence[Any]) -> Mapping[str, Any] | None:
+        """Return events as one message."""
+        return turning.messages_body(events)
 
     def missing(self, request: Request, account: Account) -> str:
         """Return ``""``: it names nothing of an account."""
@@ -197,9 +210,28 @@ def _blocks(answer: Answer, request_id: str) -> list[dict[str, Any]]:
     return blocks
 
 
+def _events(
+    message: Mapping[str, Any],
+    blocks: Sequence[Mapping[str, Any]],
+    end: Mapping[str, Any],
+    usage: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Return a stream: a message that starts, its blocks, the message's end."""
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
+    for index, block in enumerate(blocks):
+        events += _block_events(index, block)
+    events.insert(2, {"type": "ping"})
+    return [*events, {"type": "message_delta", "delta": end, "usage": usage}, {"type": "message_stop"}]
+
+
 def _block_events(index: int, block: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what a stream tells of a block, from its start to its end."""
-    kind = block["type"]
+    kind = block.get("type", "")
+    if kind not in DELTAS:  # a script may hold what streams at once
+        return [
+            {"type": "content_block_start", "index": index, "content_block": block},
+            {"type": "content_block_stop", "index": index},
+        ]
     text = json.dumps(block["input"]) if kind == "tool_use" else block[kind]
     delta, field = DELTAS[kind]
     deltas = [{"type": delta, field: piece} for piece in pieces_of(text)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobapp.testing import asked_google
+from jobapp.testing import asked_google, turning
 from jobapp.testing.asked_google import either
 from jobapp.testing.faults import Rejection
 from jobapp.testing.forms import GOOGLE, GOOGLE_QUOTAS, Form
@@ -46,6 +46,7 @@ class GoogleWire:
     """``/v1beta/models/M:generateContent``, its streaming twin, ``/v1beta/models``; also ``/v1``."""
 
     provider = "google"
+    usual_limits: Mapping[str, int] = {}
 
     def read(self, call: RawRequest, at: datetime) -> Request:
         """Return what *call* asks; model and method stand in the path."""
@@ -123,6 +124,14 @@ class GoogleWire:
     def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
         """Return nothing: Gemini tells no room."""
         return {}
+
+    def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Return an answer as its one event."""
+        return [body] if "candidates" in body or "promptFeedback" in body else None
+
+    def body_of(self, request: Request, events: Sequence[Any]) -> Mapping[str, Any] | None:
+        """Return events as one answer."""
+        return turning.gemini_body(events)
 
     def missing(self, request: Request, account: Account) -> str:
         """Return what the request names that its account does not have: cached contents, files."""

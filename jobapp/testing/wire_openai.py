@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobapp.testing import asked_openai
+from jobapp.testing import asked_openai, turning
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import OPENAI
 from jobapp.testing.http1 import RawRequest
@@ -16,6 +16,7 @@ from jobapp.testing.meters import Room
 from jobapp.testing.model import pieces_of
 from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
+from jobapp.testing.turning import DONE
 from jobapp.testing.wire import (
     EVENT_STREAM,
     bearer,
@@ -30,7 +31,6 @@ from jobapp.testing.wire import (
     whole_seconds,
 )
 
-DONE = "data: [DONE]\n\n"
 SERVICE_HEADERS = {
     "openai-organization": "org-simulated",
     "openai-processing-ms": "1",
@@ -53,6 +53,7 @@ class OpenAIWire:
     """
 
     provider = "openai"
+    usual_limits: Mapping[str, int] = {"requests": 30_000, "tokens": 150_000_000}  # gpt-4o-mini, tier 5, 2026
     id_start = "chatcmpl-"
     thinking_field = "reasoning_content"
 
@@ -217,6 +218,14 @@ class OpenAIWire:
     def room_headers(self, meter: str, room: Room, now: datetime) -> Mapping[str, str]:
         """Return ``x-ratelimit-*``; the reset is a Go duration until all of the limit is back."""
         return _room_headers(meter, room, (room.full_at - now).total_seconds())
+
+    def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Return a whole answer as chunks."""
+        return turning.chat_events(body, usage=_wants_usage(request))
+
+    def body_of(self, request: Request, events: Sequence[Any]) -> Mapping[str, Any] | None:
+        """Return chunks as a whole answer."""
+        return turning.chat_body(events)
 
     def missing(self, request: Request, account: Account) -> str:
         """Return ``""``: it names nothing of an account."""

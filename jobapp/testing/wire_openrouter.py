@@ -12,7 +12,8 @@ from jobapp.testing.forms import OPENROUTER, OPENROUTER_FREE, Form
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.steps import Answer
-from jobapp.testing.wire_openai import DONE, OpenAIWire
+from jobapp.testing.turning import DONE
+from jobapp.testing.wire_openai import OpenAIWire
 
 PROCESSING = ": OPENROUTER PROCESSING\n\n"
 UPSTREAM = "{model} is temporarily rate-limited upstream. Please retry shortly, or add your own key."
@@ -24,6 +25,7 @@ class OpenRouterWire(OpenAIWire):
     """``/api/v1/chat/completions``."""
 
     provider = "openrouter"
+    usual_limits: Mapping[str, int] = {}
     id_start = "gen-"
     thinking_field = "reasoning"
 

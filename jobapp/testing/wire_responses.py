@@ -9,7 +9,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from jobapp.testing import asked_openai
+from jobapp.testing import asked_openai, turning
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
@@ -86,19 +86,18 @@ class ResponsesWire(OpenAIWire):
             "total_tokens": asked + said,
         }
 
+    def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Return a response as its events."""
+        return _events(body) if isinstance(body.get("output"), list) else None
+
+    def body_of(self, request: Request, events: Sequence[Any]) -> Mapping[str, Any] | None:
+        """Return the response that a stream's last event holds."""
+        return turning.responses_body(events)
+
     def stream(self, request: Request, answer: Answer, request_id: str) -> Stream:
         """Return the answer as events: the response that starts, its items, the response as a whole."""
         whole = self.answer(request, answer, request_id)
-        started = {**_envelope(request, request_id), "status": "in_progress"}
-        events: list[dict[str, Any]] = [
-            {"type": "response.created", "response": started},
-            {"type": "response.in_progress", "response": started},
-        ]
-        for index, item in enumerate(whole["output"]):
-            events += ({**event, "output_index": index} for event in _item_events(item))
-        events.append({"type": f"response.{whole['status']}", "response": whole})
-        numbered = [{**event, "sequence_number": number} for number, event in enumerate(events)]
-        return as_stream(numbered, lambda event: event["type"].endswith(".delta"))
+        return as_stream(_events(whole), lambda event: event["type"].endswith(".delta"))
 
     def encode(self, request: Request, events: Sequence[Any], *, ended: bool) -> list[bytes]:
         """Return each event under the name of its type."""
@@ -160,6 +159,19 @@ def _envelope(request: Request, request_id: str) -> dict[str, Any]:
     }
 
 
+def _events(whole: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a stream tells of a response, from its start to its end."""
+    started = {**whole, "status": "in_progress", "output": [], "usage": None}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": started},
+        {"type": "response.in_progress", "response": started},
+    ]
+    for index, item in enumerate(whole["output"]):
+        events += ({**event, "output_index": index} for event in _item_events(item))
+    events.append({"type": f"response.{whole.get('status', 'completed')}", "response": whole})
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
 def _items(answer: Answer, request_id: str) -> list[dict[str, Any]]:
     """Return the output: thoughts, the message, the calls."""
     items: list[dict[str, Any]] = []
@@ -199,16 +211,16 @@ def _item_events(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     emptied: dict[str, dict[str, Any]]
     emptied = {"reasoning": {"summary": []}, "message": {"content": []}, "function_call": {"arguments": ""}}
     running = {} if item["type"] == "reasoning" else {"status": "in_progress"}
-    yield {"type": "response.output_item.added", "item": {**item, **running, **emptied[item["type"]]}}
+    yield {"type": "response.output_item.added", "item": {**item, **running, **emptied.get(item["type"], {})}}
     at = {"item_id": item["id"]}
     match item["type"]:
-        case "reasoning":
+        case "reasoning" if item["summary"]:
             yield from _part_events(at, "reasoning_summary_text", "summary_index", item["summary"][0])
-        case "message":
+        case "message" if item["content"]:
             part = item["content"][0]
             kind = "output_text" if part["type"] == "output_text" else "refusal"
             yield from _part_events(at, kind, "content_index", part)
-        case _:
+        case "function_call":
             start = "response.function_call_arguments"
             for piece in pieces_of(item["arguments"]):
                 yield {"type": f"{start}.delta", **at, "delta": piece}
