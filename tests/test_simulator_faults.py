@@ -10,7 +10,7 @@ import pytest
 
 from jobapp.classification.classify import classify
 from jobapp.domain.types import ErrorFacts, Kind
-from jobapp.testing import Answer, FakeClock, Fault, Request, Response, Simulator, Trouble
+from jobapp.testing import Answer, FakeClock, Fault, Quota, Request, Response, Simulator, Trouble
 from jobapp.testing.replies import Replier
 from jobapp.testing.routing import WIRES
 from jobapp.testing.wire import parse
@@ -204,7 +204,8 @@ def dialect_and_way(request, dialects):
 
 def test_every_refusal_has_its_form_in_every_protocol():
     in_200 = {Fault.ERROR_IN_200, Fault.ERROR_IN_CHOICE, Fault.GARBAGE}
-    assert set(TOLD) == set(Fault) - in_200 - {Fault.CUT, Fault.CUT_SHORT, Fault.HANG}
+    answers = {Fault.EMPTY, Fault.HEARTBEATS, Fault.SLOW_THINKING}
+    assert set(TOLD) == set(Fault) - in_200 - answers - {Fault.CUT, Fault.CUT_SHORT, Fault.HANG}
     assert all(set(forms) == set(PROVIDERS) for forms in TOLD.values())
 
 
@@ -478,3 +479,81 @@ def test_a_callback_that_fails_is_logged_and_answered_with_500(dialects, simulat
 def test_paths_that_no_provider_has_are_not_found(dialects):
     with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/images/generations\)"):
         dialects["openai"].client(KEY).images.generate(prompt="x")
+
+
+EMPTY_WAYS = [pair for pair in WAYS if pair[0] != "google-generativeai"]
+
+
+@pytest.mark.parametrize(("name", "way"), EMPTY_WAYS)
+def test_an_empty_answer_has_nothing_in_it(name, way, dialects, simulator):
+    dialect = dialects[name]
+    simulator.fail(dialect.provider, Fault.EMPTY, times=1)
+    outcome = dialect.outcome(way, KEY)
+    assert outcome.text == ""
+    assert outcome.error is None or isinstance(outcome.error, IndexError)
+    assert simulator.rejections(dialect.provider, KEY) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.HEARTBEATS, Fault.SLOW_THINKING])
+@pytest.mark.parametrize(
+    ("name", "way"), [pair for pair in WAYS if pair[0] in ("openai", "google-genai", "openrouter")]
+)
+def test_signs_of_life_take_time_before_the_answer(name, way, fault, dialects, simulator):
+    dialect, began = dialects[name], simulator.clock.monotonic()
+    simulator.fail(dialect.provider, Trouble(fault, wait=90), times=1)
+    outcome = dialect.outcome(way, KEY)
+    assert outcome.error is None
+    assert outcome.text.endswith("echo: Hello there")
+    assert simulator.clock.monotonic() - began == pytest.approx(90)
+    assert simulator.rejections(dialect.provider, KEY) == 0
+
+
+def test_an_anthropic_stream_pings_and_thinks_meanwhile(dialects, simulator):
+    dialect = dialects["anthropic"]
+    client = dialect.client(KEY)
+    simulator.key("anthropic", KEY).script(
+        [Trouble(Fault.HEARTBEATS, wait=3), Trouble(Fault.SLOW_THINKING, wait=2)]
+    )
+    with client.messages.with_streaming_response.create(
+        **dialect.arguments("m", "Hello"), stream=True
+    ) as raw:
+        assert raw.read().count(b"event: ping") == 4
+    with client.messages.stream(**dialect.arguments("m", "Hello")) as stream:
+        thoughts, text = stream.get_final_message().content
+    assert (thoughts.thinking, text.text) == ("Hm, Hm, ", "echo: Hello")
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        (
+            "groq",
+            {
+                "limit-requests": "20",
+                "remaining-requests": "19",
+                "limit-tokens": "50",
+                "reset-tokens": "1m0s",
+            },
+        ),
+        (
+            "cerebras",
+            {"limit-requests-minute": "5", "reset-requests-minute": "60", "limit-requests-day": "20"},
+        ),
+        ("mistral", {"limit-req-minute": "5", "remaining-req-minute": "4", "limit-tokens-minute": "50"}),
+        ("sambanova", {"limit-requests": "5", "reset-requests": "1795435260", "limit-requests-day": "20"}),
+        ("digitalocean", {"limit-requests": "5", "limit-tokens-per-minute": "50"}),
+        ("azure", {"limit-requests": "5", "reset-requests": "60"}),
+    ],
+)
+def test_a_service_has_its_own_names_for_its_limits(service, told):
+    with Simulator(FakeClock()) as simulator:
+        quota = Quota(5, per_day=20, tokens=50)
+        simulator.add_key("openai", KEY, quota=quota, service=service)
+        with openai.OpenAI(api_key=KEY, base_url=simulator.base_url("openai"), max_retries=0) as client:
+            answer = client.chat.completions.with_raw_response.create(
+                model="m", messages=[{"role": "user", "content": "Hello"}]
+            )
+        heard = {name.removeprefix("x-ratelimit-"): value for name, value in answer.headers.items()}
+        assert told.items() <= heard.items()
+        with pytest.raises(ValueError, match="'aol' is none of the services groq"):
+            simulator.add_key("openai", "sk-x", service="aol")

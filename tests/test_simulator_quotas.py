@@ -13,10 +13,11 @@ from jobapp.domain.quota_reset import first_of_next_month, next_midnight
 from jobapp.testing import FakeClock, Fault, Quota, Simulator
 from jobapp.testing.faults import Rejection
 from jobapp.testing.meters import (
+    DAY,
+    Bucket,
     CalendarDay,
     FixedWindow,
     Meter,
-    RollingDay,
     SlidingWindow,
     day_end,
 )
@@ -55,6 +56,15 @@ def test_a_sliding_window_gives_back_one_request_after_another():
     assert passed(quota, [0, 4, 9.9]) == [True, True, False]
     assert rejection(quota, 9).free_at == at(10)
     assert passed(quota, [10, 10.1, 14]) == [True, False, True]
+
+
+def test_a_bucket_gives_back_one_request_each_interval():
+    quota = Quota(2, window=10, bucket=True)
+    assert passed(quota, [0, 0, 4.9]) == [True, True, False]
+    assert rejection(quota, 4).free_at == at(5)
+    assert passed(quota, [5, 5.1, 10]) == [True, False, True]
+    with pytest.raises(ValueError, match="not both"):
+        Quota(2, sliding=True, bucket=True)
 
 
 def test_what_is_left_is_told_with_the_instant_at_which_all_of_it_is_back():
@@ -166,7 +176,7 @@ METERS: dict[str, Callable[[int], Meter]] = {
     "fixed": lambda limit: FixedWindow(limit, MINUTE),
     "sliding": lambda limit: SlidingWindow(limit, MINUTE),
     "calendar": lambda limit: CalendarDay(limit, PACIFIC),
-    "rolling": RollingDay,
+    "rolling": lambda limit: Bucket(limit, DAY),
 }
 
 

@@ -64,6 +64,12 @@ class Fault(StrEnum):
     """The connection is closed before the answer."""
     CUT_SHORT = "cut_short"
     """The connection is closed in the middle of the body, or after ``after`` pieces of a stream."""
+    EMPTY = "empty"
+    """HTTP 200 and nothing in it: no choice, no content, no candidate; a stream that ends at once."""
+    HEARTBEATS = "heartbeats"
+    """Signs of life without content for ``wait`` seconds, and then the answer; a whole one comes late."""
+    SLOW_THINKING = "slow_thinking"
+    """Thoughts, one a second, for ``wait`` seconds, and then the answer; a whole one comes late."""
     HANG = "hang"
     """No answer ever comes; the client must give up."""
 
@@ -76,7 +82,8 @@ class Trouble:
         fault: What goes wrong.
         after: Pieces of text that a stream sends before it.
         says: What an error inside an HTTP 200 says.
-        wait: Seconds that a busy minute asks to wait.
+        wait: Seconds that a busy minute asks to wait, that heartbeats and thoughts last (by the clock of the
+            simulator: on a ``FakeClock`` they pass at once).
         limit: The limit that it names.
         model: The one model it strikes; ``None`` for all.
     """

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from jobapp.domain.clock import Clock
+from jobapp.testing.clock import pass_time
 from jobapp.testing.http_values import Request
 from jobapp.testing.replies import RawResponse
 from jobapp.testing.server import LoopbackServer, Pause
@@ -75,15 +78,23 @@ class Hold:
 
 
 def pauses_of(
-    request: Request, reply: RawResponse, holds: Sequence[Hold], slow: Pause | None
+    request: Request, reply: RawResponse, holds: Sequence[Hold], slow: float, clock: Clock
 ) -> Mapping[int, list[Pause]]:
-    """Return what the sending of *reply* waits for, by the part before which it waits."""
+    """Return what the sending of *reply* waits for, by the part before which it waits.
+
+    Args:
+        request: What is answered.
+        reply: Its answer, which may have waits of its own.
+        holds: What a test holds back.
+        slow: Seconds before the answer.
+        clock: By which they pass.
+    """
     pauses: dict[int, list[Pause]] = {}
     for hold in holds:
         if hold.held.covers(request):
             pauses.setdefault(hold.held.place(reply), []).append(hold.pause)
-    if slow is not None:
-        pauses.setdefault(0, []).append(slow)
+    for place, seconds in (*reply.waits.items(), *([(0, slow)] if slow else ())):
+        pauses.setdefault(place, []).append(partial(pass_time, clock, seconds))
     if reply.hang:
         pauses.setdefault(0, []).append(_for_ever)
     return pauses

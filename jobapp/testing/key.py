@@ -78,6 +78,7 @@ class SimulatedKey:
         quota: What it may ask.
         slow: Seconds before each answer, by the simulator's clock.
         closed_models: Models it may not ask.
+        service: Whose names the headers of its limits have; ``""`` for the provider's own.
         asked: Requests by model, rejected ones among them.
         rejected: Requests by model that were not answered as they should be.
         at_once: Requests being served now.
@@ -93,9 +94,10 @@ class SimulatedKey:
         quota: Quota,
         slow: float = 0.0,
         closed_models: Collection[str] = (),
+        service: str = "",
     ) -> None:
         self.provider, self.name, self.secret = provider, name, secret
-        self.quota, self.slow, self.closed_models = quota, slow, closed_models
+        self.quota, self.slow, self.closed_models, self.service = quota, slow, closed_models, service
         self.asked: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0

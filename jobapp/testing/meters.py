@@ -109,11 +109,11 @@ class SlidingWindow:
             self._ends.popleft()
 
 
-class RollingDay:
-    """A limit that returns slot by slot: one each ``86400 / limit`` seconds."""
+class Bucket:
+    """A limit that returns slot by slot: one each ``length / limit``; a token bucket (GCRA)."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit, self._slot = limit, DAY / limit
+    def __init__(self, limit: int, length: timedelta) -> None:
+        self._limit, self._slot = limit, length / limit
         self._full_at = PAST
 
     def free_at(self, now: datetime) -> datetime | None:
@@ -134,7 +134,7 @@ class RollingDay:
 def new_day(provider: str, limit: int) -> Meter:
     """Return an unused day as *provider* counts it."""
     if provider == "openai":
-        return RollingDay(limit)
+        return Bucket(limit, DAY)  # it rolls
     return CalendarDay(limit, PROVIDERS[provider].reset_timezone)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from jobapp.domain.types import FREE_MODELS
 from jobapp.testing.faults import Fault, Rejection
-from jobapp.testing.meters import FixedWindow, Meter, Room, SlidingWindow, new_day
+from jobapp.testing.meters import Bucket, FixedWindow, Meter, Room, SlidingWindow, new_day
 from jobapp.testing.objects import Account
 
 Rooms = Mapping[str, Room]
-"""What is left, of ``requests`` and ``tokens``, where there is a limit."""
+"""What is left, of ``requests``, ``tokens`` and the ``day``, where there is a limit."""
 
 
 class Quota:
@@ -27,6 +27,7 @@ class Quota:
             end at the provider's midnight.
         tokens: Tokens of prompts per window; a token is a word.
         sliding: The window of requests slides; else (the default) it opens with its first request.
+        bucket: The window of requests is a token bucket: one request comes back each ``window / limit``.
         per_model: ``False`` makes one pool of all models.
         count_refused: A rejected request uses up quota too, as is reported of Gemini.
 
@@ -34,7 +35,7 @@ class Quota:
         account: What the keys that share it own in common: files, batches, responses.
 
     Raises:
-        ValueError: A limit is below 1, or the window not above 0.
+        ValueError: A limit is below 1, the window not above 0, or both ``sliding`` and ``bucket`` are set.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Quota:
         per_day: int | None = None,
         tokens: int | None = None,
         sliding: bool = False,
+        bucket: bool = False,
         per_model: bool = True,
         count_refused: bool = False,
     ) -> None:
@@ -52,7 +54,11 @@ class Quota:
             raise ValueError("A limit is a whole number from 1 up, and a window lasts more than 0 seconds.")
         self.limit, self.per_day, self.tokens = limit, per_day, tokens
         self.window = timedelta(seconds=window)
-        self._sliding, self._per_model, self._count_refused = sliding, per_model, count_refused
+        if sliding and bucket:
+            raise ValueError("A window slides or is a bucket, not both.")
+        self._kind: Callable[[int, timedelta], Meter]
+        self._kind = SlidingWindow if sliding else Bucket if bucket else FixedWindow
+        self._per_model, self._count_refused = per_model, count_refused
         self.account = Account()
         self._days: dict[str, Meter] = {}
         self._windows: dict[str, Meter] = {}
@@ -70,7 +76,7 @@ class Quota:
                 token_window.take(now, tokens)
         if rejection is not None:
             return rejection
-        told = {"requests": window or day, "tokens": token_window}
+        told = {"requests": window or day, "tokens": token_window, "day": day}
         return {name: meter.room(now) for name, meter in told.items() if meter is not None}
 
     def day_room(self, provider: str, model: str, now: datetime) -> Room | None:
@@ -87,8 +93,7 @@ class Quota:
         pool = self._pool(window_pool(provider, model))
         window = tokens = None
         if self.limit is not None and (window := self._windows.get(pool)) is None:
-            kind = SlidingWindow if self._sliding else FixedWindow
-            window = self._windows[pool] = kind(self.limit, self.window)
+            window = self._windows[pool] = self._kind(self.limit, self.window)
         if self.tokens is not None and (tokens := self._token_windows.get(pool)) is None:
             tokens = self._token_windows[pool] = FixedWindow(self.tokens, self.window)
         return self._day(provider, model), window, tokens

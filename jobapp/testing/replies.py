@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +17,7 @@ from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction
 from jobapp.testing.meters import Room, day_end
 from jobapp.testing.model import completed
+from jobapp.testing.service_headers import service_headers
 from jobapp.testing.steps import Answer, as_answer
 from jobapp.testing.wire import HTML_PAGE, Wire, tokens
 
@@ -24,6 +26,8 @@ FAILED = Response(
 )
 logger = logging.getLogger(__name__)
 
+BEAT = 1.0
+"""Seconds between two signs of life."""
 SOON = timedelta(milliseconds=2)
 DETAILS = {
     Fault.BAD_REQUEST: "The request has an invalid value.",
@@ -46,6 +50,7 @@ class RawResponse:
         hang: Never send anything.
         answered: Whether this is a whole answer without an error.
         kept: What the account keeps of it, under its id.
+        waits: Seconds that pass before the part of that index.
     """
 
     parts: Sequence[bytes] = ()
@@ -54,6 +59,7 @@ class RawResponse:
     hang: bool = False
     answered: bool = False
     kept: tuple[str, Mapping[str, Any]] | None = None
+    waits: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,14 @@ class Replier:
         request: What was asked.
         request_id: The id the provider gives it.
         hints: Whether anything tells how much is left and how long to wait.
+        service: Whose names the headers of limits have; ``""`` for the provider's own.
     """
 
     wire: Wire
     request: Request
     request_id: str
     hints: bool
+    service: str = ""
 
     def to(self, reaction: Reaction, usual: Usual) -> RawResponse:
         """Return the reply to what the request met; *usual* returns the normal answer."""
@@ -137,8 +145,10 @@ class Replier:
 
     def _room_headers(self, rooms: Mapping[str, Room]) -> Mapping[str, str]:
         headers: dict[str, str] = {}
-        if self.hints:
-            for meter, room in {**self._usual_rooms(), **rooms}.items():
+        for meter, room in {**self._usual_rooms(), **rooms}.items() if self.hints else ():
+            if self.service:
+                headers.update(service_headers(self.service, meter, room, self.request.at))
+            elif meter != "day":
                 headers.update(self.wire.room_headers(meter, room, self.request.at))
         return headers
 
@@ -161,14 +171,23 @@ class Replier:
                 return RawResponse(hang=True)
             case Fault.CUT:
                 return RawResponse(close=True)
-            case Fault.CUT_SHORT:
-                return self._send(self._cut_short(trouble.after, usual))
-            case Fault.GARBAGE:
-                return self._send(self._garbage())
-            case Fault.ERROR_IN_200 | Fault.ERROR_IN_CHOICE:
-                return self._send(self._error_in_200(trouble, usual))
+            case Fault.HEARTBEATS | Fault.SLOW_THINKING:
+                return self._slowly(trouble, usual())
             case _:
-                return self._send(self._refuse(self._rejection(trouble)))
+                return self._send(self._broken(trouble, usual))
+
+    def _broken(self, trouble: Trouble, usual: Usual) -> Response:
+        match trouble.fault:
+            case Fault.CUT_SHORT:
+                return self._cut_short(trouble.after, usual)
+            case Fault.GARBAGE:
+                return self._garbage()
+            case Fault.EMPTY:
+                return self._empty(usual)
+            case Fault.ERROR_IN_200 | Fault.ERROR_IN_CHOICE:
+                return self._error_in_200(trouble, usual)
+            case _:
+                return self._refuse(self._rejection(trouble))
 
     def _cut_short(self, after: int, usual: Usual) -> Response:
         return (
@@ -179,6 +198,34 @@ class Replier:
         if self.request.stream:
             return Response(events=[f"data: {HTML_PAGE}\n\n"])
         return Response(headers={"content-type": "application/json"}, body=HTML_PAGE)
+
+    def _empty(self, usual: Usual) -> Response:
+        if self.request.stream:
+            return Response(headers=self.wire.id_headers(self.request_id), events=[])
+        body = self.wire.answer(self.request, usual(), self.request_id)
+        return Response(headers=self.wire.id_headers(self.request_id), body=self.wire.empty(body))
+
+    def _slowly(self, trouble: Trouble, answer: Answer) -> RawResponse:
+        """Return the answer after signs of life or thoughts, one a second; a whole one comes late."""
+        beats = max(1, math.ceil(trouble.wait / BEAT))
+        if not self.request.stream:
+            return replace(self._say(answer, {}), waits={0: trouble.wait})
+        if trouble.fault is Fault.SLOW_THINKING:
+            answer = replace(answer, thinking="Hm, " * beats + answer.thinking)
+        stream = self.wire.stream(self.request, answer, self.request_id)
+        life = self.wire.heartbeat(self.request) if trouble.fault is Fault.HEARTBEATS else None
+        events = [
+            *stream.lead_in,
+            *([] if life is None else [life] * beats),
+            *stream.pieces,
+            *stream.lead_out,
+        ]
+        start = 1 + len(stream.lead_in)
+        waits = {start + beat: trouble.wait / beats for beat in range(beats)}
+        response = Response(
+            headers=self.wire.id_headers(self.request_id), events=events, lead=len(stream.lead_in)
+        )
+        return replace(self._send(response, answered=True), waits=waits)
 
     def _error_in_200(self, trouble: Trouble, usual: Usual) -> Response:
         rejection = self._hinted(self._rejection(replace(trouble, fault=trouble.says)))

@@ -15,7 +15,6 @@ from typing import Self
 
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
-from jobapp.testing.clock import pass_time
 from jobapp.testing.desk import Desk
 from jobapp.testing.environment import BASE_PATHS, addresses
 from jobapp.testing.faults import Fault, Rejection, Trouble
@@ -30,6 +29,7 @@ from jobapp.testing.quota import Quota
 from jobapp.testing.replies import FAILED, RawResponse, Replier
 from jobapp.testing.routing import WIRE_OF, WIRES, Names, Route, provider_of, route_of
 from jobapp.testing.server import HOST, LoopbackServer, Sending
+from jobapp.testing.service_headers import SERVICE_METERS
 from jobapp.testing.steps import Answer, Said, as_answer
 from jobapp.testing.wire import Wire
 
@@ -176,6 +176,7 @@ class Simulator:
         slow: float = 0.0,
         closed_models: Collection[str] = (),
         name: str | None = None,
+        service: str = "",
     ) -> SimulatedKey:
         """Add a key.
 
@@ -193,10 +194,15 @@ class Simulator:
             closed_models: Models the key may not ask.
             name: Its environment variable; by default the next that jobapp looks for: ``OPENAI_API_KEY``,
                 ``OPENAI_API_KEY_BACKUP_1`` …
+            service: A service whose names the headers of limits have: ``groq``, ``cerebras``, ``mistral``,
+                ``sambanova``, ``digitalocean``, ``azure``; all speak OpenAI's protocol.
 
         Raises:
-            ValueError: The provider is unknown, a limit is below 1, or ``quota`` is given beside a limit.
+            ValueError: The provider or the service is unknown, a limit is below 1, or ``quota`` is given
+                beside a limit.
         """
+        if service and service not in SERVICE_METERS:
+            raise ValueError(f"{service!r} is none of the services {', '.join(SERVICE_METERS)}.")
         if quota is not None and (limit, per_day) != (None, None):
             raise ValueError("Give a key limits of its own or a quota, not both.")
         owner = self._provider(provider)
@@ -207,6 +213,7 @@ class Simulator:
             quota=quota or Quota(limit, window=window, per_day=per_day),
             slow=slow,
             closed_models=closed_models,
+            service=service,
         )
         if fault is not None:
             key.fail(fault, times=times)
@@ -304,9 +311,9 @@ class Simulator:
         wire = route.wire if route else WIRE_OF[provider_of(call)]
         request = wire.read(call, self.clock.now())
         self.received.append(request)
-        replier = Replier(wire, request, self._next_id(), hints=self.hints)
         provider = self._providers[request.provider]
         key = provider.key(request.key)
+        replier = Replier(wire, request, self._next_id(), self.hints, key.service)
         if route and route.serve:
             reply = self._served(route, names, call, replier)
         else:
@@ -360,8 +367,7 @@ class Simulator:
         key.at_once += 1
         key.most_at_once = max(key.most_at_once, key.at_once)
         self._server.changed()
-        slow = partial(pass_time, self.clock, key.slow) if key.slow else None
-        pauses = pauses_of(request, reply, self._holds, slow)
+        pauses = pauses_of(request, reply, self._holds, key.slow, self.clock)
         return Sending(reply.parts, reply.close, pauses, partial(self._done, key))
 
     def _done(self, key: SimulatedKey) -> None:

@@ -91,6 +91,14 @@ class Wire(Protocol):
         """Return the headers of an answer that tell what is left of *meter*, ``requests`` or ``tokens``."""
         ...
 
+    def heartbeat(self, request: Request) -> Any:
+        """Return the event that says only that the provider is still there."""
+        ...
+
+    def empty(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return *body*, a whole answer, without what it says."""
+        ...
+
     def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return a whole answer as a stream's events, ``None`` where it is none."""
         ...

@@ -139,6 +139,14 @@ class AnthropicWire:
         """Return ``anthropic-ratelimit-*``; the reset is when all of the limit is back."""
         return _room_headers("input-tokens" if meter == "tokens" else meter, room)
 
+    def heartbeat(self, request: Request) -> Any:
+        """Return a ping."""
+        return {"type": "ping"}
+
+    def empty(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer without a block."""
+        return {**body, "content": [], "stop_reason": "end_turn"}
+
     def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return a message as its events."""
         if not isinstance(body.get("content"), list):

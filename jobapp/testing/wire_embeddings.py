@@ -50,6 +50,10 @@ class EmbeddingsWire(OpenAIWire):
         used = {"prompt_tokens": count, "total_tokens": count}
         return {"object": "list", "data": rows, "model": request.model, "usage": used}
 
+    def empty(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return a list without a vector."""
+        return {**body, "data": []}
+
 
 class OpenRouterEmbeddingsWire(EmbeddingsWire, OpenRouterWire):
     """``/api/v1/embeddings``: OpenAI's form with OpenRouter's errors."""
@@ -80,6 +84,10 @@ class GoogleEmbeddingsWire(GoogleWire):
             for row in _rows(request)
         ]
         return {"embeddings": vectors} if "requests" in fields(request.body) else {"embedding": vectors[0]}
+
+    def empty(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
 
 
 def _rows(request: Request) -> list[Any]:

@@ -125,6 +125,15 @@ class GoogleWire:
         """Return nothing: Gemini tells no room."""
         return {}
 
+    def heartbeat(self, request: Request) -> Any:
+        """Return an event without a candidate; its SDK can't read comments."""
+        asked = tokens(request.prompt)
+        return {"usageMetadata": {"promptTokenCount": asked, "totalTokenCount": asked}}
+
+    def empty(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer without a candidate."""
+        return {**body, "candidates": []}
+
     def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return an answer as its one event."""
         return [body] if "candidates" in body or "promptFeedback" in body else None

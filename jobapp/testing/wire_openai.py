@@ -219,6 +219,14 @@ class OpenAIWire:
         """Return ``x-ratelimit-*``; the reset is a Go duration until all of the limit is back."""
         return _room_headers(meter, room, (room.full_at - now).total_seconds())
 
+    def heartbeat(self, request: Request) -> Any:
+        """Return a comment, as compatible servers send."""
+        return ": keep-alive\n\n"
+
+    def empty(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer without a choice."""
+        return {**body, "choices": []}
+
     def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return a whole answer as chunks."""
         return turning.chat_events(body, usage=_wants_usage(request))

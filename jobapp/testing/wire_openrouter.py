@@ -41,6 +41,10 @@ class OpenRouterWire(OpenAIWire):
         last |= {"choices": [], "usage": self.usage(request, answer)}
         return Stream([PROCESSING, *plain.lead_in], plain.pieces, [*end[:-1], last, DONE])
 
+    def heartbeat(self, request: Request) -> Any:
+        """Return the comment that OpenRouter sends meanwhile."""
+        return PROCESSING
+
     def envelope(self, request: Request, kind: str, request_id: str) -> dict[str, Any]:
         """Return what every answer and every chunk begins with; OpenRouter tells who ran the model."""
         return {**super().envelope(request, kind, request_id), "provider": "Simulated"}

@@ -86,6 +86,10 @@ class ResponsesWire(OpenAIWire):
             "total_tokens": asked + said,
         }
 
+    def empty(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return a response without an item."""
+        return {**body, "output": []}
+
     def events_of(self, request: Request, body: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return a response as its events."""
         return _events(body) if isinstance(body.get("output"), list) else None
