@@ -137,3 +137,12 @@ def test_a_slip_in_the_marker_is_told(pytester):
     outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--strict-markers")
     outcome.stdout.fnmatch_lines(["*llm_simulator(block_network=False, real_time=False)*"])
     outcome.assert_outcomes(errors=1)
+
+
+def test_the_fixture_warns_of_a_client_that_slept_in_real_time(pytester):
+    pytester.makepyfile("""
+        def test_it(llm_simulator):
+            llm_simulator.sleepers.told = "A client slept 2 s in real time"
+    """)
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    outcome.assert_outcomes(passed=1, warnings=1)

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobapp.domain.clock import Clock
+from jobapp.domain.clock import Clock, SystemClock
 from jobapp.testing import FakeClock, Fault, Response, Simulator
+from jobapp.testing.clock import SleeperWatch
 from jobapp.testing.http1 import Reader, whole
 from jobapp.testing.model import pieces_of
 from jobapp.testing.wire import decimal_seconds, go_duration
@@ -335,6 +336,63 @@ def test_a_fake_clock_lets_other_tasks_run_while_one_sleeps():
 
     asyncio.run(sleep_beside_another_task())
     assert ran == [1]
+
+
+class RealTime:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def watched(clock: Clock) -> tuple[SleeperWatch, RealTime]:
+    real = RealTime()
+    return SleeperWatch(clock, real), real
+
+
+def test_a_client_that_sleeps_in_real_time_is_noticed_while_the_clock_stands_still(caplog):
+    watch, real = watched(FakeClock())
+    watch.rejected("k", 2.0)
+    real.now = 1.9
+    watch.asked("k")
+    watch.rejected("k", 2.0)
+    real.now = 3.9
+    watch.asked("other")
+    assert watch.told == ""
+    watch.asked("k")
+    assert "slept 2 s in real time" in watch.told
+    assert watch.told in caplog.text
+
+
+@pytest.mark.parametrize("way", ["moved", "short", "no hint", "real clock"])
+def test_no_other_client_is_taken_for_a_sleeper(way):
+    clock = FakeClock()
+    watch, real = watched(SystemClock() if way == "real clock" else clock)
+    watch.rejected("k", {"short": 0.1, "no hint": None}.get(way, 2.0))
+    real.now = 5.0
+    if way == "moved":
+        clock.advance(2)
+    watch.asked("k")
+    assert watch.told == ""
+
+
+def test_the_simulator_watches_over_sleepers():
+    with Simulator(FakeClock()) as simulator:
+        real = RealTime()
+        simulator.sleepers = SleeperWatch(simulator.clock, real)
+        simulator.add_key("openai", KEY, limit=1, window=7)
+        dialect = OpenAI(simulator)
+        dialect.outcome("ask", KEY)
+        assert dialect.outcome("ask", KEY).status == 429
+        real.now = 8
+        assert dialect.outcome("ask", KEY).status == 429
+        dialect.close()
+        assert "slept 7 s" in simulator.sleepers.told
+
+
+@pytest.mark.llm_simulator(real_time=True)
+def test_the_fixture_lives_in_real_time_where_a_test_is_marked_so(llm_simulator):
+    assert isinstance(llm_simulator.clock, SystemClock)
 
 
 def test_threads_share_a_fake_clock_without_losing_time():

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from jobapp.domain.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """Where a :class:`FakeClock` starts unless told otherwise: a Monday noon."""
@@ -68,3 +73,42 @@ async def pass_time(clock: Clock, seconds: float) -> None:
         clock.advance(seconds)
     else:
         await clock.asleep(seconds)
+
+
+NOTICED = 0.3
+"""Seconds of a wait from which it is noticed that a client slept through it."""
+
+
+class SleeperWatch:
+    """Notices a client that sleeps in real time while the clock of the simulator stands still.
+
+    Such a client waits as it was told, asks again, and meets the same full window.
+
+    Args:
+        clock: The simulator's.
+        real: Seconds that pass for the client.
+
+    Attributes:
+        told: What was noticed, once; ``""`` before.
+    """
+
+    def __init__(self, clock: Clock, real: Callable[[], float] = time.monotonic) -> None:
+        self.told = ""
+        self._clock, self._real = clock, real
+        self._waiting: dict[str, tuple[float, datetime, float]] = {}
+
+    def rejected(self, key: str, wait: float | None) -> None:
+        """Note that a key was told to wait."""
+        if not self.told and wait is not None and wait >= NOTICED and isinstance(self._clock, FakeClock):
+            self._waiting[key] = (self._real(), self._clock.now(), wait)
+
+    def asked(self, key: str) -> None:
+        """Look whether a key that was told to wait did so, and the clock did not move."""
+        began, then, wait = self._waiting.pop(key, (0.0, None, 0.0))
+        if then is not None and then == self._clock.now() and self._real() - began >= wait:
+            self.told = (
+                f"A client slept {wait:g} s in real time, while the clock of the simulator stands still: "
+                "its limits never return. Live in real time (@pytest.mark.llm_simulator(real_time=True)), "
+                "or let the test move fake_clock."
+            )
+            logger.warning("%s", self.told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ def llm_simulator(
 
     Keys and proxies in the environment are hidden; each key that is added to the simulator is set in their
     place. jobapp's cache is a folder of this test. ``@pytest.mark.llm_simulator(block_network=True)`` refuses
-    what leaves this machine, ``real_time=True`` lives by the machine's clock.
+    what leaves this machine, ``real_time=True`` lives by the machine's clock; a test in which a client sleeps
+    in real time while ``fake_clock`` stands still ends with a warning.
     """
     from jobapp.testing import Simulator
     from jobapp.testing.environment import hidden
@@ -54,6 +56,8 @@ def llm_simulator(
         block_network=wanted["block_network"],
     ) as simulator:
         yield simulator
+    if simulator.sleepers.told:
+        warnings.warn(simulator.sleepers.told, stacklevel=1)
 
 
 def _wanted(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class RawResponse:
         answered: Whether this is a whole answer without an error.
         kept: What the account keeps of it, under its id.
         waits: Seconds that pass before the part of that index.
+        wait: Seconds that a rejection asks to wait.
     """
 
     parts: Sequence[bytes] = ()
@@ -60,6 +61,7 @@ class RawResponse:
     answered: bool = False
     kept: tuple[str, Mapping[str, Any]] | None = None
     waits: Mapping[int, float] = field(default_factory=dict)
+    wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Replier:
                 answered = reaction.status == HTTPStatus.OK and not reaction.cut
                 return self._send(self._as_asked(reaction) if answered else reaction, answered=answered)
             case Rejection():
-                return self._send(self._refuse(reaction))
+                return self._refused(reaction)
             case Trouble():
                 return self._strike(reaction, usual)
             case Mapping():
@@ -173,8 +175,13 @@ class Replier:
                 return RawResponse(close=True)
             case Fault.HEARTBEATS | Fault.SLOW_THINKING:
                 return self._slowly(trouble, usual())
+            case Fault.BUSY_MINUTE | Fault.BUSY_TOKENS:
+                return self._refused(self._rejection(trouble))
             case _:
                 return self._send(self._broken(trouble, usual))
+
+    def _refused(self, rejection: Rejection) -> RawResponse:
+        return replace(self._send(self._refuse(rejection)), wait=rejection.wait if self.hints else None)
 
     def _broken(self, trouble: Trouble, usual: Usual) -> Response:
         match trouble.fault:

@@ -15,6 +15,7 @@ from typing import Self
 
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.providers import PROVIDERS, canonical_name
+from jobapp.testing.clock import SleeperWatch
 from jobapp.testing.desk import Desk
 from jobapp.testing.environment import BASE_PATHS, addresses
 from jobapp.testing.faults import Fault, Rejection, Trouble
@@ -75,6 +76,7 @@ class Simulator:
         on_request: Called in the server's thread with each request to a model or to a path that there is not,
             or ``None``. What it returns, if anything, is sent as a step of a script would be.
         received: The requests, oldest first, those that cost no quota among them.
+        sleepers: Notices clients that sleep in real time while a ``FakeClock`` stands still.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Simulator:
             wire.provider: SimulatedProvider(wire, (PROVIDERS[wire.provider].default_model,))
             for wire in WIRES
         }
+        self.sleepers = SleeperWatch(self.clock)
         self._holds: tuple[Hold, ...] = ()
         self._ids = itertools.count(1)
         self._active = 0
@@ -318,9 +321,11 @@ class Simulator:
             reply = self._served(route, names, call, replier)
         else:
             key.asked[request.model] += 1
+            self.sleepers.asked(request.key)
             met = self._meet(request, provider, wire) if route else self._lost(request)
             reply = replier.to(met, partial(self._usual, request))
             key.rejected[request.model] += not reply.answered
+            self.sleepers.rejected(request.key, reply.wait)
             if reply.kept:
                 key.account.keep(*reply.kept)
         return self._sending(request, key, reply)
