@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 
 import jobapp
 from jobapp.calls import event_log
-from jobapp.commands import ask, batch, check, demo, explain, reset, status
+from jobapp.commands import ask, batch, check, demo, explain, reset, simulate, status
 from jobapp.commands.exit_codes import ERROR, INTERRUPTED, PIPE_CLOSED, USAGE, UsageError, exit_code
 from jobapp.commands.output import note
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import JobAppError
 
-COMMANDS = (ask, batch, status, reset, check, explain, demo)
+COMMANDS = (ask, batch, status, reset, check, explain, demo, simulate)
 EXIT_CODES = """\
 exit codes:
   0 done             3 limits or quota: try later     130 interrupted

@@ -103,10 +103,11 @@ class Connection(asyncio.Protocol):
 
 
 class LoopbackServer:
-    """An HTTP server on a free port of 127.0.0.1, in its own thread.
+    """An HTTP server on 127.0.0.1, in its own thread.
 
     Args:
         application: Called in the server's thread with each request.
+        port: Where it shall listen; 0 for any that is free.
 
     Attributes:
         connections: The open ones.
@@ -116,10 +117,10 @@ class LoopbackServer:
 
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, port: int = 0) -> None:
         self.connections: set[Connection] = set()
         self.port = 0
-        self._application = application
+        self._application, self._wanted = application, port
         self._changed = threading.Condition()
         self._watchers = 0
         self._stopping = asyncio.Event()
@@ -127,7 +128,7 @@ class LoopbackServer:
 
     def start(self) -> None:
         """Listen; requests may come when this returns."""
-        listening = socket.create_server((HOST, 0), backlog=BACKLOG)
+        listening = socket.create_server((HOST, self._wanted), backlog=BACKLOG)
         self.port = listening.getsockname()[1]
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(

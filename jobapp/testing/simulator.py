@@ -66,6 +66,7 @@ class Simulator:
         block_network: Refuse every connection of this process that leaves the machine, while the simulator
             runs: a client that was not pointed at it raises :class:`NetworkBlockedError` at once, which names
             host and client.
+        port: Where it listens; 0 for any that is free.
 
     Attributes:
         clock: The clock.
@@ -88,6 +89,7 @@ class Simulator:
         keep: int = 10_000,
         state: str | Path | None = OWN_FOLDER,
         block_network: bool = False,
+        port: int = 0,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.hints = hints
@@ -105,7 +107,7 @@ class Simulator:
         self._holds: tuple[Hold, ...] = ()
         self._ids = itertools.count(1)
         self._active = 0
-        self._server = LoopbackServer(self._serve)
+        self._server = LoopbackServer(self._serve, port)
 
     def __enter__(self) -> Self:
         self.start()
