@@ -113,9 +113,8 @@ def _add(simulator: Any, provider: str, key: KeyOption) -> None:
 
     told = key.settings
     try:
-        fault = (
-            Trouble(Fault(told["fault"]), wait=told.get("wait", Trouble.wait)) if "fault" in told else None
-        )
+        waits = {"wait": told["wait"]} if "wait" in told else {}
+        fault = Trouble(Fault(told["fault"]), **waits) if "fault" in told else None
         quota = Quota(
             told.get("rpm"), window=told.get("window", 60.0), per_day=told.get("rpd"), tokens=told.get("tpm")
         )

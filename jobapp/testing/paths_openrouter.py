@@ -49,7 +49,8 @@ GENERATION: dict[str, Any] = {
 
 def models(visit: Visit) -> Response:
     """Return the list of models."""
-    return told({"data": [_model(name) for name in visit.facts.models]})
+    rows = [_model(name) for name in visit.facts.models]
+    return told({"data": rows, "total_count": len(rows), "links": {"next": None}})
 
 
 def _model(name: str) -> dict[str, Any]:
