@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from jobapp.testing.http_values import Response
+from jobapp.testing.meters import PAST, Room
 from jobapp.testing.visit import Visit, told
 from jobapp.testing.wire_openrouter import DOLLARS
 
 CONTEXT = 131_072
 CREDITS = 1000.0
+NO_FREE_LIMIT = Room(1000, 1000, PAST)
+"""What a key without a limit of its own has: openrouter.ai/docs, limits, 2026."""
 GENERATION: dict[str, Any] = {
     "api_type": "completions",
     "app_id": None,
@@ -84,7 +87,7 @@ def _model(name: str) -> dict[str, Any]:
 
 def key(visit: Visit) -> Response:
     """Return what is known of the key; a request counts as a dollar of its limit."""
-    day, free = visit.facts.day, visit.facts.free_day
+    day, free = visit.facts.day, visit.facts.free_day or NO_FREE_LIMIT
     used = day.limit - day.remaining if day else 0
     return told(
         {
@@ -113,8 +116,11 @@ def key(visit: Visit) -> Response:
                 "workspace_id": None,
                 "expires_at": None,
                 "rate_limit": {"interval": "10s", "note": "This field is deprecated.", "requests": -1},
-                "free_model_daily_requests": free
-                and {"used": free.limit - free.remaining, "limit": free.limit, "remaining": free.remaining},
+                "free_model_daily_requests": {
+                    "used": free.limit - free.remaining,
+                    "limit": free.limit,
+                    "remaining": free.remaining,
+                },
             }
         }
     )

@@ -6,7 +6,18 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import batch, choice, fuzz, goodput, imports, kinds, memory, overhead, virtual_time
+from tests.benchmarks import (
+    batch,
+    choice,
+    fuzz,
+    goodput,
+    imports,
+    kinds,
+    memory,
+    overhead,
+    simulator_rate,
+    virtual_time,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="overhead imports memory choice goodput kinds virtual fuzz batch",
+        help="overhead imports memory choice goodput kinds virtual fuzz batch simulator",
     )
     parser.add_argument("--pairs", type=int, default=2000, help="pairs of calls for overhead (default 2000)")
     parser.add_argument(
@@ -36,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         "kinds": lambda: kinds.main(options.repeat),
         "batch": lambda: batch.main(options.rows),
         "fuzz": fuzz.main,
+        "simulator": simulator_rate.main,
         "virtual": lambda: virtual_time.main(options.seeds, day=options.day),
     }
     if unknown := set(options.names) - benchmarks.keys():
