@@ -198,16 +198,17 @@ def test_ten_faults_alike_are_the_rows_own_where_others_were_answered_before(fil
     assert (report.done, report.failed) == (3, 12)
 
 
-def test_a_spent_quota_is_a_pause_and_no_failed_row(world, tmp_path):
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_spent_quota_is_a_pause_and_each_key_is_refused_once_a_day(world, tmp_path, at_once):
     files = Files(world, tmp_path)
     for key in (ONE, TWO, "sk-canary-three"):
         world.add(key, per_day=10)
     files.write(*named(45))
     began = world.clock.now()
-    report = files.run(concurrency=4)
+    report = files.run(concurrency=at_once)
     assert (report.done, report.failed, report.left) == (45, 0, 0)
     assert (world.clock.now() - began).total_seconds() > 3600
-    assert world.simulator.rejections("openai") <= 3 * 2 + 3 * 4
+    assert world.simulator.rejections("openai") <= 2 * 3 * at_once  # what was under way, once a key and day
 
 
 def test_without_waiting_what_was_answered_is_written_and_the_report_says_until_when(world, tmp_path):
