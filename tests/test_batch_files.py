@@ -33,7 +33,7 @@ from jobapp.batch import manifest
 from jobapp.batch.output_file import OutputFile, Stored, read_rows
 from jobapp.batch.plan import Plan, PlannedRow, shard_of
 from jobapp.testing import Fault
-from tests.calling import ONE, TWO, world_of
+from tests.calling import ONE, THREE, TWO, world_of
 
 MODEL = {"provider": "openai", "model": "gpt-4o-mini"}
 
@@ -199,16 +199,17 @@ def test_ten_faults_alike_are_the_rows_own_where_others_were_answered_before(fil
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_a_spent_quota_is_a_pause_and_each_key_is_refused_once_a_day(world, tmp_path, at_once):
-    files = Files(world, tmp_path)
-    for key in (ONE, TWO, "sk-canary-three"):
-        world.add(key, per_day=10)
-    files.write(*named(45))
-    began = world.clock.now()
-    report = files.run(concurrency=at_once)
-    assert (report.done, report.failed, report.left) == (45, 0, 0)
-    assert (world.clock.now() - began).total_seconds() > 3600
-    assert world.simulator.rejections("openai") <= 2 * 3 * at_once  # what was under way, once a key and day
+def test_a_spent_day_is_a_pause_and_each_key_is_refused_once_a_day(tmp_path, monkeypatch, at_once):
+    with world_of("google", "send", tmp_path, monkeypatch) as world:
+        files = Files(world, tmp_path)
+        for key in (ONE, TWO, THREE):
+            world.add(key, per_day=10)
+        files.write(*named(45))
+        began = world.clock.now()
+        report = files.run(concurrency=at_once, provider="google", model="gemini-2.5-flash")
+        assert (report.done, report.failed, report.left) == (45, 0, 0)
+        assert 3600 < (world.clock.now() - began).total_seconds() < 2 * 86400
+        assert world.simulator.rejections("google") <= 2 * 3 * at_once  # once a key and day, all under way
 
 
 def test_without_waiting_what_was_answered_is_written_and_the_report_says_until_when(world, tmp_path):
