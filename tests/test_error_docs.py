@@ -38,7 +38,7 @@ def rules() -> str:
 def documented(choices: type[StrEnum]) -> list[list[str]]:
     """Return the members of *choices* with the strings that stand beneath them in the source."""
     lines = re.findall(
-        r'^    [A-Z_]+ = "(\w+)"\n    """(.*?)"""', inspect.getsource(choices), re.MULTILINE | re.DOTALL
+        r'^    [A-Z_0-9]+ = "(\w+)"\n    """(.*?)"""', inspect.getsource(choices), re.MULTILINE | re.DOTALL
     )
     assert [name for name, _ in lines] == list(choices)
     return [[f"`{name}`", " ".join(words.replace("``", "`").split())] for name, words in lines]
