@@ -399,6 +399,14 @@ def test_openrouter_tells_generations_and_what_they_cost(made):
         made("openrouter", "two").get("/generation", cast_to=object, options={"params": {"id": done.id}})
 
 
+def test_openrouter_asks_the_first_of_several_models(made, simulator):
+    client = made("openrouter")
+    body = {"models": ["a/b", "c/d"], "messages": [{"role": "user", "content": "Hello"}]}
+    assert client.post("/chat/completions", body=body, cast_to=object)["model"] == "a/b"
+    with pytest.raises(openai.BadRequestError, match="No models provided"):
+        client.post("/chat/completions", body={**body, "models": []}, cast_to=object)
+
+
 class TestUnknownPaths:
     @pytest.mark.parametrize(
         ("kind", "path", "told"),

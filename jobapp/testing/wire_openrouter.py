@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import OPENROUTER, OPENROUTER_FREE, Form
+from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.steps import Answer
 from jobapp.testing.turning import DONE
+from jobapp.testing.wire import fields
 from jobapp.testing.wire_openai import OpenAIWire
 
 PROCESSING = ": OPENROUTER PROCESSING\n\n"
@@ -28,6 +31,14 @@ class OpenRouterWire(OpenAIWire):
     usual_limits: Mapping[str, int] = {}
     id_start = "gen-"
     thinking_field = "reasoning"
+
+    def read(self, call: RawRequest, at: datetime) -> Request:
+        """Return what *call* asks; of several ``models`` the first is asked."""
+        request = super().read(call, at)
+        models = fields(request.body).get("models")
+        if request.model or not isinstance(models, list) or not models:
+            return request
+        return replace(request, model=str(models[0]))
 
     def flaw(self, request: Request) -> str:
         """Return what is wrong with a request."""
