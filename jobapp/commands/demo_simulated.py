@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from tempfile import TemporaryDirectory
 from textwrap import fill, wrap
 from typing import Self
 
-import jobapp
+from jobapp.commands.demo_batch import play_batch
+from jobapp.commands.demo_process import child_environ
 from jobapp.commands.exit_codes import ERROR, OK
 from jobapp.commands.output import answer
 from jobapp.core.config_manager import ConfigManager
@@ -40,7 +41,6 @@ ROOM = 46
 
 SPENT = Trouble(Fault.SPENT_DAY, limit=3)
 BUSY = Trouble(Fault.BUSY_MINUTE, wait=1.0)
-OWN_VARIABLES = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OPENROUTER_", "JOBAPP_")
 
 INTRODUCTION = """\
 {why} the built-in simulator plays the providers: the requests are real HTTP through the real SDKs, but they
@@ -68,9 +68,11 @@ def show(providers: Sequence[str], *, key_is_set: bool) -> int:
             for line in iter(lines.get, None):
                 answer(line)
         results = [play.result() for _, play in plays]
-    requests = sum(result.requests for result in results)
+        batch = play_batch()
+    answer(f"\n{fill(f'A batch of rows in a file (jobapp batch): {batch.told}.', WIDTH)}")
+    requests = sum(result.requests for result in results) + batch.requests
     answer(END.format(requests=requests, seconds=time.monotonic() - began).rstrip())
-    return OK if all(result.as_expected for result in results) else ERROR
+    return OK if batch.as_expected and all(result.as_expected for result in results) else ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Stage:
     def _second_process(self) -> str:
         command = [sys.executable, "-m", "jobapp", "ask", "Hello", "--json"]
         done = subprocess.run(  # noqa: S603 - our own program
-            command, env=self._child_environ(), cwd=self._folder.name, stdin=subprocess.DEVNULL,
+            command, env=child_environ(self._environ), cwd=self._folder.name, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
@@ -205,13 +207,6 @@ class Stage:
                 "fallback": {"provider": self.fallback, "model": PROVIDERS[self.fallback].default_model},
             }
         }
-
-    def _child_environ(self) -> Mapping[str, str]:
-        """Return the environment of another process, without anything that is the user's own."""
-        others = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-        home = str(Path(jobapp.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-        return {**others, **self._environ, "PYTHONPATH": path}
 
 
 @dataclass(slots=True)
