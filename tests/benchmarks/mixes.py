@@ -37,6 +37,11 @@ class Mix:
         bursts: Into how many equal bursts the prompts come.
         every: Seconds between two bursts.
         rules: Other settings of ``retry``.
+        processes: Among how many the workers are divided.
+        store_latency: Seconds in which a process hears of the others, and that a look for a key takes.
+        outages: When the store is away: from when to when, in seconds.
+        dying: The share of requests at which a process is killed, with all that it has under way.
+        cold: Seconds for which the first requests of a process are late, for modules load.
     """
 
     name: str
@@ -50,6 +55,11 @@ class Mix:
     bursts: int = 1
     every: float = 0.0
     rules: Mapping[str, Any] = field(default_factory=dict)
+    processes: int = 1
+    store_latency: float = 0.0
+    outages: tuple[tuple[float, float], ...] = ()
+    dying: float = 0.0
+    cold: float = 0.0
 
     def cost_of(self, tokens: int) -> float:
         """Return what a request of so many *tokens* counts."""

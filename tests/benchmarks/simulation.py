@@ -6,9 +6,8 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,53 +15,13 @@ from jobapp.calls.call_policy import Answered, Flow, Rejected, Send, Served, Set
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.domain.settings import RetrySettings
-from jobapp.domain.types import ApiKey, Block, ErrorFacts, Kind, Usage, Verdict
+from jobapp.domain.types import ApiKey, ErrorFacts, Kind, Usage, Verdict
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
-from jobapp.stores.state import QuotaState, Reset
 from tests.benchmarks.mixes import DAY, KeyLimits, Mix, optimum
+from tests.benchmarks.virtual_store import START, Shared, Store, VirtualClock
 from tests.limit_servers import KINDS, Enforced, Tell
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
 MODEL = "model"
-
-
-class VirtualClock:
-    """Time that the simulation sets."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        raise NotImplementedError("the simulation waits by its own schedule")
-
-    async def asleep(self, seconds: float) -> None:
-        raise NotImplementedError("the simulation waits by its own schedule")
-
-
-class Nowhere:
-    """A store that keeps nothing: one process is simulated."""
-
-    stale = unwritten = False
-    room = None
-
-    def __init__(self) -> None:
-        self._state = QuotaState()
-
-    def view(self) -> QuotaState:
-        return self._state
-
-    def refresh(self) -> None: ...
-    def add(self, blocks: Iterable[Block]) -> None: ...
-    def sweep(self, provider: str, now: datetime) -> None: ...
-    def close(self) -> None: ...
-    def reset(self, reset: Reset) -> tuple[Block, ...]:
-        return ()
 
 
 @dataclass(slots=True)
@@ -150,11 +109,31 @@ class Outcome(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Process:
+    """One of a fleet, with its workers.
+
+    Attributes:
+        manager: Its keys.
+        store: How it sees what is shared.
+        warm_at: Until when its requests are slow to leave: modules load, connections open.
+        alive: Whether it has not been killed.
+        busy: How many prompts it has under way.
+    """
+
+    manager: APIKeyManager
+    store: Store
+    warm_at: float
+    alive: bool = True
+    busy: int = 0
+
+
+@dataclass(slots=True)
 class _Worker:
     """One who asks prompt after prompt."""
 
     flow: Flow
     started: float
+    process: _Process
     reservation: Reservation | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -179,33 +158,41 @@ class Simulation:
         self._rng = random.Random(seed)
         self._clock = VirtualClock()
         self._rules = RetrySettings(strategy=mix.strategy, **mix.rules)
-        keys = [ApiKey(f"KEY_{number}", f"secret {number}") for number in range(len(mix.keys))]
-        self._manager = APIKeyManager(
-            keys[0].name,
-            [],
-            config_manager=ConfigManager(environ={"JOBAPP_CONFIG_DIR": "/nonexistent"}),
-            provider="openai",
-            keys=keys,
-            store=Nowhere(),
-            clock=self._clock,
-            strategy=mix.strategy,
-        )
+        self._keys = keys = [ApiKey(f"KEY_{number}", f"secret {number}") for number in range(len(mix.keys))]
+        self._config = ConfigManager(environ={"JOBAPP_CONFIG_DIR": "/nonexistent"})
+        self._shared = Shared(self._clock, mix.store_latency, mix.outages)
         make, self._tell = KINDS[mix.kind]
         tokens, phase = mix.cost_of(1000), self._rng.uniform(0.0, mix.keys[0].window)
         self._server = {
             key.fingerprint: ServerKey(limits, make(limits.limit * tokens, limits.window), phase)
             for key, limits in zip(keys, mix.keys, strict=True)
         }
+        self._lost = 0  # prompts that died with their process
         self._todo: Iterator[int] = iter(range(mix.prompts))
         self._took: list[float] = []
         self._last_end = 0.0
         self._events: list[_Event] = []
         self._order = itertools.count()
 
+    def _start(self) -> _Process:
+        store = Store(self._shared, alone=self._mix.processes == 1)
+        manager = APIKeyManager(
+            self._keys[0].name,
+            [],
+            config_manager=self._config,
+            provider="openai",
+            keys=self._keys,
+            store=store,
+            clock=self._clock,
+            strategy=self._mix.strategy,
+        )
+        return _Process(manager, store, self._clock.seconds + self._mix.cold)
+
     def run(self) -> Outcome:
         """Let everything happen, and tell what became of it."""
-        for _ in range(self._mix.workers):
-            self._next_prompt()
+        processes = [self._start() for _ in range(self._mix.processes)]
+        for number in range(self._mix.workers):
+            self._next_prompt(processes[number % len(processes)])
         while self._events:
             event = heapq.heappop(self._events)
             self._clock.seconds = event.at
@@ -222,18 +209,24 @@ class Simulation:
     def _at(self, when: float, happen: Callable[[], None]) -> None:
         heapq.heappush(self._events, _Event(when, next(self._order), happen))
 
-    def _next_prompt(self) -> None:
+    def _next_prompt(self, process: _Process) -> None:
         number = next(self._todo, None)
+        if number is None and self._lost:
+            self._lost -= 1
+            number = 0
         if number is not None:
-            self._at(max(self._clock.seconds, self._mix.arrives(number)), self._begin)
+            process.busy += 1
+            self._at(max(self._clock.seconds, self._mix.arrives(number)), partial(self._begin, process))
 
-    def _begin(self) -> None:
+    def _begin(self, process: _Process) -> None:
+        if not process.alive:
+            return
         flow = call_policy((MODEL,), self._rules, self._rng)
-        self._step(_Worker(flow, self._clock.seconds), None)
+        self._step(_Worker(flow, self._clock.seconds, process), None)
 
     def _step(self, worker: _Worker, answer: Any) -> None:
         """Perform what the policy decides, until something takes time."""
-        while True:
+        while worker.process.alive:
             try:
                 action = worker.flow.send(answer)
             except StopIteration as end:
@@ -241,6 +234,12 @@ class Simulation:
                 return
             answer = None
             match action:
+                case Take() if self._mix.store_latency:
+                    self._at(
+                        self._clock.seconds + self._mix.store_latency,
+                        partial(self._took_late, worker, action),
+                    )
+                    return
                 case Take():
                     answer = self._take(worker, action)
                 case Settle():
@@ -252,18 +251,36 @@ class Simulation:
                     self._at(self._clock.seconds + action.seconds, partial(self._step, worker, None))
                     return
 
+    def _took_late(self, worker: _Worker, action: Take) -> None:
+        if worker.process.alive:
+            self._step(worker, self._take(worker, action))
+
     def _take(self, worker: _Worker, action: Take) -> Taken | NoneFree:
         action = action._replace(size=3600, max_tokens=100)
-        found = self._manager.take(MODEL, action, worker.reservation)
+        found = worker.process.manager.take(MODEL, action, worker.reservation)
         worker.reservation = found.reservation if isinstance(found, Taken) else None
         return found
 
     def _send(self, worker: _Worker) -> None:
         """Let a request travel for a fifth of its latency, more or less: it may overtake others."""
-        reservation = worker.reservation
+        reservation, process = worker.reservation, worker.process
         assert reservation is not None
         way = self._mix.latency * self._rng.uniform(0.1, 0.3)
+        if self._clock.seconds < process.warm_at:
+            way += (process.warm_at - self._clock.seconds) * self._rng.uniform(0.8, 1.2)
+        if self._mix.dying and self._rng.random() < self._mix.dying:
+            self._kill(process)
         self._at(self._clock.seconds + way, partial(self._arrive, worker, reservation, self._clock.seconds))
+
+    def _kill(self, process: _Process) -> None:
+        """Let a process die with all that it has under way, and another one take its place."""
+        process.alive = False
+        process.store.die()
+        self._lost += process.busy
+        successor = self._start()
+        workers = self._mix.workers // self._mix.processes
+        for _ in range(workers):
+            self._next_prompt(successor)
 
     def _arrive(self, worker: _Worker, reservation: Reservation, sent: float) -> None:
         now, latency = self._clock.seconds, self._mix.latency
@@ -281,25 +298,30 @@ class Simulation:
 
     def _answered(self, worker: _Worker, reservation: Reservation, headers: dict[str, str]) -> None:
         worker.reservation = None
-        self._manager.answered(reservation, headers, Usage(900, 100))
+        if not worker.process.alive:
+            return
+        worker.process.manager.answered(reservation, headers, Usage(900, 100))
         self._step(worker, Answered("text"))
 
     def _rejected(self, worker: _Worker, reservation: Reservation, facts: ErrorFacts) -> None:
-        verdict = self._manager.judge(facts)
+        if not worker.process.alive:
+            return
+        manager = worker.process.manager
+        verdict = manager.judge(facts)
         worker.headers = facts.headers
         self._server[reservation.key.fingerprint].told(verdict, self._clock.seconds)
-        streak = self._manager.streak(reservation.key, MODEL, verdict)
+        streak = manager.streak(reservation.key, MODEL, verdict)
         self._step(worker, Rejected(verdict, streak=streak))
 
     def _settle(self, worker: _Worker, action: Settle) -> None:
         reservation, worker.reservation = worker.reservation, None
         assert reservation is not None
-        self._manager.remember(
-            self._manager.settle(reservation, action.verdict, action.cooldown, worker.headers)
-        )
+        manager = worker.process.manager
+        manager.remember(manager.settle(reservation, action.verdict, action.cooldown, worker.headers))
 
     def _end(self, worker: _Worker, outcome: object) -> None:
+        worker.process.busy -= 1
         if isinstance(outcome, Served):
             self._took.append(self._clock.seconds - worker.started)
             self._last_end = self._clock.seconds
-        self._next_prompt()
+        self._next_prompt(worker.process)
