@@ -46,6 +46,34 @@ def test_spread_without_hints_learns_the_limits():
         assert outcome.spent_asked == 0
 
 
+FLEET = replace(ISSUE, prompts=296, workers=32, processes=8, rules={"max_retries": 30})
+
+
+@pytest.mark.parametrize(
+    ("change", "makespan", "wasted"),
+    [
+        ({}, 1.02, 0.06),
+        ({"processes": 2, "workers": 16}, 1.02, 0.04),
+        ({"processes": 32, "workers": 64}, 1.02, 0.08),
+        ({"cold": 0.5}, 1.1, 0.08),
+        ({"store_latency": 0.002}, 1.02, 0.06),
+        ({"dying": 0.02}, 1.25, 0.1),
+        ({"outages": ((2.0, 4.0),)}, 1.2, 0.5),
+        ({"kind": SILENT}, 1.1, 0.12),
+        ({"kind": SILENT, "cold": 0.5}, 1.15, 0.12),
+        ({"kind": SILENT, "cold": 2.0}, 1.6, 0.15),
+        ({"kind": SILENT, "store_latency": 0.002}, 1.1, 0.12),
+    ],
+    ids=str,
+)
+def test_a_fleet_uses_its_keys_as_one_process_would(change, makespan, wasted):
+    mix = replace(FLEET, **change)
+    for outcome in virtual_time.run(mix, 3):
+        assert outcome.served == mix.prompts
+        assert outcome.makespan <= makespan
+        assert outcome.wasted <= wasted
+
+
 UNHINTED = [mix for mix in MIXES if mix.kind == SILENT and mix.strategy is Strategy.SPREAD]
 
 

@@ -15,7 +15,7 @@ from jobapp.core.config_manager import ConfigManager
 from jobapp.domain import forking
 from jobapp.domain.types import ApiKey
 from jobapp.pool.reservation import Take, Taken
-from tests.benchmarks.simulation import Nowhere
+from tests.benchmarks.virtual_store import alone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -26,7 +26,7 @@ FORKS, PATIENCE = 60, 5
 @pytest.fixture
 def manager():
     config = ConfigManager(environ={"JOBAPP_CONFIG_DIR": "/nonexistent"})
-    return APIKeyManager("KEY_0", [], config_manager=config, provider="openai", keys=KEYS, store=Nowhere())
+    return APIKeyManager("KEY_0", [], config_manager=config, provider="openai", keys=KEYS, store=alone())
 
 
 def ask(manager):

@@ -165,7 +165,66 @@ def test_a_shorter_length_is_tried_by_one_request_while_the_interval_is_wide():
     assert limit.ready_at(at) == pytest.approx(at + 6 * (1 + MARGIN)) or limit.ready_at(at) < at + 10
 
 
+def test_a_request_that_left_late_does_not_make_the_window_look_long():
+    limit = EstimatedLimit(shared := SharedRates())
+    for _ in range(4):
+        limit.count(NOW)
+    for _ in range(3):
+        limit.answered(NOW + 0.6, NOW)  # the server's window of a second opened half a second late
+    limit.rejected(NOW + 0.6, NOW, None, 0.0)
+    at = limit.ready_at(NOW + 0.6)
+    limit.count(at)
+    limit.answered(at, at)
+    assert at > NOW + 1.5
+    assert shared.length.seconds == pytest.approx(1 + MARGIN)
+
+
+@pytest.mark.parametrize("over", ["taken back", "ended", "of a dead process"])
+def test_a_test_of_the_length_ends_with_its_request_however_that_ends(over):
+    shared = SharedRates()
+    first, second = EstimatedLimit(shared), EstimatedLimit(shared)
+    burst(first, NOW, 3)
+    burst(second, NOW, 3)
+    then = NOW + 1.02
+    first.count(then)
+    assert second.ready_at(then) > then
+    if over == "taken back":
+        first.take_back(then)
+    else:
+        first.ended(None if over == "of a dead process" else then)
+    assert second.ready_at(then) <= then
+
+
 class TestLength:
+    def test_what_lies_a_little_below_is_checked_and_believed_when_it_is_seen_twice(self):
+        length = WindowLength()
+        length.not_over(1.3)
+        length.over(2.3)
+        assert length.seconds == pytest.approx(2 * (1 + MARGIN))
+        for _ in range(DOUBTS):
+            below = length.to_check(NOW)
+            assert below is not None
+            assert below == pytest.approx(1 + MARGIN)
+            length.over(below)
+        assert length.seconds == pytest.approx(1 + MARGIN)
+
+    def test_a_check_that_is_rejected_is_repeated_after_more_windows_each_time(self):
+        length = WindowLength()
+        length.not_over(1.3)
+        length.over(2.0)
+        now = NOW
+        for windows in (2, 4, 8):
+            assert length.to_check(now)
+            length.not_over(1.01)
+            length.checked(now)
+            now += windows * length.seconds
+            assert length.to_check(now - 0.1) is None
+
+    def test_what_lies_far_below_is_not_checked(self):
+        length = WindowLength()
+        length.told(51.0, 52.0)
+        assert length.to_check(NOW) is None
+
     def test_the_smallest_usual_length_of_the_interval_is_gone_by(self):
         length = WindowLength()
         length.not_over(2.5)
@@ -204,5 +263,5 @@ class TestLength:
         length.not_over(5.0)
         length.over(100.0)
         assert length.shorter(NOW) is not None or length.seconds == pytest.approx(6 * (1 + MARGIN))
-        length.testing(NOW + 10)
+        length.begin_test(NOW)
         assert length.shorter(NOW) is None

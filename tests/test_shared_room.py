@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -144,25 +147,22 @@ def test_only_the_user_reads_it_and_it_names_no_key(tmp_path):
     assert b"secret" not in (tmp_path / "room").read_bytes()
 
 
-def test_what_is_settled_while_the_lock_is_held_elsewhere_is_not_under_way_for_ever(tmp_path):
-    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
-    reservations = [taken(first).reservation for _ in range(4)]
+@contextmanager
+def frozen_holder(path: Path) -> Iterator[None]:
+    """Let a process be stopped while it holds the lock, and go on afterwards."""
     context = multiprocessing.get_context("fork")
     held, done = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(tmp_path / "room", held, done))
+    process = context.Process(target=_hold, args=(path, held, done))
     process.start()
+    assert held.wait(10)
+    assert process.pid
+    os.kill(process.pid, signal.SIGSTOP)
     try:
-        assert held.wait(10)
-        for reservation in reservations:
-            assert reservation
-            first.answered(reservation, NOW + 1)
+        yield
     finally:
+        os.kill(process.pid, signal.SIGCONT)
         done.set()
         process.join(10)
-    third = taken(first, NOW + 2)
-    assert third.reservation
-    assert third.reservation.state.asked == 1
-    assert second is not first
 
 
 def _hold(path: Path, held, done) -> None:
@@ -171,3 +171,38 @@ def _hold(path: Path, held, done) -> None:
     held.set()
     done.wait(30)
     table.unlock("p")
+
+
+def test_what_is_settled_while_the_lock_is_held_elsewhere_is_not_under_way_for_ever(tmp_path):
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    reservations = [taken(first).reservation for _ in range(4)]
+    with frozen_holder(tmp_path / "room"):
+        for reservation in reservations:
+            assert reservation
+            first.answered(reservation, NOW + 1)
+    third = taken(first, NOW + 2)
+    assert third.reservation
+    assert third.reservation.state.asked == 1
+    taken(second, NOW + 2)
+
+
+def test_a_lock_that_is_not_given_back_is_waited_for_once_and_then_shared_again(tmp_path, monkeypatch):
+    pool, other = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    learnt(pool)
+    naps: list[float] = []
+    sleep = time.sleep
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr("jobapp.stores.room_table.time.sleep", nap)
+    with frozen_holder(tmp_path / "room"):
+        reservation = taken(pool).reservation
+        assert reservation
+        assert naps
+        naps.clear()
+        pool.answered(reservation, NOW)
+        assert not naps
+    taken(pool)
+    assert is_full(other, NOW)

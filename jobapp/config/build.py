@@ -56,7 +56,7 @@ def build(sources: Sources, default_cache: Callable[[], Path]) -> Settings:
         retry=RetrySettings(**tree.get("retry", {})),
         providers=MappingProxyType(providers),
         prices=MappingProxyType(tree.get("prices", {})),
-        share_room=tree.get("state", {}).get("share_room", False),
+        share_room=tree.get("state", {}).get("share_room", True),
         state_url=_text(sources, tree, "JOBAPP_STATE_URL", "state", "url"),
         cache_path=Path(cache).expanduser().absolute() if cache else default_cache(),
         rules=tree.get("rules", ()),

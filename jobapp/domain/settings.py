@@ -190,6 +190,6 @@ class Settings:
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     state_url: str | None = field(default=None, repr=False)  # it may hold a password
-    share_room: bool = False
+    share_room: bool = True
     cache_path: Path = field(kw_only=True)
     rules: tuple[Mapping[str, Any], ...] = ()

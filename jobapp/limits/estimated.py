@@ -26,14 +26,14 @@ from collections.abc import Iterator
 
 from jobapp.limits.limit import TICK
 from jobapp.limits.numbers import Fields
-from jobapp.limits.sliding_log import TRAVEL, Entry, SlidingLog
-from jobapp.limits.window_length import WindowLength
-
-HORIZON = 60.0
-"""Seconds for which a key's log is kept whose length nobody knows, and for which an answer is waited for."""
+from jobapp.limits.sliding_log import SLOW_TRAVEL, Entry, SlidingLog
+from jobapp.limits.window_length import HORIZON, WindowLength
 
 LOOK = 0.05
 """Seconds between two looks while another key's request is under way that tells of the length."""
+
+LATE = 0.1
+"""The share of a length by which a check of it may be late; later it would tell nothing."""
 
 MANY = 99
 """Tries of a call that need not be counted."""
@@ -172,30 +172,32 @@ class EstimatedLimit:
             self._beyond_at = now
         elif self._closed_at is not None or (self.known and self._log.room(now) < 1.0 - TICK):
             self._tested_at = now
-            self._shared.length.testing(now + HORIZON)
+            self._shared.length.begin_test(now)
         self._log.count(now)
         self._try_more(now)
 
     def take_back(self, sent_at: float) -> None:
         """Take back a request that was not counted."""
         self._log.take_back(sent_at)
-        self._forget_beyond(sent_at)
+        self.ended(sent_at)
 
-    def _forget_beyond(self, sent_at: float) -> None:
-        if self._beyond_at == sent_at:
+    def ended(self, sent_at: float | None = None) -> None:
+        """Note that a request is over, or all of them: no answer is waited for that would tell something."""
+        if self._beyond_at is not None and sent_at in (None, self._beyond_at):
             self._beyond_at = None
+        if self._tested_at is not None and sent_at in (None, self._tested_at):
+            self._tested_at = None
+            self._shared.length.end_test()
 
     def answered(self, now: float, sent_at: float) -> None:
         """Learn from an answer of *now* to a request of *sent_at*."""
         self._log.answered(now, sent_at)
-        self._forget_beyond(sent_at)
         if self._closed_at is not None and sent_at >= self._closed_at:
             self._window_was_over(now, sent_at)
             self._closed_at = None
         elif self._tested_at == sent_at:
             self._window_was_over(now, sent_at)
-        if self._tested_at == sent_at:
-            self._end_test()
+        self.ended(sent_at)
 
     def rejected(self, now: float, sent_at: float, wait: float | None, rounding: float) -> None:
         """Learn from a busy minute.
@@ -207,11 +209,9 @@ class EstimatedLimit:
             rounding: By how many seconds that may be too long.
         """
         self._go_by_length()
-        self._log.take_back(sent_at)
-        self._forget_beyond(sent_at)
-        served, tested = self._log.used(now), self._tested_at == sent_at
-        if tested:
-            self._end_test()
+        tested = self._tested_at == sent_at
+        self.take_back(sent_at)
+        served = self._log.used(now)
         opened = self._opened(sent_at + TICK)
         if opened is not None:
             open_for = sent_at - opened.arrived
@@ -226,6 +226,7 @@ class EstimatedLimit:
         length, of_one_burst = self._shared.length, sent_at <= self._learnt_at
         if tested:
             length.not_over(open_for)
+            length.checked(now)
         elif of_one_burst and self._came_back_since is not None:
             self._slow_down()
         elif of_one_burst or self._held <= served <= self._log.limit:
@@ -262,7 +263,7 @@ class EstimatedLimit:
     def _window_was_over(self, now: float, sent_at: float) -> None:
         opened = self._opened(sent_at)
         if opened is not None and self._pace == 1.0:
-            self._shared.length.over(min(now, sent_at + TRAVEL) - opened.first)
+            self._shared.length.over(min(now, sent_at + SLOW_TRAVEL) - opened.first)
 
     def _opened(self, before: float) -> Entry | None:
         """Return what opened the window that was full *before* an instant, as far as its limit is known."""
@@ -293,13 +294,15 @@ class EstimatedLimit:
 
     def _try_at(self, now: float) -> float:
         """Return when a request is worth sending that shows whether the windows are shorter."""
-        shorter = self._shared.length.shorter(now) if self._pace == 1.0 else None
-        opened = self._opened(now)
-        return math.inf if shorter is None or opened is None else opened.arrived + shorter
-
-    def _end_test(self) -> None:
-        self._tested_at = None
-        self._shared.length.testing(-math.inf)
+        length, opened = self._shared.length, self._opened(now)
+        if self._pace != 1.0 or opened is None:
+            return math.inf
+        if shorter := length.shorter(now):
+            return opened.arrived + shorter
+        if below := length.to_check(now):
+            at = opened.arrived + below
+            return at if now <= at + below * LATE else math.inf
+        return math.inf
 
     def _try_more(self, now: float) -> None:
         """Let the window hold more when those before were full often enough."""

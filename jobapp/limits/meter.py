@@ -167,6 +167,10 @@ class RateMeter:
         self._estimated.take_back(sent_at)
         self._take_back_reported(now, cost)
 
+    def ended(self, sent_at: float | None = None) -> None:
+        """Note that a request is over of which nothing is learnt, or that all of them are."""
+        self._estimated.ended(sent_at)
+
     def _take_back_reported(self, now: float, cost: Cost) -> None:
         for reported in self._reported.values():
             reported.limit.count(now, -cost.of(reported.unit))

@@ -25,7 +25,10 @@ MOST_ENTRIES = 80
 
 
 TRAVEL = 0.25
-"""Seconds in which a request arrives at the server at the latest."""
+"""Seconds in which a request arrives at the server, but for the first ones of a process."""
+
+SLOW_TRAVEL = 1.0
+"""Seconds in which any request arrives: modules load, connections open, the machine is busy."""
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class SlidingLog:
         if last is not None and now - last.first < self.length / ENTRIES:
             last.last, last.units = max(now, last.last), last.units + cost
             return
-        self._entries.append(Entry(now, now, cost, now + TRAVEL))
+        self._entries.append(Entry(now, now, cost, now + SLOW_TRAVEL))
         while len(self._entries) > ENTRIES and self._entries[0].last <= now - self.length:
             self._entries.popleft()
 

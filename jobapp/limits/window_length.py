@@ -10,9 +10,10 @@ Gone by is the smallest of the lengths that people choose above the lower end. W
 wide, a shorter length is tried with one request at a time; what is too long costs a part of each window, what
 is too short one request.
 
-A lower end always holds. An upper end does not where windows begin by the clock, for one that is met
-half-way looks short: as soon as a lower end contradicts it, upper ends count no more. An upper end that
-contradicts the lower one is believed after some of them, for others may use the key.
+Neither end is sure. Where windows begin by the clock, one that is met half-way looks short: as soon as a
+lower end contradicts an upper one, upper ends count no more. And a request that left late, for its machine was
+busy, makes a window look long, by seconds. So a length that lies so little below is tried now and then, at once
+and after 2, 4, 8 … windows, and what contradicts the lower end is believed when it was seen twice.
 """
 
 from __future__ import annotations
@@ -63,11 +64,19 @@ EXACT = 0.05
 SLACK = 0.05
 """What an upper end may be wrong by because requests do not all travel equally fast."""
 
-DOUBTS = 3
+ERROR = 2.0
+"""Seconds by which a lower end may be wrong because a request left late."""
+
+DOUBTS = 2
 """How many observations that can't be true put in doubt all that is known."""
 
 
-_FIELDS = Fields("_least", "_most", "_doubts", "_by_clock", "_testing_until", "seconds")
+HORIZON = 60.0
+"""Seconds for which an answer is waited for that will tell of the length."""
+
+_FIELDS = Fields(
+    "_least", "_most", "_doubts", "_by_clock", "_testing_until", "_check_at", "_check_after", "seconds"
+)
 
 
 class WindowLength:
@@ -77,13 +86,23 @@ class WindowLength:
         seconds: The length to go by; infinite while nothing is known.
     """
 
-    __slots__ = ("_by_clock", "_doubts", "_least", "_most", "_testing_until", "seconds")
+    __slots__ = (
+        "_by_clock",
+        "_check_after",
+        "_check_at",
+        "_doubts",
+        "_least",
+        "_most",
+        "_testing_until",
+        "seconds",
+    )
 
     def __init__(self) -> None:
         self._least, self._most = 0.0, math.inf
         self._doubts = 0
         self._by_clock = False
-        self._testing_until = -math.inf
+        self._testing_until = self._check_at = -math.inf  # when the lower end is checked next
+        self._check_after = 2.0  # and after how many windows again
         self.seconds = math.inf
 
     @property
@@ -98,6 +117,11 @@ class WindowLength:
     def not_over(self, seconds: float) -> None:
         """Learn that a window was not over *seconds* after it opened."""
         self._observe(seconds, math.inf)
+
+    def checked(self, now: float) -> None:
+        """Note that a test was rejected: the lower end stands, and is checked again later."""
+        if self.known:
+            self._check_at, self._check_after = now + self._check_after * self.seconds, 2 * self._check_after
 
     def told(self, least: float, most: float) -> None:
         """Learn from the provider's word that a window lasts between two lengths."""
@@ -117,22 +141,38 @@ class WindowLength:
         return now < self._testing_until
 
     def shorter(self, now: float) -> float | None:
-        """Return a shorter length that is worth a try by one request; ``None`` while one is tried."""
-        if not self.known or now < self._testing_until or self._most - self._least <= EXACT * self._most:
+        """Return a length in the interval that is worth a try by one request; ``None`` while one is tried."""
+        if not self.known or self.is_tried(now) or self._most - self._least <= EXACT * self._most:
             return None
-        usual = [length for length in USUAL_LENGTHS if self._least < length < self.seconds * (1 - EXACT)]
-        if usual:
-            return usual[-1] * (1 + MARGIN)
+        below = self._below()
+        if below is not None and below > self._least * (1 + MARGIN):
+            return below
         is_usual = any(abs(self.seconds - length * (1 + MARGIN)) < TINY for length in USUAL_LENGTHS)
         return None if is_usual or self._most <= SHORTEST else (self._least + self._most) / 2
+
+    def to_check(self, now: float) -> float | None:
+        """Return a length below the interval, where it is time to check that."""
+        if not self.known or now < self._check_at or self.is_tried(now):
+            return None
+        below = self._below()
+        return below if below and below >= self._least - ERROR else None
+
+    def _below(self) -> float | None:
+        """Return the usual length below the one that is gone by."""
+        below = [length for length in USUAL_LENGTHS if length < self.seconds * (1 - EXACT)]
+        return below[-1] * (1 + MARGIN) if below else None
 
     def may_last(self, seconds: float) -> bool:
         """Return whether it is thinkable that a window is not over after *seconds*."""
         return seconds < self._most
 
-    def testing(self, until: float) -> None:
-        """Note that a shorter length is tried, and that this is known by *until*."""
-        self._testing_until = until
+    def begin_test(self, now: float) -> None:
+        """Note that a request is sent that will tell more of the length."""
+        self._testing_until = now + HORIZON
+
+    def end_test(self) -> None:
+        """Note that it is over."""
+        self._testing_until = -math.inf
 
     def outlasts(self, seconds: float) -> None:
         """Learn that windows are longer than was thought: they begin by the clock, one was met half-way."""
@@ -141,18 +181,21 @@ class WindowLength:
         self._choose()
 
     def _observe(self, least: float, most: float) -> None:
-        if self._by_clock:
-            most = math.inf
-        if least >= self._most * (1 + SLACK):
+        if most <= self._least:
+            self._doubt(least, most)
+        elif least >= self._most * (1 + SLACK):
             self.outlasts(least)
-        elif most > self._least:
+        else:
+            most = math.inf if self._by_clock else most
             self._most = max(min(most, self._most), least * (1 + MARGIN))
             self._least = max(least, self._least)
-        else:
-            self._doubts += 1
-            if self._doubts >= DOUBTS:
-                self._least, self._most, self._doubts = least, most, 0
         self._choose()
+
+    def _doubt(self, least: float, most: float) -> None:
+        """Note that the lower end was contradicted; it is checked again with the next window."""
+        self._doubts, self._check_at = self._doubts + 1, -math.inf
+        if self._doubts >= DOUBTS:
+            self._least, self._most, self._doubts, self._by_clock = least, most, 0, False
 
     def _choose(self) -> None:
         if not self.known:

@@ -265,6 +265,7 @@ class KeyPool:
         """End a reservation of which nobody knows the end."""
         with self._room.hold(reservation.state):
             reservation.end()
+            reservation.state.meter.ended(reservation.sent_at)
 
     def settle(
         self,
@@ -296,6 +297,8 @@ class KeyPool:
             elif verdict.kind is Kind.QUOTA:
                 state.meter.take_back(now, reservation.sent_at, reservation.cost)
                 state.shared.spent_after = state.sent.requests or math.inf
+            else:
+                state.meter.ended(reservation.sent_at)
         for block in blocks:
             self.block(block, half_open=verdict.retry_after is None)
 

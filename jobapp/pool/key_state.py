@@ -174,6 +174,7 @@ class KeyState:
     def write_off(self, owner: Owner) -> None:
         """Forget what a dead process has under way, which nobody will end."""
         self.ended.add(self.under_way.write_off(owner))
+        self.meter.ended()
         for limit in self.budget.concurrency:
             limit.under_way.write_off(owner)
 

@@ -46,14 +46,17 @@ MAGIC = b"jobroom\x01"
 MOST = 200_000
 """Records; beyond, a key is known to this process only."""
 
-PATIENCE = 0.25
-"""Seconds to wait for a lock: it is held for microseconds, unless its process was stopped."""
+PATIENCE = 0.1
+"""Seconds to wait for a lock, once: it is held for microseconds, unless its process was stopped.
+
+From then on each call tries without waiting until the lock is there again: the thread may run an event loop.
+"""
 
 POLL = 0.0003
 """Seconds between two tries."""
 
 PAUSE = 1.0
-"""Seconds for which a lock that could not be had is not tried again, nor a living process looked at."""
+"""Seconds for which the file, or a living process, is not looked at again, and by which clocks may differ."""
 
 RETRY = 30.0
 """Seconds after which a file that could not be used is tried again."""
@@ -80,7 +83,7 @@ class RoomTable:
         self._offsets: dict[str, int] = {}
         self._digests: dict[bytes, int] = {}
         self._looked_at = self._retry_at = 0.0
-        self._paused: dict[str, float] = {}
+        self._stuck: set[str] = set()
         self._alive_at: dict[Owner, float] = {}
         self._told = False
         self._members: list[Me] = []
@@ -231,22 +234,20 @@ class RoomTable:
             _logger.debug("The room of keys in %s is not shared: %s.", self._path, error)
 
     def _lock_byte(self, name: str) -> bool:
-        now = time.monotonic()
-        if now < self._paused.get(name, 0.0):
-            return False
-        until = now + PATIENCE
+        until = 0.0 if name in self._stuck else time.monotonic() + PATIENCE
         while True:
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(name))
             except (BlockingIOError, PermissionError):
-                if time.monotonic() > until:
-                    self._paused[name] = time.monotonic() + PAUSE
+                if time.monotonic() >= until:
+                    self._stuck.add(name)
                     return False
                 time.sleep(POLL)
             except OSError as error:
                 self._fail(error)
                 return False
             else:
+                self._stuck.discard(name)
                 return True
 
     def _count(self) -> int:

@@ -14,10 +14,10 @@ from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
+from jobapp.pool.shared_room import Table
 from jobapp.stores.json_file import FILE_NAME, JSONFileStore
 from jobapp.stores.redis import NAMESPACE, RedisStore
 from jobapp.stores.redis_client import take_option
-from jobapp.stores.room_table import RoomTable
 from jobapp.stores.state import QuotaState, Reset
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -36,7 +36,7 @@ class QuotaStore(Protocol):
     """
 
     @property
-    def room(self) -> RoomTable | None:
+    def room(self) -> Table | None:
         """Where processes share what is used of each key; ``None`` where each counts alone."""
         ...
 
