@@ -11,9 +11,9 @@ wide, a shorter length is tried with one request at a time; what is too long cos
 is too short one request.
 
 Neither end is sure. Where windows begin by the clock, one that is met half-way looks short: as soon as a
-lower end contradicts an upper one, upper ends count no more. And a request that left late, for its machine was
-busy, makes a window look long, by seconds. So a length that lies so little below is tried now and then, at once
-and after 2, 4, 8 … windows, and what contradicts the lower end is believed when it was seen twice.
+lower end contradicts an upper one, upper ends count no more. And a request that left late, for its machine
+was busy, makes a window look long, by seconds. So a length that lies so little below is tried now and then,
+at once and after 2, 4, 8 … windows, and what contradicts the lower end is believed when it was seen twice.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ Where there is no table, or its lock can't be had in a moment, this process goes
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
 from typing import Protocol
 
 from jobapp.limits.numbers import Numbered
@@ -94,50 +95,67 @@ class SharedRoom:
 
     def hold(self, state: KeyState) -> AbstractContextManager[None]:
         """Decide on a key while no other process does."""
-        return ALONE if self._table is None else self._held(self._table, state)
-
-    @contextmanager
-    def _held(self, table: Table, state: KeyState) -> Iterator[None]:
-        if not table.lock(self._provider):
-            yield
-            return
-        try:
-            self._take_over(table, state)
-            yield
-            for part in state.parts:
-                _write(table, part)
-        finally:
-            table.unlock(self._provider)
+        return ALONE if self._table is None else _Hold(self._table, self._provider, state)
 
     def look(self, state: KeyState) -> None:
         """Take over what other processes wrote of a key, if they wrote anything."""
         table = self._table
-        if table is None or not any(_is_news(table, part) for part in state.parts):
+        if table is None:
             return
-        if table.lock(self._provider):
-            try:
-                self._take_over(table, state)
-            finally:
-                table.unlock(self._provider)
+        for part in state.parts:
+            if table.stamp(part.name) != part.seen:
+                with _Hold(table, self._provider, state):
+                    return
 
-    def _take_over(self, table: Table, state: KeyState) -> None:
-        news = [_read(table, part) for part in state.parts]
-        if not any(news):
+
+class _Hold:
+    """A key that no other process decides on; no generator, which would take twice as long."""
+
+    __slots__ = ("_is_held", "_name", "_state", "_table")
+
+    def __init__(self, table: Table, name: str, state: KeyState) -> None:
+        self._table, self._name, self._state = table, name, state
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        table = self._table
+        self._is_held = table.lock(self._name)
+        if not self._is_held:
             return
-        dead = [owner for owner in state.owners() if not table.is_alive(owner)]
-        for owner in dead:
-            state.write_off(owner)
+        try:
+            _take_over(table, self._state)
+        except BaseException:
+            table.unlock(self._name)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._is_held:
+            return
+        try:
+            if error is None:
+                for part in self._state.parts:
+                    _write(self._table, part)
+        finally:
+            self._table.unlock(self._name)
 
 
-def _is_news(table: Table, part: Part) -> bool:
-    return table.stamp(part.name) != part.seen
+def _take_over(table: Table, state: KeyState) -> None:
+    """Take over what is newer, without what dead processes had under way."""
+    news = False
+    for part in state.parts:
+        stamp = table.stamp(part.name)
+        if stamp != part.seen:
+            news = _read(table, part, stamp) or news
+    if news:
+        for owner in state.owners():
+            if not table.is_alive(owner):
+                state.write_off(owner)
 
 
-def _read(table: Table, part: Part) -> bool:
-    """Take over what is newer; return whether there was anything."""
-    stamp = table.stamp(part.name)
-    if stamp == part.seen:
-        return False
+def _read(table: Table, part: Part, stamp: int) -> bool:
+    """Take over what was written with another stamp; return whether there was anything."""
     part.seen = stamp
     found = table.read(part.name)
     if found is None or found == part.known:

@@ -23,6 +23,7 @@ import threading
 import time
 import zlib
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from jobapp.domain.forking import survive_fork
@@ -37,6 +38,10 @@ except (
 
 HEAD = struct.Struct("<8sIIQ")
 RECORD = struct.Struct("<16sQdII")
+DIGEST = 16
+WRITTEN = struct.Struct("<QdII")
+"""What is written anew with each record, after the digest of its name."""
+
 COUNT_AT = 16
 STAMP = struct.Struct("<Q")
 SIZE = 4096
@@ -132,7 +137,7 @@ class RoomTable:
         """Give it back."""
         self._depth -= 1
         if not self._depth:
-            with suppress(OSError):
+            with suppress(OSError):  # the file was closed, and the lock is gone with it
                 fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _byte(name))
         self._threads.release()
 
@@ -167,8 +172,8 @@ class RoomTable:
             offset = self._offset(name)
             if offset is None or len(numbers) > SIZE - RECORD.size:
                 return
-            head = RECORD.pack(_digest(name), stamp, time.time(), len(numbers), zlib.crc32(numbers))
-            os.pwrite(self._fd, head + numbers, offset)
+            head = WRITTEN.pack(stamp, time.time(), len(numbers), zlib.crc32(numbers))
+            os.pwrite(self._fd, head + numbers, offset + DIGEST)
         except OSError as error:
             self._fail(error)
 
@@ -287,6 +292,7 @@ class RoomTable:
         return number * SIZE
 
 
+@cache
 def _byte(name: str) -> int:
     return 1 + zlib.crc32(name.encode()) if name else ADMISSION
 
