@@ -395,3 +395,12 @@ def test_the_heaps_agree_with_looking_at_every_key(script, strategy):
                     pool.answered(found.reservation, NOW + now)
             case ("pass", seconds):
                 now += seconds
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_the_time_it_was():
+    pool = pool_of("A")
+    answer(pool, said=[Reported("x-ratelimit-limit-requests", Unit.REQUESTS, 1, 0, 60.0, bucket=False)])
+    waiting = take(pool, max_wait=120.0)
+    assert waiting.wait > 0
+    found = take(pool, now=NOW - 3600.0, held=waiting.reservation, max_wait=120.0)
+    assert (took(found), found.wait) == ("A", 0)

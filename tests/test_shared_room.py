@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from jobapp.limits.headers import Reported
 from jobapp.limits.limit import Unit
 from jobapp.pool.key_pool import KeyPool
 from jobapp.pool.reservation import Take, Taken
-from jobapp.stores.room_table import SIZE, RoomTable
+from jobapp.stores.room_table import RoomTable
 
 NOW = 1_800_000_000.0
 KEY = ApiKey("KEY", "secret")
@@ -111,36 +110,6 @@ def test_what_a_killed_process_had_under_way_is_written_off(tmp_path):
     taken(pool_of(tmp_path / "room"))
 
 
-@pytest.mark.parametrize("damage", [b"\xff" * 64, b"\0" * 64])
-def test_a_torn_record_is_begun_anew(tmp_path, damage):
-    learnt(pool_of(tmp_path / "room"))
-    with (tmp_path / "room").open("r+b") as file:
-        for record in (1, 2):
-            file.seek(record * SIZE + 60)
-            file.write(damage)
-    for _ in range(4):
-        taken(pool_of(tmp_path / "room"))
-
-
-@pytest.mark.parametrize("content", [b"", b"another program's", b"\xff" * 3 * SIZE])
-def test_a_foreign_or_cut_file_is_begun_anew(tmp_path, content):
-    (tmp_path / "room").write_bytes(content)
-    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
-    learnt(first)
-    taken(second)
-    taken(first)
-    assert is_full(second, NOW)
-
-
-def test_a_process_goes_on_by_itself_where_there_can_be_no_file(tmp_path):
-    (tmp_path / "file").touch()
-    pool = pool_of(tmp_path / "file" / "room")
-    learnt(pool)
-    taken(pool)
-    taken(pool)
-    assert is_full(pool, NOW)
-
-
 def test_only_the_user_reads_it_and_it_names_no_key(tmp_path):
     learnt(pool_of(tmp_path / "room"))
     assert (tmp_path / "room").stat().st_mode & 0o777 == 0o600
@@ -184,25 +153,3 @@ def test_what_is_settled_while_the_lock_is_held_elsewhere_is_not_under_way_for_e
     assert third.reservation
     assert third.reservation.state.asked == 1
     taken(second, NOW + 2)
-
-
-def test_a_lock_that_is_not_given_back_is_waited_for_once_and_then_shared_again(tmp_path, monkeypatch):
-    pool, other = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
-    learnt(pool)
-    naps: list[float] = []
-    sleep = time.sleep
-
-    def nap(seconds: float) -> None:
-        naps.append(seconds)
-        sleep(seconds)
-
-    monkeypatch.setattr("jobapp.stores.room_table.time.sleep", nap)
-    with frozen_holder(tmp_path / "room"):
-        reservation = taken(pool).reservation
-        assert reservation
-        assert naps
-        naps.clear()
-        pool.answered(reservation, NOW)
-        assert not naps
-    taken(pool)
-    assert is_full(other, NOW)

@@ -139,7 +139,7 @@ def test_the_attempt_and_its_event_tell_which_tier_was_asked(tmp_path, monkeypat
         world.settings["providers"] = {"openai": {"keys": ["FREE", {"name": "PAID", "tier": 2}]}}
         done = [world.call(), world.call()]
     asked = [event.tier for event in world.events if isinstance(event, AttemptStarted)]
-    assert asked == [attempt.tier for each in done for attempt in each.attempts] == [1, 1, 2]
+    assert asked == [attempt.tier for each in done for attempt in each.attempts] == [1, 2]
 
 
 def test_a_key_may_name_its_group(home):

@@ -34,7 +34,7 @@ class Me:
         owner: What it is called.
     """
 
-    __slots__ = ("owner",)
+    __slots__ = ("__weakref__", "owner")
 
     def __init__(self) -> None:
         self.owner = Owner(0.0, 0.0)

@@ -31,6 +31,9 @@ NO_USAGE = Usage()
 
 SOON = 0.1
 """Seconds; nobody leaves reserved room that comes so soon for room that is there: all would go at once."""
+BACK = 1.0
+"""Seconds by which a clock may go back before what was learnt by it counts no more."""
+
 MOST_JITTER = 1.0
 """Seconds of jitter at most for callers who wait for the same instant."""
 
@@ -66,6 +69,7 @@ class KeyPool:
         self._tickets = itertools.count()
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
         self._models: dict[str, Keys] = {}
+        self._latest = 0.0  # when a key was last looked for
         self.blocks = Blocks(provider, self._index)
         self._sessions = Sessions()
 
@@ -86,9 +90,12 @@ class KeyPool:
         return found
 
     def _take(self, model: str, now: float, want: Take, reservation: Reservation | None) -> Taken | NoneFree:
+        if now < self._latest - BACK:
+            self._models.clear()  # the clock was set back: windows and logs would end in a time to come
+        self._latest = now
         keys = self._model(model)
         skip = self._skipped(want)
-        if reservation is None:
+        if reservation is None or not keys.knows(reservation.state):
             return self._find(keys, model, now, want, skip, next(self._tickets))
         with self._room.hold(reservation.state):
             reservation.foresee(now)

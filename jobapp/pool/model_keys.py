@@ -78,6 +78,10 @@ class ModelKeys:
         self._look(state)
         return state
 
+    def knows(self, state: KeyState) -> bool:
+        """Return whether *state* is what is known of its key, and not what was known once."""
+        return self.states.get(state.index) is state
+
     def has(self, index: int) -> bool:
         """Return whether the key of that index is among them."""
         return index in self.indexes

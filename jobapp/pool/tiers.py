@@ -43,6 +43,10 @@ class TieredKeys:
         """Return what is known of the key of that index."""
         return self._of(index).state(index)
 
+    def knows(self, state: KeyState) -> bool:
+        """Return whether *state* is what is known of its key, and not what was known once."""
+        return self._of(state.index).knows(state)
+
     def first_ready(self, now: float, skip: frozenset[int], cost: Cost = ONE) -> KeyState | None:
         """Return the preferred key that is free now, of the lowest tier that has one."""
         return next((state for tier in self.tiers if (state := tier.first_ready(now, skip, cost))), None)

@@ -25,6 +25,7 @@ import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from weakref import WeakSet
 
 from jobapp.domain.forking import survive_fork
 from jobapp.limits.under_way import Me, Owner
@@ -52,10 +53,10 @@ MOST = 200_000
 """Records; beyond, a key is known to this process only."""
 
 PATIENCE = 0.1
-"""Seconds to wait for a lock, once: it is held for microseconds, unless its process was stopped.
+"""Seconds to wait for a lock: it is held for microseconds, unless its process was stopped."""
 
-From then on each call tries without waiting until the lock is there again: the thread may run an event loop.
-"""
+BRIEF = 0.002
+"""The same from then on, until it is there again: the thread may run an event loop."""
 
 POLL = 0.0003
 """Seconds between two tries."""
@@ -87,11 +88,12 @@ class RoomTable:
         self._inode = 0
         self._offsets: dict[str, int] = {}
         self._digests: dict[bytes, int] = {}
+        self._is_usable = False  # a file that failed is closed when nobody is in the middle of anything
         self._looked_at = self._retry_at = 0.0
         self._stuck: set[str] = set()
         self._alive_at: dict[Owner, float] = {}
         self._told = False
-        self._members: list[Me] = []
+        self._members: WeakSet[Me] = WeakSet()
         survive_fork(self)
 
     def make_locks(self) -> None:
@@ -107,7 +109,7 @@ class RoomTable:
         """Return what one who counts by itself in this process is called."""
         me = Me()
         me.owner = self._me._replace(member=next(_numbers))
-        self._members.append(me)
+        self._members.add(me)
         return me
 
     def is_alive(self, owner: Owner) -> bool:
@@ -155,7 +157,7 @@ class RoomTable:
         try:
             offset = self._offset(name)
             found = b"" if offset is None else os.pread(self._fd, SIZE, offset)
-        except OSError as error:
+        except (OSError, struct.error) as error:
             self._fail(error)
             return None
         if len(found) < RECORD.size:
@@ -174,7 +176,7 @@ class RoomTable:
                 return
             head = WRITTEN.pack(stamp, time.time(), len(numbers), zlib.crc32(numbers))
             os.pwrite(self._fd, head + numbers, offset + DIGEST)
-        except OSError as error:
+        except (OSError, struct.error) as error:
             self._fail(error)
 
     def forget(self) -> None:
@@ -191,25 +193,27 @@ class RoomTable:
     def _is_open(self) -> bool:
         """Return whether the file can be used; one that was deleted is made anew."""
         now = time.monotonic()
-        if now < self._looked_at + PAUSE and self._fd >= 0:
+        if now < self._looked_at + PAUSE and self._is_usable:
             return True
         if fcntl is None or now < self._retry_at:
             return False
         with self._threads:
-            if self._depth:
-                return self._fd >= 0
-            try:
-                self._open_again(now)
-            except OSError as error:
-                self._fail(error)
-        return self._fd >= 0
+            if not self._depth:
+                try:
+                    self._open_again(now)
+                except OSError as error:
+                    self._fail(error)
+        return self._is_usable
 
     def _open_again(self, now: float) -> None:
         self._looked_at = now
         with suppress(FileNotFoundError):
-            if self._fd >= 0 and self._path.stat().st_ino == self._inode:
+            if self._is_usable and self._path.stat().st_ino == self._inode:
                 return
-        self._close()
+        self._is_usable = False
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._offsets, self._digests = -1, {}, {}
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._inode = os.fstat(self._fd).st_ino
@@ -222,24 +226,18 @@ class RoomTable:
                 os.pwrite(self._fd, HEAD.pack(MAGIC, SIZE, 0, 0), 0)
         finally:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, ADMISSION)
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
-        self._offsets, self._digests = {}, {}
+        self._is_usable = True
 
     def _fail(self, error: Exception) -> None:
-        """Go on from memory for a while."""
-        self._retry_at = time.monotonic() + RETRY
-        with suppress(OSError):
-            self._close()
+        """Go on from memory for a while; a file that was cut short is begun anew soon."""
+        self._is_usable = False
+        self._retry_at = time.monotonic() + (PAUSE if isinstance(error, struct.error) else RETRY)
         if not self._told:
             self._told = True
             _logger.debug("The room of keys in %s is not shared: %s.", self._path, error)
 
     def _lock_byte(self, name: str) -> bool:
-        until = 0.0 if name in self._stuck else time.monotonic() + PATIENCE
+        until = time.monotonic() + (BRIEF if name in self._stuck else PATIENCE)
         while True:
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(name))
@@ -261,15 +259,18 @@ class RoomTable:
     def _offset(self, name: str) -> int | None:
         """Return where a record is; one that is missing is added."""
         offset = self._offsets.get(name)
-        if offset is not None or self._fd < 0:
+        if not self._is_usable:
+            return None
+        if offset is not None:
             return offset
         digest = _digest(name)
-        found = self._find(digest)
-        if found is None and self._lock_byte(""):
-            try:
-                found = self._find(digest) or self._add(digest)
-            finally:
-                fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, ADMISSION)
+        with self._threads:
+            found = self._find(digest)
+            if found is None and self._lock_byte(""):
+                try:
+                    found = self._find(digest) or self._add(digest)
+                finally:
+                    fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, ADMISSION)
         if found is not None:
             self._offsets[name] = found
         return found
