@@ -179,6 +179,11 @@ class Call:
         """Whether :meth:`refresh_store` has something to do."""
         return self.target.manager.store.stale
 
+    @property
+    def waits(self) -> bool:
+        """Whether :meth:`take` and :meth:`settle` may take a round trip to a server."""
+        return self.target.manager.waits
+
     def refresh_store(self) -> None:
         """Fetch what other processes have learnt, write what could not be written; may wait for I/O."""
         self.target.manager.store.refresh()

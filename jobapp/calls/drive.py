@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from jobapp.calls.call import Call, Opened
 from jobapp.calls.call_policy import Answered, Enter, Flow, GaveUp, Rejected, Send, Served, Settle, Wait
@@ -15,6 +15,7 @@ from jobapp.domain.types import ApiKey, Block
 from jobapp.pool.reservation import Take
 
 Ask = Callable[[Call, ApiKey], Answered | Rejected]
+_Result = TypeVar("_Result")
 AsyncAsk = Callable[[Call, ApiKey], Awaitable[Answered | Rejected]]
 
 
@@ -62,13 +63,14 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
                 case Take():
                     if call.store_is_stale:
                         await in_thread(call.refresh_store, max_wait=_for_the_store(call))
-                    answer = call.take(action)
+                    answer = await from_thread(call.take, action) if call.waits else call.take(action)
                 case Send():
                     answer = await ask(call, action.key)
                 case Enter():
                     answer = call.enter(action.target)
                 case Settle():
-                    await _aremember(call, call.settle(action))
+                    blocks = await from_thread(call.settle, action) if call.waits else call.settle(action)
+                    await _aremember(call, blocks)
                 case Wait():
                     await call.clock.asleep(call.wait(action))
     except BaseException as error:
@@ -119,6 +121,18 @@ async def in_thread(work: Callable[..., object], *arguments: Any, max_wait: floa
     done, _ = await asyncio.wait({future}, timeout=max_wait)
     for ended in done:
         ended.result()
+
+
+async def from_thread(work: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Return what *work* returns in a thread; a task that is cancelled meanwhile goes when it is done."""
+    import asyncio
+
+    future = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        raise
 
 
 def ask_whole(call: Call, key: ApiKey) -> Answered | Rejected:

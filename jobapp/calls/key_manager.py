@@ -31,6 +31,11 @@ class KeyManager(Protocol):
         """Where the blocks live that other processes see."""
         ...
 
+    @property
+    def waits(self) -> bool:
+        """Whether :meth:`take` and :meth:`settle` may take a round trip to a server."""
+        ...
+
     def take(self, model: str, want: Take, held: Reservation | None = None) -> Taken | NoneFree:
         """Find a key for *model* and reserve room with it; the one that is *held* comes first."""
         ...

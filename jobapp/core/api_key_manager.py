@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jobapp.core.key_setup import (
     budgets_of,
@@ -35,7 +36,7 @@ from jobapp.domain.types import (
     Usage,
     Verdict,
 )
-from jobapp.limits.headers import read_limits
+from jobapp.limits.headers import Reported, read_limits
 from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import NO_USAGE, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
@@ -112,13 +113,14 @@ class APIKeyManager(OlderSurface):
         self._zone = config.reset_zone(self.provider_name)
         budgets = budgets_of(self.provider_name, config)
         spec = spec_of(self.provider_name)
+        self._table = self.store.room if settings.share_room else None
         self._pool = KeyPool(
             self.provider_name,
             self.keys,
             strategy or settings.retry.strategy,
             budgets,
             reserves_max_tokens=spec is not None and spec.reserves_max_tokens,
-            table=self.store.room if settings.share_room else None,
+            table=self._table,
         )
         self._withdrawn = WithdrawnModels(self.provider_name)
         stay_whole_in_forks(self)
@@ -135,6 +137,22 @@ class APIKeyManager(OlderSurface):
         It is reentrant: a signal's handler or a finalizer may look at the keys in the middle of a call.
         """
         self._lock = threading.RLock()
+
+    @property
+    def waits(self) -> bool:
+        """Whether :meth:`take` and :meth:`settle` may take a round trip to a server."""
+        return self._table is not None and self._table.waits
+
+    def _later(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do *work* with the lock; in a thread where it takes a round trip, for nobody waits for it."""
+        if self._table is None:
+            self._do(work, *arguments)
+        else:
+            self._table.later(partial(self._do, work, *arguments))
+
+    def _do(self, work: Callable[..., None], *arguments: Any) -> None:
+        with self._lock:
+            work(*arguments)
 
     def take(self, model: str, want: Take, held: Reservation | None = None) -> Taken | NoneFree:
         """Find a key for *model* and reserve room with it; the one that is *held* comes first."""
@@ -159,16 +177,14 @@ class APIKeyManager(OlderSurface):
 
     def release(self, reservation: Reservation, *, sent: bool) -> None:
         """Note that a caller gave up a request, before or after it was *sent*: no key is at fault."""
-        with self._lock:
-            if sent:
-                self._pool.end(reservation)
-            else:
-                self._pool.release(reservation, self.clock.now().timestamp())
+        if sent:
+            self._later(self._pool.end, reservation)
+        else:
+            self._later(self._pool.release, reservation, self.clock.now().timestamp())
 
     def opened(self, reservation: Reservation) -> None:
         """Note that a stream has begun; it keeps its key until it is over."""
-        with self._lock:
-            self._pool.opened(reservation, self.clock.now().timestamp())
+        self._later(self._pool.opened, reservation, self.clock.now().timestamp())
 
     def answered(
         self, reservation: Reservation, headers: Mapping[str, str] = EMPTY, usage: Usage = NO_USAGE
@@ -179,10 +195,12 @@ class APIKeyManager(OlderSurface):
         said = read_limits(headers, at) if headers else ()
         if at < now:  # the headers of a long stream are old news
             said = tuple(each for each in said if at + each.resets_in >= now)
-        with self._lock:
-            self._pool.answered(reservation, at, said, usage)
-            if blocks := self.store.view().blocks:
-                self._withdrawn.answered(reservation.model, blocks, self.clock.now())
+        self._later(self._answered, reservation, at, said, usage)
+
+    def _answered(self, reservation: Reservation, at: float, said: Sequence[Reported], usage: Usage) -> None:
+        self._pool.answered(reservation, at, said, usage)
+        if blocks := self.store.view().blocks:
+            self._withdrawn.answered(reservation.model, blocks, self.clock.now())
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a rejection means, by this manager's rules."""

@@ -14,7 +14,7 @@ Where there is no table, or its lock can't be had in a moment, this process goes
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Protocol
@@ -35,8 +35,15 @@ class Table(Protocol):
         """Return whether a process lives; where that can't be told, it does."""
         ...
 
-    def lock(self, name: str) -> bool:
-        """Take the lock of that name; return whether it could be had in a moment."""
+    waits: bool
+    """Whether a look takes a round trip, so that it is nothing for an event loop's thread."""
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do what nobody waits for: at once, or in a thread where it takes a round trip."""
+        ...
+
+    def lock(self, name: str, parts: Sequence[Part]) -> bool:
+        """Take the lock of that name, for these records; return whether it could be had in a moment."""
         ...
 
     def unlock(self, name: str) -> None:
@@ -51,8 +58,8 @@ class Table(Protocol):
         """Return what a record holds; ``None`` where it holds nothing, or nothing whole."""
         ...
 
-    def write(self, name: str, numbers: bytes, stamp: int) -> None:
-        """Replace what a record holds, and its stamp."""
+    def write(self, name: str, numbers: bytes) -> int:
+        """Replace what a record holds; return its stamp, which is another one than before."""
         ...
 
 
@@ -119,7 +126,7 @@ class _Hold:
 
     def __enter__(self) -> None:
         table = self._table
-        self._is_held = table.lock(self._name)
+        self._is_held = table.lock(self._name, self._state.parts)
         if not self._is_held:
             return
         try:
@@ -172,6 +179,5 @@ def _read(table: Table, part: Part, stamp: int) -> bool:
 def _write(table: Table, part: Part) -> None:
     numbers = array("d", part.copy.numbers()).tobytes()
     if numbers != part.known:
-        part.seen += 1
-        table.write(part.name, numbers, part.seen)
+        part.seen = table.write(part.name, numbers)
         part.known = numbers

@@ -16,8 +16,18 @@ from jobapp.domain.clock import Clock
 from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
 from jobapp.stores.outage import Outage, not_written
-from jobapp.stores.redis_client import PAGE, Cursor, News, Server, ServerError, without_secrets
-from jobapp.stores.room_table import RoomTable
+from jobapp.stores.redis_client import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    PAGE,
+    Cursor,
+    News,
+    Server,
+    ServerError,
+    prefix_of,
+    without_secrets,
+)
+from jobapp.stores.redis_room import RedisRoom
 from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable
 
 NAMESPACE = "jobapp"
@@ -27,9 +37,6 @@ MAX_AGE = 0.25
 
 TIMEOUT = 0.5
 """Seconds that an exchange may take."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds without a try after a failure: doubled with each, up to the longest."""
 
 SWEEP_PERIOD = 3600.0
 """Seconds between two looks for expired blocks in memory; on the server each expires by itself."""
@@ -68,9 +75,10 @@ class RedisStore:
         timeout: float = TIMEOUT,
     ) -> None:
         self._clock = clock
-        self.room: RoomTable | None = None
         self._max_age = max_age
         self._server = Server(url, namespace, timeout)
+        self.room = RedisRoom(url, prefix_of(namespace), clock)
+        """What is used of each key."""
         self._outage = Outage(_logger, without_secrets(url), ADVICE)
         self._cursor = Cursor()
         self._seen = NOTHING
@@ -130,6 +138,7 @@ class RedisStore:
             self._unwritten = self._unwritten.with_reset(reset)
             self._adopt(self._seen)
         told = self._write()
+        self.room.forget()
         if self.unwritten:
             raise not_written("the Redis server")
         return tuple(dict.fromkeys([*covered, *told]))

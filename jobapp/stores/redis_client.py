@@ -20,6 +20,9 @@ from jobapp.domain.types import Block, Kind
 from jobapp.stores.codec import block_from_json, block_to_json, from_text, to_text
 from jobapp.stores.state import CLOCK_SKEW, RESET_MEMORY, STREAK_MEMORY, Reset
 
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds without a try after a failure: doubled with each, up to the longest."""
+
 PAGE = 1000
 """How many changed ids one answer holds at most."""
 
@@ -77,32 +80,13 @@ class Server:
     """
 
     def __init__(self, url: str, namespace: str, timeout: float) -> None:
-        try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        except ImportError as error:
-            raise StateStoreError(
-                f"state.url names the server {without_secrets(url)}, and the package redis is not installed: "
-                "pip install '.[redis]' in jobapp's folder"
-            ) from error
-        limits = {"socket_timeout": timeout}
-        if not url.startswith("unix:"):
-            limits["socket_connect_timeout"] = timeout
-        try:
-            # a library that tries again by itself would make a call wait twice
-            self._client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits)
-            self._client.connection_pool.make_connection()  # connects to nothing, but reads the options
-        except (ValueError, TypeError):
-            # redis-py's own words may hold the password
-            raise ConfigError(
-                "state.url (or JOBAPP_STATE_URL) can't be read: write redis://user:password@host:6379/0, "
-                "with what is special in the password as %XX, or unix:///path/to/socket"
-            ) from None
+        self._client = open_client(url, timeout)
+        import redis
+
         self._timeout = timeout
         self._errors = (redis.RedisError, OSError)
         self._script = self._client.register_script(files(__package__).joinpath("sync.lua").read_text())
-        self._prefix = f"{{{namespace}}}:"
+        self._prefix = prefix_of(namespace)
         self._epoch = secrets.token_hex(8)
 
     def exchange(
@@ -179,6 +163,47 @@ class Server:
     def close(self) -> None:
         """Release the connection; the next exchange makes another."""
         self._client.connection_pool.disconnect()
+
+
+def open_client(url: str, timeout: float) -> Any:
+    """Return redis-py's client, which connects when it is first used.
+
+    Args:
+        url: As redis-py reads it.
+        timeout: Seconds that it waits for an answer.
+
+    Raises:
+        StateStoreError: if redis-py is not installed.
+        ConfigError: if *url* can't be read.
+    """
+    try:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as error:
+        raise StateStoreError(
+            f"state.url names the server {without_secrets(url)}, and the package redis is not installed: "
+            "pip install '.[redis]' in jobapp's folder"
+        ) from error
+    limits = {"socket_timeout": timeout}
+    if not url.startswith("unix:"):
+        limits["socket_connect_timeout"] = timeout
+    try:
+        # a library that tries again by itself would make a call wait twice
+        client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits)
+        client.connection_pool.make_connection()  # connects to nothing, but reads the options
+    except (ValueError, TypeError):
+        # redis-py's own words may hold the password
+        raise ConfigError(
+            "state.url (or JOBAPP_STATE_URL) can't be read: write redis://user:password@host:6379/0, "
+            "with what is special in the password as %XX, or unix:///path/to/socket"
+        ) from None
+    return client
+
+
+def prefix_of(namespace: str) -> str:
+    """Return what all names on the server begin with; braces keep them in one slot of a cluster."""
+    return f"{{{namespace}}}:"
 
 
 def without_secrets(url: str) -> str:

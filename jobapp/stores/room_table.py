@@ -22,6 +22,7 @@ import struct
 import threading
 import time
 import zlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from weakref import WeakSet
 
 from jobapp.domain.forking import survive_fork
 from jobapp.limits.under_way import Me, Owner
+from jobapp.pool.shared_room import Part
 
 try:
     import fcntl
@@ -78,9 +80,14 @@ _logger = logging.getLogger(__name__)
 class RoomTable:
     """The table. Safe in threads and after a fork.
 
+    Attributes:
+        waits: Whether a look takes a round trip: it does not.
+
     Args:
         path: The file; it and its folder are made when first needed.
     """
+
+    waits = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -123,7 +130,11 @@ class RoomTable:
         self._alive_at[owner] = now + PAUSE
         return True
 
-    def lock(self, name: str) -> bool:
+    def later(self, work: Callable[[], None]) -> None:
+        """Do *work*: at once, for it takes microseconds."""
+        work()
+
+    def lock(self, name: str, parts: Sequence[Part] = ()) -> bool:  # noqa: ARG002 - one lock is for all
         """Take the lock of that name; return whether it could be had in a moment."""
         if not self._is_open():
             return False
@@ -168,16 +179,19 @@ class RoomTable:
         numbers = found[RECORD.size : RECORD.size + length]
         return numbers if length and length % 8 == 0 and zlib.crc32(numbers) == check else None
 
-    def write(self, name: str, numbers: bytes, stamp: int) -> None:
-        """Replace what a record holds, and its stamp. The lock is held."""
+    def write(self, name: str, numbers: bytes) -> int:
+        """Replace what a record holds; return its stamp. The lock is held."""
         try:
             offset = self._offset(name)
             if offset is None or len(numbers) > SIZE - RECORD.size:
-                return
+                return 0
+            stamp = STAMP.unpack(os.pread(self._fd, 8, offset + DIGEST))[0] + 1
             head = WRITTEN.pack(stamp, time.time(), len(numbers), zlib.crc32(numbers))
             os.pwrite(self._fd, head + numbers, offset + DIGEST)
         except (OSError, struct.error) as error:
             self._fail(error)
+            return 0
+        return int(stamp)
 
     def forget(self) -> None:
         """Empty all records."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from jobapp.domain.types import Block
 from jobapp.limits.under_way import Me, Owner
+from jobapp.pool.shared_room import Part
 from jobapp.stores.state import QuotaState, Reset
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -63,6 +64,8 @@ class Room:
         self._shared = shared
         self.number = float(number)
 
+    waits = False
+
     def join(self) -> Me:
         me = Me()
         me.owner = Owner(self.number, 0.0)
@@ -71,7 +74,10 @@ class Room:
     def is_alive(self, owner: Owner) -> bool:
         return owner.pid not in self._shared.dead
 
-    def lock(self, name: str) -> bool:
+    def later(self, work: Callable[[], None]) -> None:
+        work()
+
+    def lock(self, name: str, parts: Sequence[Part]) -> bool:
         return not self._shared.is_away()
 
     def unlock(self, name: str) -> None: ...
@@ -82,8 +88,10 @@ class Room:
     def read(self, name: str) -> bytes | None:
         return self._shared.records.get(name, (0, b""))[1] or None
 
-    def write(self, name: str, numbers: bytes, stamp: int) -> None:
+    def write(self, name: str, numbers: bytes) -> int:
+        stamp = self.stamp(name) + 1
         self._shared.records[name] = (stamp, numbers)
+        return stamp
 
 
 class Store:

@@ -1,0 +1,307 @@
+"""The room of keys on a Redis or Valkey server, for the processes of many machines.
+
+A record is one value on the server: its stamp, then its numbers. Who decides on a key takes its lock and
+reads its records in one round trip, decides, and sends what has changed together with the end of the lock;
+nobody waits for the answer to that. The lock ends by itself, should its process die::
+
+    lock    SET lock NX PX, TIME, GET records            a round trip
+    unlock  if the lock is mine: SET records, DEL lock    sent, and read before the next command
+
+Two keys of a model have a lock each, and one record in common. Of that, what was decided on something older
+is not written, and learnt again from the next answer; keys that count in a budget together have one lock.
+
+While the server is away or slow, each process goes on by itself. So does one whose clock is not the server's,
+for a record is made of instants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import secrets
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+from weakref import WeakSet
+
+from jobapp.domain.clock import Clock
+from jobapp.domain.forking import survive_fork
+from jobapp.limits.under_way import Me, Owner
+from jobapp.pool.shared_room import Part
+from jobapp.stores.redis_client import FIRST_PAUSE, LONGEST_PAUSE, open_client
+
+PATIENCE = 0.1
+"""Seconds to wait for a lock, or for an answer."""
+
+BRIEF = 0.002
+"""Seconds to wait for a lock that could not be had the last time."""
+
+POLL = 0.0005
+"""Seconds between two tries."""
+
+HOLD = 200
+"""Milliseconds after which the lock of one who does not give it back ends."""
+
+KEEP = 86_400_000
+"""Milliseconds for which a record is kept that nobody writes."""
+
+LEASE = 10.0
+"""Seconds after which a process counts as dead that was not heard of."""
+
+HEARD = 3.0
+"""Seconds between two times that a process makes itself heard."""
+
+SKEW = 2.0
+"""Seconds by which a clock may differ from the server's."""
+
+STAMP = struct.Struct("<Q")
+
+LOCK = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+if ARGV[3] ~= '' then
+  redis.call('ZADD', KEYS[2], now, ARGV[3])
+  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+end
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  return {}
+end
+local found = {string.format('%.6f', now)}
+for i = 3, #KEYS do
+  found[i - 1] = redis.call('GET', KEYS[i]) or ''
+end
+return found
+"""
+
+UNLOCK = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+for i = 2, #KEYS do
+  local old = redis.call('GET', KEYS[i])
+  if not old or string.sub(old, 1, 8) == ARGV[2 * i - 1] then
+    redis.call('SET', KEYS[i], ARGV[2 * i], 'PX', ARGV[2])
+  end
+end
+return redis.call('DEL', KEYS[1])
+"""
+
+_numbers = itertools.count(1)
+
+_logger = logging.getLogger(__name__)
+
+
+class RedisRoom:
+    """The records on the server. Safe in threads and after a fork.
+
+    Args:
+        url: Of the server.
+        prefix: What all names on it begin with.
+        clock: The time.
+    """
+
+    waits = True
+    """Whether a look takes a round trip, so that it is nothing for an event loop's thread."""
+
+    def __init__(self, url: str, prefix: str, clock: Clock) -> None:
+        self._client, self._prefix, self._clock = open_client(url, PATIENCE), prefix, clock
+        self._retry_at, self._pause = 0.0, FIRST_PAUSE
+        self._is_told = False
+        self._members: WeakSet[Me] = WeakSet()
+        survive_fork(self)
+
+    def make_locks(self) -> None:
+        """Make what a process has of its own; called again in a forked child."""
+        self._threads = threading.Lock()
+        self._connection: Any = None
+        self._is_owed = False  # whether the answer to an unlock is still to be read
+        self._me = Owner(float(secrets.randbits(48)), 0.0)
+        self._heard_at = -LEASE
+        self._alive_at: dict[Owner, float] = {}
+        self._stuck: set[str] = set()
+        self._held, self._token = "", b""
+        self._records: dict[str, bytes] = {}
+        self._stamps: dict[str, int] = {}
+        self._written: list[tuple[str, bytes, bytes]] = []
+        self._work: SimpleQueue[Callable[[], None]] | None = None
+        for member in self._members:
+            member.owner = self._me._replace(member=member.owner.member)
+
+    def join(self) -> Me:
+        """Return what one who counts by itself in this process is called."""
+        me = Me()
+        me.owner = self._me._replace(member=next(_numbers))
+        self._members.add(me)
+        return me
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do *work* in a thread, after what came before."""
+        queue = self._work
+        if queue is None:
+            queue = self._work = SimpleQueue()
+            threading.Thread(target=_do, args=(queue,), name="jobapp-room", daemon=True).start()
+        queue.put(work)
+
+    def is_alive(self, owner: Owner) -> bool:
+        """Return whether a process was heard of; the lock is held."""
+        now = time.monotonic()
+        if owner.pid == self._me.pid or now < self._alive_at.get(owner, 0.0):
+            return True
+        try:
+            heard_at = self._ask("ZSCORE", self._name("alive"), _text(owner))
+        except _errors() as error:
+            self._fail(error)
+            return True
+        if heard_at is None or float(heard_at) < self._server_time - LEASE:
+            return False
+        self._alive_at[owner] = now + HEARD
+        return True
+
+    def lock(self, name: str, parts: Sequence[Part]) -> bool:
+        """Take the lock of that name, and read the records; return whether it could be had in a moment."""
+        if time.monotonic() < self._retry_at or not self._threads.acquire(timeout=PATIENCE):
+            return False
+        try:
+            if self._lock(name, [part.name for part in parts]):
+                return True
+        except _errors() as error:
+            self._fail(error)
+        except BaseException:
+            self._threads.release()
+            raise
+        self._threads.release()
+        return False
+
+    def _lock(self, name: str, records: Sequence[str]) -> bool:
+        """Do so; of two keys that have nothing but estimates in common each has a lock of its own."""
+        held = self._name("lock", records[-1] if len(records) == OWN else name)
+        self._token = secrets.token_bytes(8)
+        until = time.monotonic() + (BRIEF if held in self._stuck else PATIENCE)
+        names = [held, self._name("alive"), *(self._name("record", record) for record in records)]
+        while not (found := self._ask("EVAL", LOCK, len(names), *names, self._token, HOLD, *self._heard())):
+            if time.monotonic() >= until:
+                self._stuck.add(held)
+                return False
+            time.sleep(POLL)
+        self._stuck.discard(held)
+        self._pause = FIRST_PAUSE
+        self._held, self._written = held, []
+        self._server_time = float(found[0])
+        for record, value in zip(records, found[1:], strict=True):
+            self._records[record] = value
+            self._stamps[record] = STAMP.unpack_from(value)[0] if len(value) >= STAMP.size else 0
+        return self._agrees()
+
+    def _agrees(self) -> bool:
+        """Return whether this clock is the server's; else the lock is given back."""
+        if abs(self._server_time - self._clock.now().timestamp()) <= SKEW:
+            return True
+        self._retry_at = time.monotonic() + LONGEST_PAUSE
+        self._send_unlock()
+        self._tell("this clock and the server's differ by more than 2 s")
+        return False
+
+    def _heard(self) -> tuple[bytes | str, int]:
+        """Return the name by which this process makes itself heard, where it is time for that."""
+        now = time.monotonic()
+        if now < self._heard_at + HEARD:
+            return "", 0
+        self._heard_at = now
+        return _text(self._me), KEEP
+
+    def unlock(self, name: str) -> None:  # noqa: ARG002 - one is held at a time
+        """Send what was written, and give the lock back."""
+        try:
+            self._send_unlock()
+        except _errors() as error:
+            self._fail(error)
+        finally:
+            self._threads.release()
+
+    def _send_unlock(self) -> None:
+        names = [self._held, *(name for name, _, _ in self._written)]
+        values = (part for _, before, value in self._written for part in (before, value))
+        if self._connection is not None:
+            self._connection.send_command("EVAL", UNLOCK, len(names), *names, self._token, KEEP, *values)
+            self._is_owed = True
+
+    def stamp(self, name: str) -> int:
+        """Return the stamp that was read last."""
+        return self._stamps.get(name, 0)
+
+    def read(self, name: str) -> bytes | None:
+        """Return what a record held when the lock was taken."""
+        numbers = self._records.get(name, b"")[STAMP.size :]
+        return numbers if numbers and len(numbers) % 8 == 0 else None
+
+    def write(self, name: str, numbers: bytes) -> int:
+        """Replace what a record holds, when the lock is given back; return its stamp."""
+        before, stamp = self._stamps.get(name, 0), secrets.randbits(63)
+        self._written.append((self._name("record", name), STAMP.pack(before), STAMP.pack(stamp) + numbers))
+        self._stamps[name] = stamp
+        return stamp
+
+    def forget(self) -> None:
+        """Empty all records."""
+        with suppress(*_errors()):
+            for name in self._client.scan_iter(match=f"{self._prefix}record:*", count=1000):
+                self._client.delete(name)
+
+    def _ask(self, *command: Any) -> Any:
+        """Send a command and return its answer."""
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._client.connection_pool.make_connection()
+            self._is_owed = False
+        if self._is_owed:
+            self._is_owed = False
+            connection.read_response(disable_decoding=True)
+        connection.send_command(*command)
+        return connection.read_response(disable_decoding=True)
+
+    def _fail(self, error: Exception) -> None:
+        """Go on alone for a while."""
+        self._retry_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*_errors()):
+                connection.disconnect()
+        self._tell(str(error))
+
+    def _tell(self, why: str) -> None:
+        if not self._is_told:
+            self._is_told = True
+            _logger.info("The room of keys on the Redis server is not shared: %s.", why)
+
+    def _name(self, kind: str, name: str = "") -> str:
+        digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest() if name else ""
+        return f"{self._prefix}{kind}:{digest}" if name else f"{self._prefix}{kind}"
+
+
+OWN = 2
+"""A key that counts in no budget has so many records: its own, and that of its model."""
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    import redis
+
+    return (redis.RedisError, OSError, ValueError, struct.error)
+
+
+def _text(owner: Owner) -> str:
+    return f"{owner.pid:.0f}"
+
+
+def _do(queue: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        work = queue.get()
+        try:
+            work()
+        except Exception:
+            _logger.exception("The end of a request could not be noted.")
