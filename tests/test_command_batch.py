@@ -224,3 +224,17 @@ def test_a_signal_ends_a_wait_for_a_quota_at_once(rows, tmp_path, llm_simulator)
     assert (batch["done"], batch["left"], batch["running"]) == (5, 25, True)
     assert len(answers(tmp_path)) == 5
     assert "waits for the first free key of openai" in told
+
+
+def test_two_processes_on_two_shards_share_what_they_learn_of_keys(rows, tmp_path, llm_simulator):
+    rows(120)
+    spent = llm_simulator.add_key("openai", "sk-one", per_day=20)
+    llm_simulator.add_key("openai", "sk-two")
+    environ = os.environ | llm_simulator.environ()
+    shards = [start(environ, tmp_path, "--shard", f"{part}/2", "--concurrency", "4") for part in (1, 2)]
+    for process in shards:
+        process.communicate()
+        assert process.returncode == 0
+    both = answers(tmp_path, "in.1-of-2.out.jsonl") + answers(tmp_path, "in.2-of-2.out.jsonl")
+    assert sorted(row["custom_id"] for row in both) == sorted(f"q{number}" for number in range(120))
+    assert spent.requests <= 20 + 2 * 4  # what both had under way when its day was spent
