@@ -22,12 +22,12 @@ from jobapp.batch import manifest
 from jobapp.batch.course import Course, is_the_rows_own
 from jobapp.batch.drive import adrive, run_in_loop
 from jobapp.batch.gate import Gate
-from jobapp.batch.native import asks_for_stream
+from jobapp.batch.input_reading import Described, InputReading
 from jobapp.batch.output_file import OutputFile, Stored, read_rows
 from jobapp.batch.output_rows import as_line, output_row
-from jobapp.batch.plan import Counts, Plan, PlannedRow
+from jobapp.batch.plan import Counts, Plan
 from jobapp.batch.report import BatchReport, plus
-from jobapp.batch.rows import BatchResult, Row, own_id, read_row
+from jobapp.batch.rows import BatchResult, Row, read_row
 from jobapp.batch.run_rules import RunRules
 from jobapp.batch.source import Source
 from jobapp.batch.ticker import Ticker
@@ -39,29 +39,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_FAULTS = 1000
-"""So many lines that can't be read are looked for."""
-
 SYNC = 0.5
 """Seconds between two syncs of the output."""
 
 TELL = 2.0
 """Seconds between two looks whether the manifest has news."""
-
-SHOWN_FAULTS = 10
-"""So many different faults are told in an error."""
-
-
-class Described(NamedTuple):
-    """What a row asks, with the defaults of the run.
-
-    Attributes:
-        request: Its hash.
-        tokens: About how many tokens it has.
-    """
-
-    request: str
-    tokens: int
 
 
 class Asker(Protocol):
@@ -133,7 +115,6 @@ class FileRun:
         self._counts = Counts(0, 0, 0, 0, 0, 0)
         self._report = BatchReport()
         self._requests: dict[str, str] = {}
-        self._faults: dict[str, list[int]] = {}
         self._postponed: JobAppError | None = None
         self._told = BatchReport()
 
@@ -150,8 +131,9 @@ class FileRun:
             source = stack.enter_context(Source(self.source, self._rules.template))
             stack.enter_context(self._lock())
             plan = stack.enter_context(closing(Plan()))
-            torn = self._read(source, plan)
-            self._check_faults()
+            reading = InputReading(source, self._asker.describe)
+            torn = self._read(reading, plan)
+            reading.check()
             before = manifest.read(self.output)
             output = stack.enter_context(closing(OutputFile(self.output)))
             output.mend(torn)
@@ -173,11 +155,11 @@ class FileRun:
         """Return what :meth:`run` would do; nothing is sent or written."""
         _check_places(self.source, self.output)
         with Source(self.source, self._rules.template) as source, closing(Plan()) as plan:
-            self._read(source, plan)
+            reading = InputReading(source, self._asker.describe)
+            self._read(reading, plan)
             before = manifest.read(self.output).get("settings", self._settings)
             told = tuple(manifest.differences(before, self._settings))
-            faults = tuple(_told_faults(self.source, self._faults))
-            return Preview(self._counts, plan.tokens(), faults, told)
+            return Preview(self._counts, plan.tokens(), tuple(reading.faults()), told)
 
     def stop(self, reason: str) -> None:
         """Send nothing more, from any thread: what is with the provider comes back, what waits ends."""
@@ -211,11 +193,11 @@ class FileRun:
         except OSError as error:
             raise OutputError(f"{self.output}: can't be written: {error.strerror or error}") from error
 
-    def _read(self, source: Source, plan: Plan) -> int | None:
+    def _read(self, reading: InputReading, plan: Plan) -> int | None:
         """Read input and output; return where a torn line of the output begins."""
         rules = self._rules
-        if double := plan.read(self._planned(source)):
-            self._faults.setdefault(double.told, []).append(double.line)
+        if double := plan.read(reading.rows()):
+            reading.note(double.line, double.told)
         if rules.shard is not None:
             plan.keep_shard(*rules.shard)
         torn = None
@@ -231,35 +213,6 @@ class FileRun:
         left = counts.rows - counts.answered - counts.failed
         self._report = BatchReport(counts.answered, counts.failed, left, changed=counts.changed)
         return torn
-
-    def _planned(self, source: Source) -> Iterator[PlannedRow]:
-        """Yield the rows of the input; what can't be read is noted."""
-        streams = 0
-        for line in source.lines():
-            place = f"{self.source}:{line.number}"
-            try:
-                if line.fault:
-                    raise ConfigError(line.fault)  # noqa: TRY301 - all that is wrong with a line, in one place
-                row = read_row(line.number - 1, line.written, place)
-                described = self._asker.describe(row)
-            except MissingKeyError:
-                raise
-            except ConfigError as error:
-                self._faults.setdefault(str(error).removeprefix(f"{place}: "), []).append(line.number)
-                if sum(map(len, self._faults.values())) == MOST_FAULTS:
-                    return
-                continue
-            streams += asks_for_stream(line.written)
-            yield PlannedRow(line.number, line.place, row.id, own_id(line.written) is not None, *described)
-        if streams:
-            logger.warning("%s: stream is left out of %d rows: an answer is one row", self.source, streams)
-
-    def _check_faults(self) -> None:
-        if self._faults:
-            told = list(_told_faults(self.source, self._faults))
-            shown = "".join(f"\n  {each}" for each in told[:SHOWN_FAULTS])
-            more = f"\n  and {len(told) - SHOWN_FAULTS} more" if len(told) > SHOWN_FAULTS else ""
-            raise ConfigError(f"nothing was sent, for lines of the input can't be read:{shown}{more}")
 
     def _tell_differences(self, before: Mapping[str, Any]) -> None:
         differences = manifest.differences(before.get("settings", self._settings), self._settings)
@@ -366,10 +319,3 @@ def _check_places(source: Path, output: Path) -> None:
         raise ConfigError(f"{output}: is no regular file; name another output")
     if output.exists() and source.exists() and output.samefile(source):
         raise ConfigError(f"{output}: is the input; name another output")
-
-
-def _told_faults(source: Path, faults: Mapping[str, list[int]]) -> Iterator[str]:
-    """Yield what can't be read, each fault once with the lines that have it."""
-    for fault, lines in faults.items():
-        others = f" (so are {len(lines) - 1} lines more)" if len(lines) > 1 else ""
-        yield f"{source}:{lines[0]}: {fault}{others}"

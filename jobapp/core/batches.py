@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from jobapp.batch.report import BatchReport
     from jobapp.batch.rows import BatchResult
     from jobapp.batch.run import FileRun
-    from jobapp.core.llm_interface import LLMInterface
-    from jobapp.core.row_asker import RowAsker
+    from jobapp.core.row_asker import Facade, RowAsker
     from jobapp.domain.clock import Clock
 
 
@@ -162,8 +161,8 @@ class Batches:
         )
 
     @property
-    def _facade(self) -> LLMInterface:
-        return cast("LLMInterface", self)
+    def _facade(self) -> Facade:
+        return cast("Facade", self)
 
     def _asker(
         self, arguments: Mapping[str, Any], deadline: float | None, on_exhausted: str, gate: Any = None

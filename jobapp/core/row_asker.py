@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from jobapp.batch.input_reading import Described
 from jobapp.batch.native import text_of
 from jobapp.batch.rows import content_hash
-from jobapp.batch.run import Described
 from jobapp.calls.drive import aask_whole, adrive
 from jobapp.calls.messages import characters
 from jobapp.domain.exceptions import ConfigError, DeadlineExceededError
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from jobapp.batch.gate import Gate
     from jobapp.batch.native import NativeRequest
     from jobapp.batch.rows import Row
-    from jobapp.core.llm_interface import LLMInterface
+    from jobapp.calls.call import Call, Target
+    from jobapp.calls.call_policy import Flow
+    from jobapp.core.config_manager import ConfigManager
+    from jobapp.domain.clock import Clock
+    from jobapp.domain.events import Event
     from jobapp.domain.settings import ModelSettings
     from jobapp.domain.types import Completion
     from jobapp.dropin.transport import KeyTransport
@@ -29,6 +33,28 @@ CHARACTERS_A_TOKEN = 4
 
 RULES = frozenset({"retry", "fallback", "max_retries", "retry_delay", "timeout", "session"})
 """Arguments of a call that do not change what is asked."""
+
+
+class Facade(Protocol):
+    """What a batch needs of the facade that it is a part of."""
+
+    config: ConfigManager
+    _clock: Clock
+
+    def _start(self, prompt: Any, /, **arguments: Any) -> tuple[Call, Flow]: ...
+
+    def _targets(
+        self, task_name: str | None, provider: str | None, model: str | None, fallback: bool
+    ) -> tuple[Target, ...]: ...
+
+    def _transport(
+        self, provider: str, rules: Mapping[str, Any], *, listener: Callable[[Event], None] | None
+    ) -> KeyTransport: ...
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        ...
+
 
 _HEADERS = {"anthropic": {"anthropic-version": "2023-06-01"}}
 _BY_NAME = ("task_name", "provider", "model")
@@ -50,7 +76,7 @@ class RowAsker:
 
     def __init__(
         self,
-        llm: LLMInterface,
+        llm: Facade,
         arguments: Mapping[str, Any],
         deadline: float | None,
         on_exhausted: str,
