@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -108,6 +109,32 @@ def test_what_a_killed_process_had_under_way_is_written_off(tmp_path):
         assert is_full(pool_of(tmp_path / "room"), NOW), "slow start: four"
         other.send_signal(signal.SIGKILL)
     taken(pool_of(tmp_path / "room"))
+
+
+def test_a_probe_whose_process_was_killed_is_not_waited_for(tmp_path, monkeypatch):
+    since = datetime.fromtimestamp(NOW - 7200, UTC)
+    block = Block("p", KEY.fingerprint, "m", Kind.QUOTA, since + timedelta(hours=1), since, "spent", "KEY", 1)
+    context = multiprocessing.get_context("fork")
+    sent = context.Event()
+    other = context.Process(target=_probe, args=(tmp_path / "room", block, sent))
+    other.start()
+    assert sent.wait(10)
+    pool = pool_of(tmp_path / "room")
+    pool.replace_blocks({block.id: block})
+    assert is_full(pool, NOW), "the other one is probing it"
+    other.kill()
+    other.join(10)
+    later = time.monotonic() + 2.0
+    monkeypatch.setattr("jobapp.stores.room_table.time.monotonic", lambda: later)
+    taken(pool)
+
+
+def _probe(path: Path, block: Block, sent) -> None:
+    pool = pool_of(path)
+    pool.replace_blocks({block.id: block})
+    taken(pool)
+    sent.set()
+    signal.pause()
 
 
 def test_only_the_user_reads_it_and_it_names_no_key(tmp_path):

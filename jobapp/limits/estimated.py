@@ -27,7 +27,10 @@ from collections.abc import Iterator
 from jobapp.limits.limit import TICK
 from jobapp.limits.numbers import Fields
 from jobapp.limits.sliding_log import SLOW_TRAVEL, Entry, SlidingLog
-from jobapp.limits.window_length import HORIZON, WindowLength
+from jobapp.limits.window_length import WindowLength
+
+HORIZON = 60.0
+"""Seconds for which a key's log is kept whose length nobody knows, and for which an answer is waited for."""
 
 LOOK = 0.05
 """Seconds between two looks while another key's request is under way that tells of the length."""

@@ -71,8 +71,8 @@ DOUBTS = 2
 """How many observations that can't be true put in doubt all that is known."""
 
 
-HORIZON = 60.0
-"""Seconds for which an answer is waited for that will tell of the length."""
+TESTING = 5.0
+"""Seconds for which an answer is waited for that will tell of the length; then another request is sent."""
 
 _FIELDS = Fields(
     "_least", "_most", "_doubts", "_by_clock", "_testing_until", "_check_at", "_check_after", "seconds"
@@ -168,7 +168,7 @@ class WindowLength:
 
     def begin_test(self, now: float) -> None:
         """Note that a request is sent that will tell more of the length."""
-        self._testing_until = now + HORIZON
+        self._testing_until = now + TESTING
 
     def end_test(self) -> None:
         """Note that it is over."""

@@ -150,30 +150,27 @@ class _Hold:
 
 def _take_over(table: Table, state: KeyState) -> None:
     """Take over what is newer, without what dead processes had under way."""
-    news = False
     for part in state.parts:
         stamp = table.stamp(part.name)
         if stamp != part.seen:
-            news = _read(table, part, stamp) or news
-    if news:
-        for owner in state.owners():
-            if not table.is_alive(owner):
-                state.write_off(owner)
+            _read(table, part, stamp)
+    for owner in state.owners():
+        if not table.is_alive(owner):
+            state.write_off(owner)
 
 
-def _read(table: Table, part: Part, stamp: int) -> bool:
-    """Take over what was written with another stamp; return whether there was anything."""
+def _read(table: Table, part: Part, stamp: int) -> None:
+    """Take over what was written with another stamp."""
     part.seen = stamp
     found = table.read(part.name)
     if found is None or found == part.known:
-        return False
+        return
     numbers: Sequence[float] = array("d", found)
     try:
         part.copy.take_over(iter(numbers))
     except (ValueError, StopIteration):
-        return False  # of another form: it is written over
+        return  # of another form: it is written over
     part.known = found
-    return True
 
 
 def _write(table: Table, part: Part) -> None:

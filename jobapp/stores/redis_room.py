@@ -7,8 +7,8 @@ nobody waits for the answer to that. The lock ends by itself, should its process
     lock    SET lock NX PX, TIME, GET records            a round trip
     unlock  if the lock is mine: SET records, DEL lock    sent, and read before the next command
 
-Two keys of a model have a lock each, and one record in common. Of that, what was decided on something older
-is not written, and learnt again from the next answer; keys that count in a budget together have one lock.
+The keys of a model have one lock, for they have a record in common; those that count in budgets, all of a
+provider's. A holder that is slower than its lock writes nothing.
 
 While the server is away or slow, each process goes on by itself. So does one whose clock is not the server's,
 for a record is made of instants.
@@ -44,7 +44,7 @@ BRIEF = 0.002
 POLL = 0.0005
 """Seconds between two tries."""
 
-HOLD = 200
+HOLD = 1000
 """Milliseconds after which the lock of one who does not give it back ends."""
 
 KEEP = 86_400_000
@@ -178,8 +178,8 @@ class RedisRoom:
         return False
 
     def _lock(self, name: str, records: Sequence[str]) -> bool:
-        """Do so; of two keys that have nothing but estimates in common each has a lock of its own."""
-        held = self._name("lock", records[-1] if len(records) == OWN else name)
+        """Do so; what keys of several models may have in common is budgets."""
+        held = self._name("lock", records[0] if len(records) == OWN else name)
         self._token = secrets.token_bytes(8)
         until = time.monotonic() + (BRIEF if held in self._stuck else PATIENCE)
         names = [held, self._name("alive"), *(self._name("record", record) for record in records)]
@@ -285,7 +285,7 @@ class RedisRoom:
 
 
 OWN = 2
-"""A key that counts in no budget has so many records: its own, and that of its model."""
+"""A key that counts in no budget has so many records: that of its model, and its own."""
 
 
 def _errors() -> tuple[type[Exception], ...]:
