@@ -178,7 +178,7 @@ class Settings:
         providers: By canonical name; a provider that is not named here has its defaults.
         state_url: Where the quota state is kept: ``None`` for the JSON file in the cache folder,
             else a path, ``file:…`` or ``redis://…``.
-        share_room: Whether the processes of this machine count together what they use of their keys.
+        share_room: Whether processes count together what they use of their keys.
         cache_path: The cache folder.
         prices: Of models, by pattern; the first that fits counts.
         rules: The user's own error rules, as they stand in the YAML (checked by the classifier).
