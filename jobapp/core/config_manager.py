@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,12 +69,17 @@ class ConfigManager:
         *,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        outer = Environment((os.environ if environ is None else environ,))
+        self._read_environment(os.environ if environ is None else environ, env_path)
+        self._build(tuple(layer for layer in self._read_files(config, module) if layer.raw))
+
+    def _read_environment(self, environ: Mapping[str, str], env_path: str | Path | None) -> None:
+        outer = Environment((environ,))
         folder = config_files.user_config_folder(outer.get("JOBAPP_CONFIG_DIR"))
         self._folders = () if folder is None else (folder,)
         self._env_path = env_path
         self._environment = Environment((*outer.layers, *self._read_env(env_path)))
-        layers = tuple(layer for layer in self._read_files(config, module) if layer.raw)
+
+    def _build(self, layers: tuple[Layer, ...]) -> None:
         self.files = tuple(Path(layer.source) for layer in layers)
         self.merged_config: dict[str, Any] = merge_all([layer.raw for layer in layers])
         self._sources = Sources(layers, self._environment)
@@ -81,6 +87,26 @@ class ConfigManager:
         self._directory = ProviderDirectory(self.settings.providers, self._sources)
         for doubt in doubts(self.settings):
             _once(doubt)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels to another process: what the files say to jobapp, and where ``.env`` is.
+
+        Variables are looked up where it arrives, and other programs' sections stay behind.
+
+        Raises:
+            ConfigError: *environ* was given, which holds keys.
+        """
+        if self._environment.layers[0] is not os.environ:
+            raise ConfigError(
+                "ConfigManager: environ can't be pickled, for it holds keys: leave it out, and set the "
+                "variables in the environment of each process"
+            )
+        env_path = self._env_path and Path(self._env_path).expanduser().absolute()
+        return {"env_path": env_path, "layers": tuple(map(_ours, self._sources.layers))}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self._read_environment(os.environ, state["env_path"])
+        self._build(state["layers"])
 
     def reload(self) -> None:
         """Read ``.env`` again, so that keys are looked up in what it holds now; settings stay as they are.
@@ -297,6 +323,10 @@ def _layer(path: Path, tree: Any, sections: Iterable[str] | None = None) -> Laye
     if sections is not None and isinstance(written, Mapping):
         ours = {name: written[name] for name in sections if name in written}
     return Layer(str(path), read_tree(ours, str(path)), raw=written)
+
+
+def _ours(layer: Layer) -> Layer:
+    return replace(layer, raw={name: value for name, value in layer.raw.items() if name in layer.tree})
 
 
 def _found_layer(path: Path, tree: Any) -> Layer:

@@ -22,6 +22,7 @@ from jobapp.calls.streams import AsyncTextStream, TextStream, text_of
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.batches import Batches
 from jobapp.core.key_setup import open_state
+from jobapp.core.pickling import Picklable
 from jobapp.core.pricing import cost_of
 from jobapp.core.sdk_clients import SDKClients, session_name
 from jobapp.domain.clock import Clock, SystemClock
@@ -72,8 +73,10 @@ def _asks(
     return decorate
 
 
-class LLMInterface(SDKClients, Batches):
+class LLMInterface(SDKClients, Batches, Picklable):
     """Calls any provider with all its keys. One object serves many threads and event loops.
+
+    It can be pickled and copied: it travels as its configuration, and looks its keys up where it arrives.
 
     Args:
         config: A :class:`ConfigManager`, the path of a YAML file, or nothing for what is found.
