@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import gc
 import multiprocessing
 import pickle
 import random
+import weakref
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
 
 from jobapp import ConfigError, LLMInterface, NoAPIKeysAvailableError
+from jobapp.core import pickling
 from jobapp.core.config_manager import ConfigManager
 from jobapp.testing import FakeClock, Fault
 from tests.calling import ONE, PROVIDERS, TWO, world_of
@@ -129,10 +132,29 @@ def test_a_listener_that_a_module_defines_travels(config):
     assert heard
 
 
-def test_two_that_arrive_do_not_wait_alike(config):
-    sent = pickle.dumps(LLMInterface(config, rng=random.Random(0)))
-    first, second = pickle.loads(sent), pickle.loads(sent)
-    assert [first._rng.random() for _ in range(4)] != [second._rng.random() for _ in range(4)]
+def test_what_arrives_does_not_wait_like_what_was_sent(config):
+    llm = LLMInterface(config, rng=random.Random(0))
+    arrived = travelled(llm)
+    assert [arrived._rng.random() for _ in range(4)] != [llm._rng.random() for _ in range(4)]
+
+
+def test_all_tasks_of_a_process_share_what_arrived_once(config):
+    llm = LLMInterface(config)
+    arrived = [travelled(llm.send_prompt).__self__ for _ in range(3)]
+    assert len({id(each) for each in [*arrived, travelled(arrived[0])]}) == 1
+    assert arrived[0] is not llm
+    assert travelled(LLMInterface(config)) is not arrived[0]
+
+
+def test_of_those_that_arrived_only_the_last_are_kept(config):
+    first = LLMInterface(config)
+    arrived = weakref.ref(travelled(first))
+    manager = first.config
+    for _ in range(pickling.MOST):
+        travelled(LLMInterface(manager))
+    gc.collect()
+    assert arrived() is None
+    assert travelled(first).config.settings == first.config.settings
 
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
