@@ -60,7 +60,6 @@ def test_a_bound_method_is_mapped_over_a_cluster_and_its_processes_share_what_th
     assert [each.text for each in done[0]] == [f"echo: {prompt}" for prompt in prompts[0::2]]
     assert [each.text for each in done[1]] == [f"echo: {prompt}" for prompt in prompts[1::2]]
     assert {each.key for half in done for each in half} == {FREE}
-    print([(r.key, r.prompt) for r in world.simulator.received])
     assert world.requests(ONE, TWO) == [1, 21]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
@@ -158,6 +158,20 @@ def test_a_view_does_not_wait_for_a_server_that_hangs(server, opened):
     finally:
         server.process.send_signal(signal.SIGCONT)
     refresh.join()
+
+
+def test_threads_that_begin_at_once_all_know_what_the_server_knows(server, opened):
+    opened().add([block()])
+    store = opened()
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            looks = [pool.submit(look, store) for _ in range(8)]
+            assert not wait(looks, timeout=0.2).done
+            server.process.send_signal(signal.SIGCONT)
+            assert all(each.result().blocks for each in looks)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
 
 
 def test_a_user_who_may_not_see_the_server_s_info_can_work(server, opened, caplog):

@@ -162,16 +162,20 @@ class RedisStore:
         """Bring what is not written yet, unless the server failed a moment ago; return what resets ended."""
         return self._talk(self._can_write)
 
+    def _is_new(self) -> bool:
+        return self._fresh_at == self._retry_at == _LONG_AGO
+
     def _can_write(self) -> bool:
         return self.unwritten and self._clock.monotonic() >= self._retry_at
 
     def _talk(self, has_reason: Callable[[], bool]) -> list[Block]:
         """Talk to the server if there is a reason, unless another thread does: one waits for it.
 
-        Who gives the turn back looks once more, for another may have come and left something meanwhile.
+        Before the server was ever asked all wait, for then nothing is known. Who gives the turn back looks
+        once more, for another may have come and left something meanwhile.
         """
         ended: list[Block] = []
-        while has_reason() and self._talking.acquire(blocking=False):
+        while has_reason() and self._talking.acquire(blocking=self._is_new()):
             try:
                 self._believe()
                 if has_reason():
