@@ -114,6 +114,30 @@ def test_the_ids_of_an_answer_are_found_nested_and_in_streams_too():
     assert ids_made(text) == ["resp_0123456789", "rs_abcdef01"]
 
 
+@pytest.mark.parametrize(
+    ("path", "ids"),
+    [
+        ("/v1/files/file-abcdef12/content", ("file-abcdef12",)),
+        ("/v1/batches/batch_abcdef12/cancel", ("batch_abcdef12",)),
+        ("/v1/messages/batches/msgbatch_abcdef12/results", ("msgbatch_abcdef12",)),
+        ("/v1/vector_stores/vs_abcdef12/files/file-abcdef12", ("vs_abcdef12", "file-abcdef12")),
+        ("/v1beta/files/file-1", ("files/file-1",)),
+        ("/v1beta/cachedContents/abc123", ("cachedContents/abc123",)),
+        ("/v1beta/batches/abc123:cancel", ("batches/abc123",)),
+    ],
+)
+def test_the_collection_in_a_path_is_a_part_of_geminis_ids_alone(path, ids):
+    assert route_of("GET", path, "", None).ids == ids
+
+
+@pytest.mark.parametrize(
+    "name", ["input_file_id", "training_file", "validation_file", "file_id", "assistant_id"]
+)
+def test_an_object_is_found_by_every_field_that_names_one(name):
+    body = json.dumps({"model": "m", "deep": {name: "file-abcdef12"}}).encode()
+    assert route_of("POST", "/v1/batches", "application/json", body).ids == ("file-abcdef12",)
+
+
 CREDENTIALS = [
     ("Authorization", "Bearer sk-sdk-0123456789abcdef"),
     ("x-api-key", "sk-ant-0123456789abcdef"),

@@ -56,17 +56,28 @@ QUESTIONS = re.compile(
 Sources: the API references of OpenAI, Anthropic, Gemini and OpenRouter, 2026-11.
 """
 
-OBJECT_ID = re.compile(
-    r"\b(?:(?:resp|conv|file|vs|batch|asst|thread|run|container|cntr|upload|ftjob|msgbatch|skill)[-_][A-Za-z0-9_-]{6,}"
-    r"|(?:files|cachedContents|batches|tunedModels|fileSearchStores)/[A-Za-z0-9_-]{3,})"
+_PREFIXED = (
+    r"(?:resp|conv|file|vs|batch|asst|thread|run|container|cntr|upload|ftjob|msgbatch|skill)"
+    r"[-_][A-Za-z0-9_-]{6,}"
 )
-"""Ids of objects that belong to an account, as the three providers write them."""
+OBJECT_ID = re.compile(
+    rf"\b(?:{_PREFIXED}"
+    rf"|(?:files|cachedContents|batches|tunedModels|fileSearchStores)/(?!{_PREFIXED})[A-Za-z0-9_-]{{3,}})"
+)
+"""Ids of objects that belong to an account, as the three providers write them.
+
+Gemini's begin with a collection (``files/abc``); in a path of OpenAI's or Anthropic's
+(``/files/file-abc``) that is no part of the id.
+"""
 
 _ITEM = re.compile(r'"id"\s*:\s*"((?:rs|msg|fc|ig|ws|ci|mcp)_[A-Za-z0-9]{6,})"')
 
 _NAMING = ("previous_response_id", "conversation", "cachedContent", "cached_content", "container")
 _MODEL_IN_PATH = re.compile(r"/models/([^/:]+):")
-_ID_IN_TEXT = re.compile(rb'"(?:file_id|file_ids|fileUri|file_uri|vector_store_ids|skill_id|container)"')
+_ID_IN_TEXT = re.compile(
+    rb'"(?:(?:input_)?file_id|file_ids|fileUri|file_uri|fileName|file_name|training_file|validation_file'
+    rb'|assistant_id|vector_store_ids|skill_id|container)"'
+)
 _NEAR = 512
 _RECENT = 1_000_000
 
