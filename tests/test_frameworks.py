@@ -68,7 +68,7 @@ def pydantic_ai_openai(llm: LLMInterface, base_url: str) -> str:
 
     async def ask() -> str:
         async with llm:
-            return (await agent.run(PROMPT)).output
+            return str((await agent.run(PROMPT)).output)
 
     return asyncio.run(ask())
 
