@@ -404,3 +404,13 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_for_the_time_it_was():
     assert waiting.wait > 0
     found = take(pool, now=NOW - 3600.0, held=waiting.reservation, max_wait=120.0)
     assert (took(found), found.wait) == ("A", 0)
+
+
+def test_a_request_that_was_begun_and_not_sent_takes_no_room():
+    pool = pool_of("A")
+    answer(pool, said=[Reported("x-ratelimit-limit-requests", Unit.REQUESTS, 2, 1, 60.0, bucket=False)])
+    reservation = reserve(pool)
+    assert take(pool, max_wait=120.0).wait > 0
+    pool.release(reservation, NOW)
+    assert reservation.state.asked == 0
+    assert took(take(pool)) == "A"

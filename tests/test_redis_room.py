@@ -51,7 +51,8 @@ def is_full(pool: KeyPool) -> bool:
     """Return whether a call would have to wait, and let none wait."""
     found = pool.take("m", time.time(), Take(max_wait=120.0))
     assert isinstance(found, Taken)
-    if found.wait and found.reservation is not None:
+    assert found.reservation
+    if found.wait:
         pool.release(found.reservation, time.time())
     return found.wait > 0
 

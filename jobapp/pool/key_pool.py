@@ -116,9 +116,15 @@ class KeyPool:
             keys.begin_anew(index)
 
     def release(self, reservation: Reservation, now: float) -> None:
-        """Note that a caller no longer waits for the key of its reservation."""
-        reservation.release()
-        self._model(reservation.model).look_at(reservation.state, now)
+        """Note that a caller no longer waits for its reservation's key, or does not send what it began."""
+        state = reservation.state
+        if reservation.sent_at:
+            with self._room.hold(state):
+                reservation.end()
+                state.take_back(now, reservation.sent_at, reservation.cost)
+        else:
+            reservation.release()
+        self._model(reservation.model).look_at(state, now)
 
     def _find(
         self, keys: Keys, model: str, now: float, want: Take, skip: frozenset[int], ticket: int

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobapp.limits.budgets import BudgetLimits
 from jobapp.limits.estimated import MANY, SharedRates
-from jobapp.limits.meter import ONE, Cost, RateMeter, Tally
+from jobapp.limits.meter import NOTHING, ONE, Cost, RateMeter, Tally
 from jobapp.limits.tokens import TokenEstimate
 from jobapp.limits.under_way import Me, Owner, UnderWay
 
@@ -271,6 +271,12 @@ class KeyState:
         """Note that a request that is over was rejected because of a limit."""
         self.sent.add(cost, -1.0)
         self.ended.add(cost, -1.0)
+
+    def take_back(self, now: float, sent_at: float, cost: Cost) -> None:
+        """Note that a request that is over was not even sent."""
+        self.not_counted(cost)
+        self.meter.take_back(now, sent_at, cost)
+        self.budget.use(now, NOTHING.plus(cost, -1.0))
 
     def grow(self) -> None:
         """Let one request more be under way: one was answered."""
