@@ -22,6 +22,7 @@ from tests.benchmarks.mixes import (
     SMALL,
     KeyLimits,
     Mix,
+    fleet,
     optimum,
 )
 from tests.limit_servers import KINDS
@@ -46,9 +47,6 @@ def test_spread_without_hints_learns_the_limits():
         assert outcome.spent_asked == 0
 
 
-FLEET = replace(ISSUE, prompts=296, workers=32, processes=8, rules={"max_retries": 30})
-
-
 @pytest.mark.parametrize(
     ("change", "makespan", "wasted"),
     [
@@ -67,7 +65,7 @@ FLEET = replace(ISSUE, prompts=296, workers=32, processes=8, rules={"max_retries
     ids=str,
 )
 def test_a_fleet_uses_its_keys_as_one_process_would(change, makespan, wasted):
-    mix = replace(FLEET, **change)
+    mix = fleet("a fleet", **change)
     for outcome in virtual_time.run(mix, 3):
         assert outcome.served == mix.prompts
         assert outcome.makespan <= makespan

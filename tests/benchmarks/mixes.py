@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from jobapp.domain.settings import Strategy
@@ -156,6 +156,38 @@ MIXES: Sequence[Mix] = (
     ),
     Mix("a provider that fails 1 in 10", (SECOND,) * 5, 300, 8, failing=0.1),
 )
+
+
+def fleet(name: str, **change: Any) -> Mix:
+    """Return the mix of issue, split among the processes of a fleet."""
+    usual: dict[str, Any] = {"prompts": 296, "workers": 32, "processes": 8, "rules": {"max_retries": 30}}
+    return replace(ISSUE, name=name, **{**usual, **change})
+
+
+FLEETS: Sequence[Mix] = (
+    fleet("8 processes x 4 workers"),
+    fleet("the same, no hints", kind=SILENT),
+    fleet("the same, first requests half a second late", cold=0.5),
+    fleet("the same, no hints", cold=0.5, kind=SILENT),
+    fleet("2 processes x 8", processes=2, workers=16),
+    fleet("32 processes x 2", processes=32, workers=64),
+    fleet("a store of 2 ms", store_latency=0.002),
+    fleet("the store is away for 2 s of 8", outages=((2.0, 4.0),)),
+    fleet("each 50th request kills its process", dying=0.02),
+)
+
+LARGE_FLEET = Mix(
+    "100 processes, 1,000 keys, a store of 2 ms",
+    (MINUTE,) * 1000,
+    20_000,
+    200,
+    latency=0.5,
+    rules=_PATIENT,
+    processes=100,
+    store_latency=0.002,
+)
+
+
 A_DAY_OF_PROMPTS = Mix(
     "a day: 1,000,000 prompts, 10,000 keys",
     (FREE_TIER,) * 10_000,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from tests.benchmarks.mixes import A_DAY_OF_PROMPTS, MIXES, Mix
+from tests.benchmarks.mixes import A_DAY_OF_PROMPTS, FLEETS, LARGE_FLEET, MIXES, Mix
 from tests.benchmarks.simulation import Outcome, Simulation
+
+LARGE = (LARGE_FLEET, A_DAY_OF_PROMPTS)
 
 
 def run(mix: Mix, seeds: int) -> list[Outcome]:
@@ -21,7 +23,7 @@ def line(mix: Mix, outcomes: list[Outcome], seconds: float) -> str:
         return f"{median(values):.{digits}f} [{max(values):.{digits}f}]"
 
     return (
-        f"{mix.name:<38} {min(each.served for each in outcomes):,} of {mix.prompts:,}  "
+        f"{mix.name:<44} {min(each.served for each in outcomes):,} of {mix.prompts:,}  "
         f"{told([each.makespan for each in outcomes], 3)} x optimum  "
         f"{told([each.wasted for each in outcomes], 3)} refused/success  "
         f"longest {told([each.longest for each in outcomes], 2)} s  "
@@ -31,8 +33,8 @@ def line(mix: Mix, outcomes: list[Outcome], seconds: float) -> str:
 
 
 def main(seeds: int, *, day: bool = False) -> None:
-    """Print a line for each mix, and for a day of 1,000,000 prompts over 10,000 keys."""
-    for mix, runs in [*((mix, seeds) for mix in MIXES), *([(A_DAY_OF_PROMPTS, 1)] if day else [])]:
+    """Print a line for each mix and fleet, and for a day of 1,000,000 prompts over 10,000 keys."""
+    for mix, runs in [*((m, seeds) for m in (*MIXES, *FLEETS)), *((m, 1) for m in LARGE if day)]:
         began = time.perf_counter()
         outcomes = run(mix, runs)
         print(line(mix, outcomes, time.perf_counter() - began), flush=True)
