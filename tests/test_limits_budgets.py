@@ -6,7 +6,7 @@ import pytest
 
 from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey, Usage
-from jobapp.limits.budgets import TURN
+from jobapp.limits.day_window import TURN
 from jobapp.pool.key_pool import KeyPool
 from jobapp.pool.reservation import NoneFree, Take, Taken
 

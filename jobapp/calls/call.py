@@ -14,7 +14,6 @@ from jobapp.calls.key_manager import KeyManager
 from jobapp.calls.messages import characters
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
-from jobapp.domain.prices import CostOf, priced
 from jobapp.domain.settings import ModelSettings, RetrySettings
 from jobapp.domain.types import (
     EMPTY,
@@ -65,14 +64,12 @@ class Target(NamedTuple):
         manager: Its keys.
         adapter: Its provider's SDK.
         timeout: Seconds one request may take.
-        cost_of: Knows what its answers cost; ``None`` where nothing does.
     """
 
     settings: ModelSettings
     manager: KeyManager
     adapter: Adapter
     timeout: float
-    cost_of: CostOf | None = None
 
 
 class Opened(NamedTuple):
@@ -233,7 +230,7 @@ class Call:
         """Note that *key* was answered; a stream keeps its key until it is over."""
         whole = reply.first if isinstance(reply, Opened) else reply
         if isinstance(whole, Reply):
-            self.target.manager.answered(self._finished(), whole.headers, whole.usage)
+            self.target.manager.answered(self._finished(), whole.headers, self._priced(whole.usage))
             self._note(key, None, 200, whole.headers)
             return Answered(reply, is_empty=_is_empty(whole))
         if self._reservation is not None:
@@ -316,11 +313,11 @@ class Call:
 
     def complete(self, key: ApiKey, reply: Reply) -> Completion:
         """End the call with its result."""
+        usage = self._priced(reply.usage)
         if self._reservation is not None:
-            self.target.manager.answered(self._finished(), reply.headers, reply.usage)
+            self.target.manager.answered(self._finished(), reply.headers, usage)
             self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
-        usage = priced(reply.usage, self.target.cost_of)
         if reply.finish_reason in CUT_OFF:
             logger.warning(CUT_OFF[reply.finish_reason], settings.provider, settings.model)
         self._end(key.name, usage=usage)
@@ -335,6 +332,9 @@ class Call:
             reply.finish_reason,
             reply.tool_calls,
         )
+
+    def _priced(self, usage: Usage) -> Usage:
+        return self.target.manager.priced(self.target.settings.model, usage)
 
     def give_up(self, end: GaveUp) -> JobAppError:
         """End the call with the exception that tells why, its causes chained to it."""

@@ -58,6 +58,10 @@ class KeyManager(Protocol):
         """End a reservation with an answer."""
         ...
 
+    def priced(self, model: str, usage: Usage) -> Usage:
+        """Return what an answer of *model* used with what it cost, where somebody knows."""
+        ...
+
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Return what a rejection means."""
         ...

@@ -23,7 +23,7 @@ from jobapp.domain.settings import (
     RetrySettings,
     Settings,
 )
-from jobapp.providers import PROVIDERS
+from jobapp.providers import PROVIDERS, is_installed
 
 DEFAULT = "default"
 FALLBACK = "fallback"
@@ -48,7 +48,7 @@ def build(sources: Sources, default_cache: Callable[[], Path]) -> Settings:
     everywhere = (*primary.values(), *(model for several in fallbacks.values() for model in several))
     for provider in providers.values():
         _check_groups(provider, everywhere, sources)
-        _check_budgets(provider, sources)
+        _check_budgets(provider, sources, has_prices=bool(tree.get("prices")))
     cache = _text(sources, tree, "JOBAPP_CACHE_DIR", "paths", "cache")
     return Settings(
         models=MappingProxyType(primary),
@@ -207,12 +207,23 @@ def _check_groups(provider: ProviderSettings, models: Iterable[ModelSettings], s
                 raise place.fault(f"{name} is in {group_of[name]} too", "leave it in one group")
 
 
-def _check_budgets(provider: ProviderSettings, sources: Sources) -> None:
-    """Refuse a budget that limits nothing, or names a group that is not there."""
+LIMITS = ("rpm", "tpm", "rpd", "tpd", "usd_per_day", "usd_per_month", "max_concurrency")
+DOLLARS = ("usd_per_day", "usd_per_month")
+
+
+def _check_budgets(provider: ProviderSettings, sources: Sources, *, has_prices: bool) -> None:
+    """Refuse a budget that limits nothing, names a group that is not there, or needs prices nobody knows."""
+    tells_cost = has_prices or provider.name == "openrouter" or is_installed("genai_prices")
     for index, budget in enumerate(provider.budgets):
         place = sources.place("providers", provider.name, "budgets").item(index)
-        if not (budget.rpm or budget.tpm or budget.rpd or budget.max_concurrency):
-            raise place.fault("limits nothing", "write rpm, tpm, rpd or max_concurrency")
+        if not any(getattr(budget, name) for name in LIMITS):
+            raise place.fault("limits nothing", f"write {', '.join(LIMITS[:-1])} or {LIMITS[-1]}")
+        for name in DOLLARS:
+            if getattr(budget, name) and not tells_cost:
+                raise place.at(name).fault(
+                    f"nobody knows what answers of {provider.name} cost",
+                    "write prices:, or install genai-prices",
+                )
         if budget.group is not None and budget.group not in provider.groups:
             known = ", ".join(provider.groups) or "none"
             raise place.at("group").fault(f"there is no group {budget.group}", f"the groups are: {known}")

@@ -9,6 +9,7 @@ from typing import Any
 from jobapp.config.validators import (
     Location,
     Reader,
+    above_zero,
     boolean,
     dollars,
     key_name,
@@ -62,7 +63,11 @@ BUDGET: dict[str, Reader] = {
     "rpm": whole(1),
     "tpm": whole(1, most=1_000_000_000),
     "rpd": whole(1, most=1_000_000_000),
+    "tpd": whole(1, most=1_000_000_000_000),
+    "usd_per_day": above_zero,
+    "usd_per_month": above_zero,
     "max_concurrency": whole(1),
+    "reset_timezone": zone,
 }
 
 KEY: dict[str, Reader] = {

@@ -147,6 +147,13 @@ def dollars(value: Any, place: Location) -> float:
     return float(value)
 
 
+def above_zero(value: Any, place: Location) -> float:
+    """Read a sum of dollars above 0."""
+    if isinstance(value, (int, float)) and value <= 0 and not isinstance(value, bool):
+        raise place.fault(f"is {shown(value)}", "write US dollars above 0, or leave it out")
+    return dollars(value, place)
+
+
 def one_of(choices: type[StrEnum]) -> Reader:
     """Read one of the words of *choices*."""
 

@@ -19,8 +19,10 @@ from jobapp.core.key_setup import (
     rules_of,
 )
 from jobapp.core.older_surface import BLOCKING, OlderSurface
+from jobapp.core.pricing import cost_of
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.forking import stay_whole_in_forks
+from jobapp.domain.prices import CostOf, priced
 from jobapp.domain.quota_reset import block_end
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import (
@@ -38,7 +40,7 @@ from jobapp.domain.types import (
 )
 from jobapp.limits.headers import Reported, read_limits
 from jobapp.pool.blocks import scopes_of
-from jobapp.pool.key_pool import NO_USAGE, KeyPool
+from jobapp.pool.key_pool import NO_USAGE, Days, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.pool.withdrawn import WithdrawnModels
 from jobapp.providers import spec_of
@@ -111,6 +113,7 @@ class APIKeyManager(OlderSurface):
         self._own_rules = rules_of(config)
         self._unknown = open_unknown_rejections(config, self.clock)
         self._zone = config.reset_zone(self.provider_name)
+        self._prices, self._price_by_model = settings.prices, dict[str, CostOf | None]()
         budgets = budgets_of(self.provider_name, config)
         spec = spec_of(self.provider_name)
         self._table = self.store.room if settings.share_room else None
@@ -121,6 +124,7 @@ class APIKeyManager(OlderSurface):
             budgets,
             reserves_max_tokens=spec is not None and spec.reserves_max_tokens,
             table=self._table,
+            days=Days(self._zone, self.store.ledger, self._price_of),
         )
         self._withdrawn = WithdrawnModels(self.provider_name)
         stay_whole_in_forks(self)
@@ -201,6 +205,15 @@ class APIKeyManager(OlderSurface):
         self._pool.answered(reservation, at, said, usage)
         if blocks := self.store.view().blocks:
             self._withdrawn.answered(reservation.model, blocks, self.clock.now())
+
+    def _price_of(self, model: str) -> CostOf | None:
+        if model not in self._price_by_model:
+            self._price_by_model[model] = cost_of(self.provider_name, model, self._prices)
+        return self._price_by_model[model]
+
+    def priced(self, model: str, usage: Usage) -> Usage:
+        """Return what an answer of *model* used with what it cost, where somebody knows."""
+        return priced(usage, self._price_of(model))
 
     def judge(self, facts: ErrorFacts) -> Verdict:
         """Tell what a rejection means, by this manager's rules."""

@@ -23,7 +23,6 @@ from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.batches import Batches
 from jobapp.core.key_setup import open_state
 from jobapp.core.pickling import Picklable
-from jobapp.core.pricing import cost_of
 from jobapp.core.sdk_clients import SDKClients, session_name
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
@@ -388,8 +387,7 @@ class LLMInterface(SDKClients, Batches, Picklable):
     def _target(self, settings: ModelSettings) -> Target:
         manager = self._manager(settings.provider, self.config.keys_for(settings))
         adapter, timeout = self._adapter(settings.provider, settings.base_url)
-        price = cost_of(settings.provider, settings.model, self.config.settings.prices)
-        return Target(settings, manager, adapter, timeout, price)
+        return Target(settings, manager, adapter, timeout)
 
     def _adapter(self, provider: str, base_url: str | None) -> tuple[Adapter, float]:
         found = self._adapters.get((provider, base_url))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import partial
 
-from jobapp.domain.prices import CostOf, Price
+from jobapp.domain.prices import MILLION, CostOf, Price
 from jobapp.domain.types import Usage
 from jobapp.providers import is_installed
 
@@ -15,6 +16,13 @@ logger = logging.getLogger(__name__)
 
 NAMES = {"xai": "x-ai", "moonshot": "moonshotai", "zhipu": "zhipuai"}
 """What genai-prices calls the services that it calls otherwise (its list of providers, 0.2.3)."""
+
+
+HOUR = 3600
+"""Seconds for which a price is good: some depend on the hour."""
+
+FEW, MANY = 1000, MILLION
+"""Tokens of a short request, and of one that is above any limit from which a model costs more."""
 
 
 def cost_of(provider: str, model: str, prices: Mapping[str, Price]) -> CostOf | None:
@@ -28,20 +36,64 @@ def cost_of(provider: str, model: str, prices: Mapping[str, Price]) -> CostOf | 
     for pattern, price in prices.items():
         if fnmatchcase(model, pattern):
             return price.cost_of
-    return partial(_by_package, provider, model) if is_installed("genai_prices") else None
+    return PackagePrice(provider, model) if is_installed("genai_prices") else None
 
 
-def _by_package(provider: str, model: str, usage: Usage) -> float | None:
-    import genai_prices
+class PackagePrice:
+    """A model's price as genai-prices has it, looked up once an hour: a look takes as long as all else here.
 
-    tokens = genai_prices.Usage(
-        input_tokens=usage.input_tokens,
-        cache_read_tokens=usage.cached_tokens,
-        output_tokens=usage.output_tokens,
-    )
-    try:
-        found = genai_prices.calc_price(tokens, model, provider_id=NAMES.get(provider, provider))
-    except (LookupError, ValueError) as error:
-        logger.debug("the price of %s %s is not known: %s", provider, model, error)
-        return None
-    return float(found.total_price)
+    Args:
+        provider: Canonical name of the provider.
+        model: The provider's name of the model.
+    """
+
+    def __init__(self, provider: str, model: str) -> None:
+        self._provider, self._model = provider, model
+        self._hour = -1.0
+        self._cost_of: CostOf = _unknown
+
+    def __call__(self, usage: Usage) -> float | None:
+        """Return the dollars of an answer; ``None`` where the package does not know the model."""
+        hour = time.time() // HOUR
+        if hour != self._hour:
+            self._cost_of, self._hour = self._look_up(), hour
+        return self._cost_of(usage)
+
+    def _look_up(self) -> CostOf:
+        """Return the price of this hour; the package itself where it is not the same for all lengths."""
+        short, long = (self._dollars_each(tokens) for tokens in (FEW, MANY))
+        if short is None or long is None:
+            return _unknown
+        if not all(map(math.isclose, short, long)):
+            return self._by_package
+        input_, cached, output = (dollars * MILLION for dollars in short)
+        return Price(input_, output, cached).cost_of
+
+    def _dollars_each(self, tokens: int) -> tuple[float, float, float] | None:
+        """Return what a token costs of the input, of what is cached, and of the output."""
+        usages = (Usage(tokens, 0), Usage(tokens, 0, tokens), Usage(0, tokens))
+        found = [self._by_package(usage) for usage in usages]
+        if None in found:
+            return None
+        each = [dollars / tokens for dollars in found if dollars is not None]
+        return each[0], each[1], each[2]
+
+    def _by_package(self, usage: Usage) -> float | None:
+        import genai_prices
+
+        tokens = genai_prices.Usage(
+            input_tokens=usage.input_tokens,
+            cache_read_tokens=usage.cached_tokens,
+            output_tokens=usage.output_tokens,
+        )
+        provider = NAMES.get(self._provider, self._provider)
+        try:
+            found = genai_prices.calc_price(tokens, self._model, provider_id=provider)
+        except (LookupError, ValueError) as error:
+            logger.debug("the price of %s %s is not known: %s", self._provider, self._model, error)
+            return None
+        return float(found.total_price)
+
+
+def _unknown(_: Usage) -> float | None:
+    return None

@@ -102,8 +102,12 @@ class BudgetSettings:
         model: Only requests to this model; left out, all models together.
         rpm: Requests per minute.
         tpm: Tokens per minute.
-        rpd: Requests in 24 hours.
+        rpd: Requests a day, until the midnight of ``reset_timezone``.
+        tpd: Tokens a day.
+        usd_per_day: US dollars a day.
+        usd_per_month: US dollars a month.
         max_concurrency: Requests at the same time.
+        reset_timezone: IANA zone of the midnight; ``None`` for that of the provider's day.
     """
 
     key: str | None = None
@@ -112,7 +116,11 @@ class BudgetSettings:
     rpm: int | None = None
     tpm: int | None = None
     rpd: int | None = None
+    tpd: int | None = None
+    usd_per_day: float | None = None
+    usd_per_month: float | None = None
     max_concurrency: int | None = None
+    reset_timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The budgets that a user configured, as limits that a key pool can count. No I/O.
 
-A budget is counted in this process, from its first request on; what it forbids is not asked.
+What a budget forbids is not asked. Those of a minute are counted from this process's first request on, those
+of a day or a month by the calendar, over restarts.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ from typing import NamedTuple
 
 from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey
+from jobapp.limits.counts import Count
+from jobapp.limits.day_window import TURN, DayCount, DayWindow, Period, Subject
 from jobapp.limits.fixed_window import FixedWindow
-from jobapp.limits.headers import DAY, MINUTE
+from jobapp.limits.headers import MINUTE
+from jobapp.limits.ledger import Ledger
 from jobapp.limits.limit import Unit
 from jobapp.limits.meter import ONE, Cost
+from jobapp.limits.numbers import Numbered
 from jobapp.limits.under_way import Me, UnderWay
 
-TURN = 0.02
-"""Seconds between two looks at a budget of requests at a time: an answer ends one at any moment."""
+OF_A_DAY = {
+    "rpd": (Unit.REQUESTS, Period.DAY),
+    "tpd": (Unit.TOKENS, Period.DAY),
+    "usd_per_day": (Unit.DOLLARS, Period.DAY),
+    "usd_per_month": (Unit.DOLLARS, Period.MONTH),
+}
+"""The settings that end with a calendar's midnight, what they count, and in what."""
 
 
 class ConcurrencyLimit:
@@ -39,8 +49,8 @@ class ConcurrencyLimit:
         return 0.0 if self.under_way.requests < self.most else now + TURN
 
 
-class BudgetLimits(NamedTuple):
-    """All that a configuration allows one key with one model.
+class RowLimits(NamedTuple):
+    """What one row allows that is counted from the first request on.
 
     Attributes:
         windows: What each window counts, and the window.
@@ -49,19 +59,6 @@ class BudgetLimits(NamedTuple):
 
     windows: tuple[tuple[Unit, FixedWindow], ...] = ()
     concurrency: tuple[ConcurrencyLimit, ...] = ()
-
-    def ready_at(self, now: float, ahead: int = 0, cost: Cost = ONE) -> float:
-        """Return when a request of that *cost* may be sent, behind *ahead* others like it; 0 for at once."""
-        at = 0.0
-        for unit, window in self.windows:
-            units = cost.of(unit)
-            at = max(at, window.ready_at(now, ahead * units, units))
-        return at
-
-    def use(self, now: float, cost: Cost) -> None:
-        """Count what a request uses of the windows; a negative cost is taken back."""
-        for unit, window in self.windows:
-            window.count(now, cost.of(unit))
 
     def numbers(self) -> list[float]:
         """Return what is known, for another process."""
@@ -76,47 +73,165 @@ class BudgetLimits(NamedTuple):
             limit.under_way.take_over(numbers)
 
 
+class BudgetLimits(NamedTuple):
+    """All that a configuration allows one key with one model.
+
+    Attributes:
+        windows: What each window of a minute counts, and the window.
+        concurrency: How many requests may be under way.
+        days: The windows of days and months.
+        counts: What is counted by the calendar, limited or not.
+    """
+
+    windows: tuple[tuple[Unit, FixedWindow], ...] = ()
+    concurrency: tuple[ConcurrencyLimit, ...] = ()
+    days: tuple[DayWindow, ...] = ()
+    counts: tuple[DayCount, ...] = ()
+
+    def ready_at(self, now: float, ahead: int = 0, cost: Cost = ONE) -> float:
+        """Return when a request of that *cost* may be sent, behind *ahead* others like it; 0 for at once."""
+        at = 0.0
+        for unit, window in self.windows:
+            units = cost.of(unit)
+            at = max(at, window.ready_at(now, ahead * units, units))
+        for day in self.days:
+            units = cost.of(day.unit)
+            at = max(at, day.ready_at(now, ahead * units, units))
+        return at
+
+    def begin(self, now: float, cost: Cost) -> None:
+        """Count a request that is sent."""
+        self.use(now, cost)
+        for limit in self.concurrency:
+            limit.under_way.begin(cost)
+        for count in self.counts:
+            count.begin(now, cost)
+
+    def end(self, cost: Cost) -> None:
+        """Note that a request is over."""
+        for limit in self.concurrency:
+            limit.under_way.end(cost)
+        for count in self.counts:
+            count.end(cost)
+
+    def use(self, now: float, cost: Cost) -> None:
+        """Count what a request uses of a minute's windows; a negative cost is taken back."""
+        for unit, window in self.windows:
+            window.count(now, cost.of(unit))
+
+    def spend(self, tokens: float, dollars: float) -> None:
+        """Count for the day what an answer cost."""
+        if tokens or dollars:
+            for count in self.counts:
+                count.spend(Count(0, tokens, dollars))
+
+    def under_way(self) -> Iterator[UnderWay]:
+        """Yield what is told apart by the process that sent it."""
+        yield from (limit.under_way for limit in self.concurrency)
+        yield from (count.reserved for count in self.counts)
+
+
 class Budgets:
     """All limits of one provider's configuration, each made when it is first needed.
 
     Args:
         rows: The budgets as configured.
         me: This process.
+        provider: The provider's name.
+        zone: The IANA zone in whose midnight its day ends.
+        ledger: Where days are counted for good.
     """
 
-    def __init__(self, rows: Sequence[BudgetSettings] = (), me: Me | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[BudgetSettings] = (),
+        me: Me | None = None,
+        *,
+        provider: str = "",
+        zone: str = "UTC",
+        ledger: Ledger | None = None,
+    ) -> None:
         self._rows = tuple(rows)
         self._me = me or Me()
-        self._made: dict[str, BudgetLimits] = {}
+        self._provider, self._zone, self._ledger = provider, zone, ledger or Ledger()
+        self._made: dict[str, RowLimits] = {}
+        self._days: dict[tuple[str, BudgetSettings], tuple[DayWindow, ...]] = {}
+        self._counts: dict[Subject, DayCount] = {}
+        self.counts_dollars = any(row.usd_per_day or row.usd_per_month for row in rows)
+        """Whether an estimate in dollars is needed."""
 
     def of(self, key: ApiKey, model: str) -> BudgetLimits:
         """Return what a request with *key* to *model* must obey."""
-        found = self.counted(key, model).values()
+        rows = self._rows_of(key, model)
+        found = [self._row(key, row) for row in rows]
+        days = tuple(day for row in rows for day in self._days_of(key, row))
+        counts = dict.fromkeys((self.today(key), *(day.count for day in days)))
         return BudgetLimits(
             tuple(limit for limits in found for limit in limits.windows),
             tuple(limit for limits in found for limit in limits.concurrency),
+            days,
+            tuple(counts),
         )
 
-    def counted(self, key: ApiKey, model: str) -> dict[str, BudgetLimits]:
-        """Return the limits of each row that this key counts in, its own or its group's, by a name.
+    def counted(self, key: ApiKey, model: str) -> dict[str, Numbered]:
+        """Return what is shared of the limits that this key counts in, its own or its group's, by a name.
 
-        The name tells what is counted and what is allowed, so that a new configuration begins anew.
+        That of a row tells what is counted and what is allowed, so that a new configuration begins anew.
         """
-        found = {}
-        for row in self._rows:
-            if row.key in (None, key.name) and row.group in (None, key.group) and row.model in (None, model):
-                name = f"{row.group or key.fingerprint} {row}"
-                if name not in self._made:
-                    self._made[name] = BudgetLimits(tuple(_limits(row)), tuple(_concurrency(row, self._me)))
-                found[name] = self._made[name]
+        found: dict[str, Numbered] = {}
+        for row in self._rows_of(key, model):
+            found[_name(key, row)] = self._row(key, row)
+            found.update({f"{day.count.subject}": day.count for day in self._days_of(key, row)})
         return found
+
+    def today(self, key: ApiKey) -> DayCount:
+        """Return what was used of *key* on the provider's day."""
+        return self._count(Subject(self._provider, key.fingerprint, "", self._zone, Period.DAY))
+
+    def days_of(self, key: ApiKey) -> list[tuple[BudgetSettings, DayWindow]]:
+        """Return the windows of days and months of *key*, whatever the model, with the row that says so."""
+        rows = (row for row in self._rows if _is_of(row, key))
+        return [(row, day) for row in rows for day in self._days_of(key, row)]
+
+    def _rows_of(self, key: ApiKey, model: str) -> list[BudgetSettings]:
+        return [row for row in self._rows if _is_of(row, key) and row.model in (None, model)]
+
+    def _row(self, key: ApiKey, row: BudgetSettings) -> RowLimits:
+        name = _name(key, row)
+        if name not in self._made:
+            self._made[name] = RowLimits(tuple(_limits(row)), tuple(_concurrency(row, self._me)))
+        return self._made[name]
+
+    def _days_of(self, key: ApiKey, row: BudgetSettings) -> tuple[DayWindow, ...]:
+        subject = key.fingerprint if row.group is None else f"group:{row.group}"
+        if (subject, row) not in self._days:
+            self._days[subject, row] = tuple(self._windows(subject, row))
+        return self._days[subject, row]
+
+    def _windows(self, subject: str, row: BudgetSettings) -> Iterator[DayWindow]:
+        for name, (unit, period) in OF_A_DAY.items():
+            if limit := getattr(row, name):
+                zone = row.reset_timezone or self._zone
+                count = self._count(Subject(self._provider, subject, row.model or "", zone, period))
+                yield DayWindow(name, unit, limit, count)
+
+    def _count(self, subject: Subject) -> DayCount:
+        if subject not in self._counts:
+            self._counts[subject] = DayCount(subject, self._ledger, self._me)
+        return self._counts[subject]
+
+
+def _is_of(row: BudgetSettings, key: ApiKey) -> bool:
+    return row.key in (None, key.name) and row.group in (None, key.group)
+
+
+def _name(key: ApiKey, row: BudgetSettings) -> str:
+    return f"{row.group or key.fingerprint} {row}"
 
 
 def _limits(row: BudgetSettings) -> Iterator[tuple[Unit, FixedWindow]]:
     if row.rpm:
         yield Unit.REQUESTS, FixedWindow(row.rpm, MINUTE)
-    if row.rpd:
-        yield Unit.REQUESTS, FixedWindow(row.rpd, DAY)
     if row.tpm:
         yield Unit.TOKENS, FixedWindow(row.tpm, MINUTE)
 

@@ -1,11 +1,12 @@
 """What every model of a limit can be asked. No I/O.
 
-A limit counts in *units*, requests or tokens. Which model holds is another matter:
+A limit counts in *units*: requests, tokens or dollars. Which model holds is another matter:
 
 ===============  ==================================================  ========================================
 model            what it allows                                      who has it
 ===============  ==================================================  ========================================
 fixed window     so many units from one instant to another           Gemini, OpenRouter, budgets
+day window       so many units until a calendar's midnight           budgets
 token bucket     so many at once, then one in each interval          OpenAI, Anthropic
 sliding log      so many in any stretch of its length                several gateways; what nobody knows
 concurrency      so many at the same time                            budgets
@@ -35,6 +36,7 @@ class Unit(Enum):
     """Of the prompt and the answer together."""
     INPUT = "input tokens"
     OUTPUT = "output tokens"
+    DOLLARS = "US dollars"
 
 
 class Limit(Protocol):

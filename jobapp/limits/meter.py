@@ -23,11 +23,13 @@ class Cost(NamedTuple):
         requests: How many they are.
         input: Tokens of their prompts.
         output: Tokens of their answers.
+        dollars: US dollars, where a limit counts them.
     """
 
     requests: float = 1.0
     input: float = 0.0
     output: float = 0.0
+    dollars: float = 0.0
 
     def of(self, unit: Unit) -> float:
         """Return the units of one kind."""
@@ -40,6 +42,8 @@ class Cost(NamedTuple):
                 return self.output
             case Unit.TOKENS:
                 return self.input + self.output
+            case Unit.DOLLARS:
+                return self.dollars
 
     def plus(self, other: Cost, sign: float = 1.0) -> Cost:
         """Return the sum, or with a *sign* of -1 the difference."""
@@ -47,6 +51,7 @@ class Cost(NamedTuple):
             self.requests + sign * other.requests,
             self.input + sign * other.input,
             self.output + sign * other.output,
+            self.dollars + sign * other.dollars,
         )
 
 
@@ -60,7 +65,7 @@ class Tally:
 
     def add(self, cost: Cost, sign: float = 1.0) -> None:
         """Add a cost, or with a *sign* of -1 take it away."""
-        requests, input_, output = cost
+        requests, input_, output, _ = cost
         self.requests += sign * requests
         self.input += sign * input_
         self.output += sign * output

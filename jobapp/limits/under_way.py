@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from itertools import islice
 from typing import NamedTuple
 
@@ -25,6 +26,10 @@ class Owner(NamedTuple):
     pid: float
     started: float
     member: float = 0.0
+
+
+ROW = len(Owner._fields) + len(Cost._fields)
+"""Numbers of one process in a record."""
 
 
 class Me:
@@ -79,6 +84,10 @@ class UnderWay:
             del self._by_owner[me]
         return True
 
+    def total(self) -> Cost:
+        """Return what is under way, whoever sent it."""
+        return reduce(Cost.plus, self._by_owner.values(), NOTHING)
+
     def others(self) -> list[Owner]:
         """Return the other processes that have something under way."""
         return [owner for owner in self._by_owner if owner != self._me.owner]
@@ -99,7 +108,7 @@ class UnderWay:
         me = self._me.owner
         mine = self._by_owner.get(me, NOTHING)
         count = checked(next(numbers), MOST_OWNERS)
-        rows = pairs(islice(numbers, 6 * count), 6)
+        rows = pairs(islice(numbers, ROW * count), ROW)
         self._by_owner = {Owner(*row[:3]): Cost(*row[3:]) for row in rows}
         self.lost = self._by_owner.pop(me, NOTHING).plus(mine, -1.0)
         if mine.requests:

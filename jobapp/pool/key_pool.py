@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+from jobapp.domain.prices import CostOf
 from jobapp.domain.settings import BudgetSettings, Strategy
 from jobapp.domain.types import ApiKey, Block, BlockId, Kind, Usage, Verdict
 from jobapp.limits.budgets import Budgets
 from jobapp.limits.headers import Reported
+from jobapp.limits.ledger import Ledger
 from jobapp.limits.meter import NOTHING, Cost
 from jobapp.pool.blocks import Blocks, scopes_of
 from jobapp.pool.key_state import KeyState, SharedEstimates
@@ -38,6 +41,20 @@ MOST_JITTER = 1.0
 """Seconds of jitter at most for callers who wait for the same instant."""
 
 
+class Days(NamedTuple):
+    """How days are counted.
+
+    Attributes:
+        zone: The IANA zone in whose midnight the provider's day ends.
+        ledger: Where they are counted for good; ``None`` for this process alone.
+        price_of: Returns what the answers of a model cost, where somebody knows.
+    """
+
+    zone: str = "UTC"
+    ledger: Ledger | None = None
+    price_of: Callable[[str], CostOf | None] | None = None
+
+
 class KeyPool:
     """The keys of one provider and what is known of them.
 
@@ -48,6 +65,7 @@ class KeyPool:
         budgets: What the user allows.
         reserves_max_tokens: Whether the provider counts ``max_tokens`` before it answers.
         table: What is shared with other processes; ``None`` for nothing.
+        days: How days are counted.
     """
 
     def __init__(
@@ -59,12 +77,15 @@ class KeyPool:
         *,
         reserves_max_tokens: bool = False,
         table: Table | None = None,
+        days: Days | None = None,
     ) -> None:
+        days = days or Days()
         self.provider = provider
         self.keys = tuple(keys)
         self._strategy = strategy
         self._room = SharedRoom(provider, table)
-        self._budgets = Budgets(budgets, self._room.me)
+        self.budgets = Budgets(budgets, self._room.me, provider=provider, zone=days.zone, ledger=days.ledger)
+        self._price_of = days.price_of
         self._reserves_max_tokens = reserves_max_tokens
         self._tickets = itertools.count()
         self._index = {key.fingerprint: i for i, key in enumerate(self.keys)}
@@ -130,7 +151,7 @@ class KeyPool:
         self, keys: Keys, model: str, now: float, want: Take, skip: frozenset[int], ticket: int
     ) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""
-        cost = keys.shared.tokens.cost(want.size, want.max_tokens)
+        cost = self._estimate(keys, model, want)
         while True:
             state, is_ready = self._choose_tier(keys, now, want, skip, cost)
             if is_ready and state is not None and want.session is not None:
@@ -143,6 +164,15 @@ class KeyPool:
                 if foreseen > now or state.free_at(now, cost=cost) <= now:
                     return self._reserve(keys, state, model, now, want, ticket, cost, is_ready=is_ready)
             # another process took the room in this moment
+
+    def _estimate(self, keys: Keys, model: str, want: Take) -> Cost:
+        """Return what a request will cost, in dollars only where a budget counts them."""
+        cost = keys.shared.tokens.cost(want.size, want.max_tokens)
+        if not self.budgets.counts_dollars or self._price_of is None:
+            return cost
+        price = self._price_of(model)
+        dollars = price and price(Usage(round(cost.input), round(cost.output)))
+        return cost._replace(dollars=dollars or 0.0)
 
     def _reserve(
         self,
@@ -268,17 +298,27 @@ class KeyPool:
         state = reservation.state
         with self._room.hold(state):
             reservation.end()
+            self._spend(reservation, usage)
             if usage.total_tokens:
                 cost = Cost(1.0, usage.input_tokens, usage.output_tokens)
                 state.correct(now, cost.plus(reservation.cost, -1.0))
                 state.shared.tokens.learn(reservation.size, usage.input_tokens, usage.output_tokens)
             self._learn_answer(reservation, now, said)
 
+    def _spend(self, reservation: Reservation, usage: Usage = NO_USAGE) -> None:
+        """Count for the day what a request cost; where nobody tells, what it was thought to cost."""
+        if usage.total_tokens:
+            reservation.state.budget.spend(usage.total_tokens, usage.cost or 0.0)
+        else:
+            cost = reservation.cost
+            reservation.state.budget.spend(round(cost.input + cost.output), usage.cost or cost.dollars)
+
     def end(self, reservation: Reservation) -> None:
-        """End a reservation of which nobody knows the end."""
+        """End a reservation of which nobody knows the end: it may be paid for."""
         with self._room.hold(reservation.state):
             reservation.end()
             reservation.state.meter.ended(reservation.sent_at)
+            self._spend(reservation)
 
     def settle(
         self,
@@ -307,6 +347,8 @@ class KeyPool:
                 state.shrink()
                 wait, sent_at = verdict.retry_after, reservation.sent_at
                 state.meter.rejected(now, sent_at, wait, said, others, reservation.cost)
+            elif reservation.opened_at is not None:
+                self._spend(reservation)  # a stream that broke off
             elif verdict.kind is Kind.QUOTA:
                 state.meter.take_back(now, reservation.sent_at, reservation.cost)
                 state.shared.spent_after = state.sent.requests or math.inf
@@ -373,7 +415,7 @@ class KeyPool:
             lambda indexes: ModelKeys(
                 indexes,
                 self._strategy,
-                lambda index: self._budgets.of(self.keys[index], model),
+                lambda index: self.budgets.of(self.keys[index], model),
                 shared,
                 self._room.me,
                 lambda state: self._share(state, model, common),
@@ -385,7 +427,7 @@ class KeyPool:
         """Let other processes know of a key what this one knows."""
         key = self.keys[state.index]
         mine = Part(f"{self.provider} {model} {key.fingerprint}", state)
-        budgets = self._budgets.counted(key, model).items()
+        budgets = self.budgets.counted(key, model).items()
         state.parts = (common, mine, *(Part(f"{self.provider} {name}", limits) for name, limits in budgets))
 
     def _apply(self, model: str, keys: Keys, block: Block, *, news: bool = False) -> None:

@@ -175,13 +175,13 @@ class KeyState:
         """Forget what a dead process has under way, which nobody will end."""
         self.ended.add(self.under_way.write_off(owner))
         self.meter.ended()
-        for limit in self.budget.concurrency:
-            limit.under_way.write_off(owner)
+        for under_way in self.budget.under_way():
+            under_way.write_off(owner)
 
     def owners(self) -> set[Owner]:
         """Return the other processes that have something under way."""
         found = set(self.under_way.others())
-        return found.union(*(limit.under_way.others() for limit in self.budget.concurrency))
+        return found.union(*(under_way.others() for under_way in self.budget.under_way()))
 
     @property
     def asked(self) -> int:
@@ -209,7 +209,9 @@ class KeyState:
     def allowed_at(self, now: float, ahead: int = 0, cost: Cost = ONE) -> float:
         """Return when the key may be asked, by what was said and what is budgeted."""
         until = self.open_at(now)
-        return max(until, self.budget.ready_at(now, ahead, cost)) if self.budget.windows else until
+        if self.budget.windows or self.budget.days:
+            return max(until, self.budget.ready_at(now, ahead, cost))
+        return until
 
     def free_at(
         self, now: float, ahead: int | None = None, cost: Cost = ONE, tries_left: int = MANY
@@ -250,17 +252,13 @@ class KeyState:
         self.under_way.begin(cost)
         self.sent.add(cost)
         self.meter.count(now, cost)
-        if self.budget.windows:
-            self.budget.use(now, cost)
-        for limit in self.budget.concurrency:
-            limit.under_way.begin(cost)
+        self.budget.begin(now, cost)
 
     def end(self, cost: Cost) -> None:
         """Note that a request is over."""
         if self.under_way.end(cost):
             self.ended.add(cost)
-        for limit in self.budget.concurrency:
-            limit.under_way.end(cost)
+        self.budget.end(cost)
 
     def correct(self, now: float, difference: Cost) -> None:
         """Count the tokens that an answer cost beyond its estimate, or less."""

@@ -26,6 +26,7 @@ from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, encode
+from jobapp.stores.counts_file import CountsFile
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.room_table import RoomTable
 from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
@@ -78,6 +79,9 @@ class JSONFileStore:
         self._outage = Outage(_logger, self._file, ADVICE)
         self.room = RoomTable(self.path.with_suffix(".room"))
         """What is used of each key, beside it."""
+        self._counts = CountsFile(self.path.with_suffix(".counts.json"), clock)
+        self.ledger = self._counts.ledger
+        """What was used in days and months, beside it too."""
         self._disk = OnDisk()
         self._jumps = ClockJumps(clock.now(), clock.monotonic())
         self._retry_at = clock.monotonic()
@@ -101,13 +105,21 @@ class JSONFileStore:
 
     @property
     def stale(self) -> bool:
-        """Return whether what could not be written is worth another try; a view itself looks at the file."""
+        """Return whether others may have counted, or what could not be written is worth another try.
+
+        A view itself looks at the file for blocks.
+        """
+        return self._counts.is_due or self._is_to_be_written()
+
+    def _is_to_be_written(self) -> bool:
         is_due = self._unwritten is not NOTHING and not self._is_late
         return is_due and self._clock.monotonic() >= self._retry_at
 
     def refresh(self) -> None:
-        """Write what could not be written before, if that is possible now."""
-        if self.stale:
+        """Read what others counted; write what could not be written before, if that is possible now."""
+        if self._counts.is_due:
+            self._counts.look()
+        if self._is_to_be_written():
             self._flush()
 
     def view(self) -> QuotaState:
@@ -162,8 +174,10 @@ class JSONFileStore:
             self._flush(swept=provider)
 
     def close(self) -> None:
-        """Write what could not be written before, if that is possible now; the store stays usable."""
+        """Write what is not written yet, if that is possible now; the store stays usable."""
         self._flush()
+        if self.ledger.is_unwritten:
+            self._counts.write()
 
     def _read(self) -> None:
         """Read what others wrote."""

@@ -15,6 +15,7 @@ from datetime import datetime
 from jobapp.domain.clock import Clock
 from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
+from jobapp.limits.ledger import Ledger
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.redis_client import (
     FIRST_PAUSE,
@@ -75,6 +76,7 @@ class RedisStore:
         timeout: float = TIMEOUT,
     ) -> None:
         self._clock = clock
+        self.ledger = Ledger()
         self._max_age = max_age
         self._server = Server(url, namespace, timeout)
         self.room = RedisRoom(url, prefix_of(namespace), clock)

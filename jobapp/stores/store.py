@@ -14,6 +14,7 @@ from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
+from jobapp.limits.ledger import Ledger
 from jobapp.pool.shared_room import Table
 from jobapp.stores.json_file import FILE_NAME, JSONFileStore
 from jobapp.stores.redis import NAMESPACE, RedisStore
@@ -38,6 +39,11 @@ class QuotaStore(Protocol):
     @property
     def room(self) -> Table | None:
         """Where processes share what is used of each key; ``None`` where each counts alone."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was used in days and months."""
         ...
 
     @property

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from jobapp.domain.types import Block
 from jobapp.limits.under_way import Me, Owner
+from jobapp.limits.ledger import Ledger
 from jobapp.pool.shared_room import Part
 from jobapp.stores.state import QuotaState, Reset
 
@@ -111,6 +112,7 @@ class Store:
         self._seen = 0
         self._state = QuotaState()
         self.room = None if alone else Room(shared, next(self._numbers))
+        self.ledger = Ledger()
 
     def view(self) -> QuotaState:
         states, known = self._shared.states, self._seen
