@@ -27,8 +27,10 @@ def test_the_table_tells_state_reason_and_times_in_local_time(cli, spent, tmp_pa
     assert told.startswith(
         "KEY STATE UNTIL (CET) openai OPENAI_API_KEY quota spent Tue 24 Nov 01:00 (in 12 h) all models: "
     )
-    assert "since 13:00:00 OPENAI_API_KEY_BACKUP_1 key not accepted 14:00 (in 1 h) all models: " in told
-    assert "since 13:00:00 OPENAI_API_KEY_BACKUP_2 free openrouter OPENROUTER_API_KEY quota spent" in told
+    today = "since 13:00:00; today 1 requests, 0 tokens"
+    assert f"{today} OPENAI_API_KEY_BACKUP_1 key not accepted 14:00 (in 1 h) all models: " in told
+    assert f"{today} OPENAI_API_KEY_BACKUP_2 free today 1 requests, " in told
+    assert " tokens openrouter OPENROUTER_API_KEY quota spent" in told
     assert "all free models: " in told
     assert told.endswith(f"Kept in {tmp_path / 'jobapp-cache' / 'api_key_state.json'}")
     assert all(len(line) <= 80 for line in cli.out.splitlines()[:-1])
@@ -48,7 +50,11 @@ def test_json_has_stable_names_utc_times_and_seconds_left(cli, spent):
         "since": "2026-11-23T12:00:00Z",
         "until": "2026-11-24T00:00:00Z",
         "seconds_left": 43200.0,
+        "tier": 1,
+        "models": [],
+        "today": {"requests": 1, "tokens": 0, "dollars": 0.0, "budgets": []},
     }
+    assert told["keys"][2].pop("today")["tokens"] > 0
     assert told["keys"][2] == {
         "provider": "openai",
         "key": "OPENAI_API_KEY_BACKUP_2",
@@ -58,7 +64,44 @@ def test_json_has_stable_names_utc_times_and_seconds_left(cli, spent):
         "since": None,
         "until": None,
         "seconds_left": None,
+        "tier": 1,
+        "models": [],
     }
+
+
+def test_what_is_left_of_the_users_own_budgets_is_shown_and_what_they_keep(cli, llm_simulator, tmp_path):
+    llm_simulator.add_key("openai", "sk-one")
+    (tmp_path / "config.yaml").write_text(
+        "models: {default: {provider: openai, model: gpt-4o-mini}}\n"
+        "prices: {'*': {input: 1000, output: 1000}}\n"
+        "providers: {openai: {keys: [{name: OPENAI_API_KEY, tier: 2, models: 'gpt-4o*'}],\n"
+        "  budgets: [{rpd: 1, reset_timezone: Asia/Tokyo}, {usd_per_month: 5}]}}\n"
+    )
+    assert cli("ask", "Hello") == 0
+    assert cli("ask", "Hello") == 3
+    assert "No API keys available: your own budget is spent. The first is free at 2026-11-23 15:00" in cli.err
+    cli("status", "--json")
+    (line,) = cli.json["keys"]
+    today = line["today"]
+    assert line["reason"] == "own-budget: your own budget of 1 requests a day is spent"
+    assert (line["state"], line["tier"], line["models"]) == ("quota", 2, ["gpt-4o*"])
+    assert today["dollars"] == today["tokens"] / 1000
+    assert today["budgets"] == [
+        {"name": "rpd", "limit": 1, "left": 0, "until": "2026-11-23T15:00:00Z", "model": None, "group": None},
+        {
+            "name": "usd_per_month",
+            "limit": 5,
+            "left": pytest.approx(5 - today["dollars"]),
+            "until": "2026-12-01T00:00:00Z",
+            "model": None,
+            "group": None,
+        },
+    ]
+    cli("status")
+    told = " ".join(cli.out.split())
+    assert "your own budget of 1 requests a day is spent [own-budget]" in told
+    assert "tier 2; for gpt-4o*; today 1 requests, " in told
+    assert "left of 1 requests a day: 0 until 16:00; left of $5.00 a month: $4.9" in told
 
 
 def test_status_asks_nobody_and_shows_no_key(cli, spent, llm_simulator):

@@ -21,7 +21,7 @@ from jobapp.domain.exceptions import (
     StreamInterruptedError,
 )
 from jobapp.domain.types import Attempt, KeyStatus, Kind, Verdict
-from jobapp.domain.wording import KIND_WORDS, moment
+from jobapp.domain.wording import KIND_WORDS, OWN_BUDGET, moment
 
 E = TypeVar("E", bound=ProviderError)
 
@@ -90,8 +90,20 @@ def no_keys_error(
     back = "" if first is None else f" The first is free {moment(first, now)}."
     lines = "".join(f"\n  {status_text(line, now)}" for line in keys)
     return NoAPIKeysAvailableError(
-        f"No API keys available.{back}{lines}", keys=keys, available_at=first, attempts=attempts
+        f"No API keys available{_by_whom(keys)}.{back}{lines}",
+        keys=keys,
+        available_at=first,
+        attempts=attempts,
     )
+
+
+def _by_whom(keys: Sequence[KeyStatus]) -> str:
+    """Return what the user's own budget has to do with it."""
+    kept = {(line.provider, line.key) for line in keys if line.reason.startswith(OWN_BUDGET)}
+    if not kept:
+        return ""
+    is_all = kept == {(line.provider, line.key) for line in keys}
+    return ": your own budget is spent" if is_all else ": your own budget is spent for some of them"
 
 
 def _first_free(keys: Sequence[KeyStatus], now: datetime) -> datetime | None:

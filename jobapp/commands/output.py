@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from jobapp.domain.types import Attempt, KeyStatus, Verdict
+from jobapp.domain.types import Attempt, KeyStatus, Today, Verdict
 
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t\r"
@@ -63,7 +63,16 @@ def status_json(line: KeyStatus, now: datetime) -> dict[str, Any]:
         "since": utc(line.since),
         "until": utc(line.until),
         "seconds_left": seconds_left(line.until, now),
+        "tier": line.tier,
+        "models": list(line.models),
+        "today": None if line.today is None else today_json(line.today),
     }
+
+
+def today_json(today: Today) -> dict[str, Any]:
+    """Return what a key did today for programs."""
+    budgets = [asdict(each) | {"until": utc(each.until)} for each in today.budgets]
+    return asdict(today) | {"budgets": budgets}
 
 
 def verdict_json(verdict: Verdict | None) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +16,18 @@ from jobapp.core.config_manager import ConfigManager
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
 from jobapp.domain.types import KeyStatus, Kind
-from jobapp.domain.wording import BLOCK_WORDS, local, name_of_models, until_text
+from jobapp.domain.wording import BLOCK_WORDS, allowance, local, name_of_models, until_text
 from jobapp.stores.json_file import FILE_NAME
 from jobapp.stores.redis_client import without_secrets
 
+AMOUNTS = {"usd_per_day": "${:,.4f}", "usd_per_month": "${:,.4f}", "rpd": "{:,.0f}", "tpd": "{:,.0f}"}
+"""How what is left of a budget is written."""
+
 HELP = "show what is known of each key"
-DESCRIPTION = "Show what is known of each key: free, or what keeps it, why, since when and until when."
+DESCRIPTION = (
+    "Show what is known of each key: free, or what keeps it, why, since when and until when; "
+    "what it did today, and what your own budgets leave."
+)
 
 
 def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -59,12 +66,31 @@ def place_of_state(config: ConfigManager) -> str:
 
 def status_line(status: KeyStatus, now: datetime) -> Line:
     """Return one key's state, or that of a withdrawn model, for the table."""
+    about = "; ".join(filter(None, (_why(status, now), *_about(status, now))))
     if status.until is None or status.since is None:
-        return Line(status.provider, status.key, status.state)
-    return Line(
-        status.provider,
-        status.key,
-        BLOCK_WORDS[Kind(status.state)],
-        until_text(status.until, now),
-        f"{name_of_models(status.model)}: {reason_text(status.reason)}, since {local(status.since, now)}",
-    )
+        return Line(status.provider, status.key, status.state, detail=about)
+    until = until_text(status.until, now)
+    return Line(status.provider, status.key, BLOCK_WORDS[Kind(status.state)], until, about)
+
+
+def _why(status: KeyStatus, now: datetime) -> str:
+    if status.since is None:
+        return ""
+    why = f"{name_of_models(status.model)}: {reason_text(status.reason)}"
+    return f"{why}, since {local(status.since, now)}"
+
+
+def _about(status: KeyStatus, now: datetime) -> Iterator[str]:
+    """Yield what sets a key apart, what it did today, and what is left of its budgets."""
+    if status.tier > 1:
+        yield f"tier {status.tier}"
+    if status.models:
+        yield f"for {', '.join(status.models)}"
+    today = status.today
+    if today is not None and today.requests:
+        cost = f", ${today.dollars:,.4f}" if today.dollars else ""
+        yield f"today {today.requests:,} requests, {today.tokens:,} tokens{cost}"
+    for each in today.budgets if today else ():
+        whose = f" of {each.model}" if each.model else f" of the group {each.group}" if each.group else ""
+        left = AMOUNTS[each.name].format(each.left)
+        yield f"left of {allowance(each.name, each.limit)}{whose}: {left} until {local(each.until, now)}"

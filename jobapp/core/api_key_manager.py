@@ -18,6 +18,7 @@ from jobapp.core.key_setup import (
     provider_of,
     rules_of,
 )
+from jobapp.core.key_use import spent_budgets, today
 from jobapp.core.older_surface import BLOCKING, OlderSurface
 from jobapp.core.pricing import cost_of
 from jobapp.domain.clock import Clock, SystemClock
@@ -303,11 +304,14 @@ class APIKeyManager(OlderSurface):
 
         return (*self._own_rules, *RULES)
 
-    def statuses(self, model: str | None = None) -> list[KeyStatus]:
+    def statuses(self, model: str | None = None, *, details: bool = False) -> list[KeyStatus]:
         """Return what is known of each key: a line a block, or one line that says it is free.
+
+        A spent budget of the user's own is a line too.
 
         Args:
             model: Only what bears on this model; all models when left out.
+            details: Whether to tell what each key did today, too.
         """
         now = self.clock.now()
         with self._lock:
@@ -315,8 +319,19 @@ class APIKeyManager(OlderSurface):
             blocks = [b for b in self._pool.blocks.all() if b.until > now]
         if model is not None:
             blocks = [b for b in blocks if b.model in scopes_of(model)]
-        serving = (key for key in self.keys if model is None or key.serves(model))
-        return [line for key in serving for line in self._lines(key, blocks)]
+        serving = [key for key in self.keys if model is None or key.serves(model)]
+        lines = [line for key in serving for line in self._lines(key, blocks, model, now)]
+        return self._with_details(lines, now) if details else lines
+
+    def _with_details(self, lines: Iterable[KeyStatus], now: datetime) -> list[KeyStatus]:
+        by_name, budgets = {key.name: key for key in self.keys}, self._pool.budgets
+        with self._lock:
+            use = {name: today(budgets, key, now.timestamp()) for name, key in by_name.items()}
+        return [
+            replace(line, tier=key.tier, models=key.models, today=use[line.key])
+            for line in lines
+            if (key := by_name[line.key])
+        ]
 
     def reset(self) -> tuple[Block, ...]:
         """Clear every failed and exhausted key, whatever the provider; return what was cleared."""
@@ -410,8 +425,12 @@ class APIKeyManager(OlderSurface):
         pools = {Scope.KEY: None, Scope.MODEL: model or None, Scope.FREE_MODELS: FREE_MODELS}
         return (self.provider_name, key.fingerprint, pools[verdict.scope])
 
-    def _lines(self, key: ApiKey, blocks: Sequence[Block]) -> list[KeyStatus]:
+    def _lines(
+        self, key: ApiKey, blocks: Sequence[Block], model: str | None, now: datetime
+    ) -> list[KeyStatus]:
         mine = [replace(_line_of(b), key=key.name) for b in blocks if b.fingerprint == key.fingerprint]
+        with self._lock:
+            mine += spent_budgets(self.provider_name, self._pool.budgets, key, model, now.timestamp())
         return mine or [KeyStatus(self.provider_name, key.name, None, "free")]
 
 

@@ -238,10 +238,15 @@ class LLMInterface(SDKClients, Batches, Picklable):
         return Template(template_str).safe_substitute(context_data)
 
     def key_status(self) -> list[KeyStatus]:
-        """Return what is known of every key of every provider that has one, then the withdrawn models."""
+        """Return what is known of every key of every provider that has one, then the withdrawn models.
+
+        Each line tells the key's tier and what it did today, in all processes.
+        """
         if self._store.stale:
             self._store.refresh()
-        lines = dict.fromkeys(line for manager, _ in self.managers() for line in manager.statuses())
+        lines = dict.fromkeys(
+            line for manager, _ in self.managers() for line in manager.statuses(details=True)
+        )
         return [*lines, *self.withdrawn_models()]
 
     def withdrawn_models(self, provider: str | None = None) -> list[KeyStatus]:

@@ -20,6 +20,22 @@ BLOCK_WORDS = KIND_WORDS | {Kind.REQUEST: "model withdrawn"}
 """What a block of each kind is called."""
 
 
+OWN_BUDGET = "own-budget"
+"""The rule of what the user's own budget keeps, and no provider."""
+
+_ALLOWANCES = {
+    "rpd": "{:,.0f} requests a day",
+    "tpd": "{:,.0f} tokens a day",
+    "usd_per_day": "${:,.2f} a day",
+    "usd_per_month": "${:,.2f} a month",
+}
+
+
+def allowance(name: str, amount: float) -> str:
+    """Return so much of a budget's setting in words: ``$1.00 a day``."""
+    return _ALLOWANCES[name].format(amount)
+
+
 def name_of_models(model: str | None) -> str:
     """Return which models a block is about, in words."""
     return "all free models" if model == FREE_MODELS else model or "all models"

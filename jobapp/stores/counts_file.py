@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
-from jobapp.domain.clock import Clock
+from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.forking import survive_fork
 from jobapp.limits.counts import NO_COUNTS, Count, CountId, Counts, Written
 from jobapp.limits.ledger import Ledger
@@ -49,7 +49,18 @@ ADVICE = "Make the folder writable for this user, or set state.url or JOBAPP_CAC
 
 _logger = logging.getLogger(__name__)
 _json = json.JSONEncoder(ensure_ascii=False).encode
-_open_files: WeakSet[CountsFile] = WeakSet()
+_open_files: WeakValueDictionary[tuple[Path, int], CountsFile] = WeakValueDictionary()
+
+
+def open_counts(path: Path, clock: Clock) -> CountsFile:
+    """Return the counts at *path*; one object in a process, which lives until all is written.
+
+    Args:
+        path: The file.
+        clock: The time.
+    """
+    place = (path, 0 if isinstance(clock, SystemClock) else id(clock))
+    return _open_files.setdefault(place, CountsFile(path, clock))
 
 
 class CountsFile:
@@ -74,7 +85,6 @@ class CountsFile:
         self._period = PERIOD
         self.ledger = Ledger(self._write_soon)
         survive_fork(self)
-        _open_files.add(self)
 
     def make_locks(self) -> None:
         """Make the locks; called again in a forked child, which counts as another writer."""
@@ -218,7 +228,7 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def write_all() -> None:
     """Write what is not written yet: the process ends."""
-    for file in list(_open_files):
+    for file in list(_open_files.values()):
         if file.ledger.is_unwritten:
             file.write()
 

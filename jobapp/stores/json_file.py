@@ -26,7 +26,7 @@ from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import VERSION, encode
-from jobapp.stores.counts_file import CountsFile
+from jobapp.stores.counts_file import open_counts
 from jobapp.stores.outage import Outage, not_written
 from jobapp.stores.room_table import RoomTable
 from jobapp.stores.snapshot import MAX_BYTES, OnDisk, load
@@ -79,7 +79,7 @@ class JSONFileStore:
         self._outage = Outage(_logger, self._file, ADVICE)
         self.room = RoomTable(self.path.with_suffix(".room"))
         """What is used of each key, beside it."""
-        self._counts = CountsFile(self.path.with_suffix(".counts.json"), clock)
+        self._counts = open_counts(self.path.with_suffix(".counts.json"), clock)
         self.ledger = self._counts.ledger
         """What was used in days and months, beside it too."""
         self._disk = OnDisk()
