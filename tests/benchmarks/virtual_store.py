@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from jobapp.domain.types import Block
-from jobapp.limits.under_way import Me, Owner
 from jobapp.limits.ledger import Ledger
+from jobapp.limits.under_way import Me, Owner
 from jobapp.pool.shared_room import Part
 from jobapp.stores.state import QuotaState, Reset
 
