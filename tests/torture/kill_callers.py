@@ -1,6 +1,6 @@
 """Callers that are killed at random between reserve and settle: is any room lost, or any count?
 
-    python -m tests.torture.kill_callers FOLDER_OR_URL --kills 10000
+    python -m tests.torture.kill_callers FOLDER --kills 10000
 
 Each caller is a forked process that takes keys from the shared room and ends what it took, and notes each step
 before and after. Each is killed with SIGKILL after a random time and replaced. When all are dead, one who is
@@ -21,7 +21,6 @@ from pathlib import Path
 from jobapp.domain.types import ApiKey
 from jobapp.pool.key_pool import KeyPool
 from jobapp.pool.reservation import Take, Taken
-from jobapp.pool.shared_room import Table
 from jobapp.stores.room_table import RoomTable
 
 CALLERS = 4
@@ -32,12 +31,8 @@ KEYS = [ApiKey(f"KEY_{number}", f"secret {number}") for number in range(3)]
 MODEL = "m"
 
 
-def open_table(place: str) -> Table:
-    return RoomTable(Path(place) / "room")
-
-
 def pool_of(place: str) -> KeyPool:
-    return KeyPool("p", KEYS, table=open_table(place))
+    return KeyPool("p", KEYS, table=RoomTable(Path(place) / "room"))
 
 
 def call(place: str, log: int) -> None:
@@ -58,7 +53,7 @@ def call(place: str, log: int) -> None:
 def torture(place: str, kills: int, seed: int = 1) -> dict[str, float]:
     """Kill *kills* callers; return what was noted, and what the room says of it."""
     chance = random.Random(seed)
-    path = Path(place if "://" not in place else "/tmp") / f"steps-{os.getpid()}"
+    path = Path(place) / f"steps-{os.getpid()}"
     log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     living: list[int] = []
     for _ in range(kills):
