@@ -21,6 +21,7 @@ from pathlib import Path
 from jobapp.domain.types import ApiKey
 from jobapp.pool.key_pool import KeyPool
 from jobapp.pool.reservation import Take, Taken
+from jobapp.stores import room_table
 from jobapp.stores.room_table import RoomTable
 
 CALLERS = 4
@@ -36,7 +37,8 @@ def pool_of(place: str) -> KeyPool:
 
 
 def call(place: str, log: int) -> None:
-    """Take and answer until killed."""
+    """Take and answer until killed; a busy machine is no reason to go on without the lock."""
+    room_table.PATIENCE = room_table.BRIEF = 10.0
     pool = pool_of(place)
     while True:
         os.write(log, b"t")
