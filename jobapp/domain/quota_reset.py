@@ -74,7 +74,8 @@ def _at_most(seconds: float, longest: timedelta) -> timedelta:
     return timedelta(seconds=min(seconds, longest.total_seconds()))
 
 
-def _zone(name: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo:
+    """Return the IANA zone of that name."""
     from zoneinfo import ZoneInfo
 
     return ZoneInfo(name)
@@ -82,13 +83,13 @@ def _zone(name: str) -> tzinfo:
 
 def next_midnight(now: datetime, zone: str) -> datetime:
     """Return the next 00:00 in *zone* after *now* (aware), as aware UTC; days of 23 and 25 hours included."""
-    there = _zone(zone)
+    there = zone_of(zone)
     tomorrow = now.astimezone(there).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time(), there).astimezone(UTC)
 
 
 def first_of_next_month(now: datetime, zone: str = "UTC") -> datetime:
     """Return 00:00 in *zone* on the first of the month after *now* (aware), as aware UTC."""
-    there = _zone(zone)
+    there = zone_of(zone)
     in_next_month = now.astimezone(there).date().replace(day=1) + timedelta(days=32)
     return datetime.combine(in_next_month.replace(day=1), time(), there).astimezone(UTC)

@@ -44,7 +44,8 @@ class Count(NamedTuple):
 
     def plus(self, other: Count) -> Count:
         """Return the sum."""
-        return Count(self[0] + other[0], self[1] + other[1], self[2] + other[2])
+        requests, tokens, dollars = self
+        return Count(requests + other.requests, tokens + other.tokens, dollars + other.dollars)
 
     def or_more(self, other: Count) -> Count:
         """Return the greater of each."""

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from jobapp.domain import quota_reset
 from jobapp.limits.counts import NO_COUNT, Count, CountId
@@ -35,6 +34,9 @@ LEAST = 1e-5
 
 BACK = 60.0
 """Seconds by which a clock may be before the day that others have begun."""
+
+
+ONE_REQUEST = Count(1)
 
 
 class Period(StrEnum):
@@ -63,7 +65,7 @@ class Subject(NamedTuple):
 
     def opened(self, now: float) -> tuple[CountId, float, float]:
         """Return what is counted at *now*, and when that began and ends (seconds since the epoch)."""
-        moment, zone = datetime.fromtimestamp(now, UTC), ZoneInfo(self.zone)
+        moment, zone = datetime.fromtimestamp(now, UTC), quota_reset.zone_of(self.zone)
         day = moment.astimezone(zone).date()
         if self.period is Period.DAY:
             name, ends = day.isoformat(), quota_reset.next_midnight(moment, self.zone)
@@ -127,8 +129,9 @@ class DayCount:
 
     def begin(self, now: float, cost: Cost) -> None:
         """Count a request that is sent."""
-        self.look(now)
-        self._add(Count(1))
+        if not self.begins_at - BACK <= now < self.ends_at:
+            self._open(now)
+        self._add(ONE_REQUEST)
         if self.is_limited:
             self.reserved.begin(cost)
 
@@ -143,8 +146,8 @@ class DayCount:
 
     def _add(self, used: Count) -> None:
         self._ledger.add(self._id, used)
-        self.used = self.used.plus(used).or_more(self._ledger.total(self._id))
-        self._seen = self._ledger.version
+        if self.is_limited:
+            self.used = self.used.plus(used)
 
     def numbers(self) -> list[float]:
         """Return what is known, for another process."""

@@ -39,10 +39,10 @@ class Ledger:
     def add(self, id_: CountId, used: Count) -> None:
         """Count what was used."""
         with self._lock:
-            is_first = not self.is_unwritten
-            self._unwritten[id_] = self._unwritten.get(id_, NO_COUNT).plus(used)
+            known = self._unwritten.get(id_)
+            self._unwritten[id_] = used if known is None else known.plus(used)
             self.version += 1
-        if is_first:
+        if known is None:
             self._wake()
 
     def total(self, id_: CountId) -> Count:
