@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from jobapp.pool.key_pool import Days, KeyPool
 from jobapp.pool.reservation import NoneFree, Take, Taken
 from jobapp.stores import atomic_file, counts_file
 from jobapp.stores.counts_file import CountsFile, decode, encode
-from jobapp.testing import FakeClock
+from jobapp.testing import FakeClock, Simulator
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 T = NOW.timestamp()
@@ -224,6 +225,7 @@ class TestTheWindow:
         keys = pool({"usd_per_day": 1.0})
         held = [take(keys, size=1600, max_wait=1.0) for _ in range(3)]  # 400 tokens of prompt: 0.40 dollars
         assert [found.wait for found in held] == [0, 0, pytest.approx(TURN)]
+        assert take(keys, size=1600, max_wait=1.0).wait == pytest.approx(TURN)  # nor do those in line matter
         keys.release(held[2].reservation, T)
         for found in held[:2]:
             keys.answered(found.reservation, T, usage=Usage(100, 0, cost=0.1))
@@ -377,3 +379,36 @@ def test_a_killed_process_loses_what_it_counted_within_a_moment_only(tmp_path):
     old = [number for number, at in counted_at if at < killed_at - counts_file.PERIOD - 1.0]
     assert old[-1] <= total(state) <= counted_at[-1][0] + 5
     worker.stdout.close()
+
+
+@pytest.fixture
+def capped(tmp_path):
+    """Run processes that call until a dollar of the day is spent."""
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "prices: {'*': {input: 300, output: 1000}}\nproviders: {openai: {budgets: {usd_per_day: 1.00}}}\n"
+    )
+    with Simulator() as simulator:
+        simulator.add_key("openai", "sk-one")
+
+        def run(start, processes=1, threads=4):
+            command = [sys.executable, "-m", "tests.capped_workers", str(config), start, str(threads)]
+            environ = {**os.environ, **simulator.environ(), "JOBAPP_CACHE_DIR": str(tmp_path / "cache")}
+            workers = [
+                subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+                for _ in range(processes)
+            ]
+            told = [json.loads(worker.communicate(timeout=90)[0]) for worker in workers]
+            costs = [cost for each in told for cost in each["costs"]]
+            return costs, {error for each in told for error in each["errors"]}
+
+        yield run
+
+
+def test_eight_processes_spend_a_days_dollars_and_no_more_until_the_next_day(capped):
+    costs, errors = capped("2026-11-27T12:00:00+00:00", processes=8)
+    assert 0.98 <= sum(costs) <= 1.00 + 8 * 4 * max(costs)
+    assert all(error.startswith("No API keys available: your own budget is spent.") for error in errors)
+    assert all("at 2026-11-28 00:00:00 UTC" in error for error in errors)
+    assert capped("2026-11-27T13:00:00+00:00")[0] == []
+    assert 0.98 <= sum(capped("2026-11-28T00:00:01+00:00")[0]) <= 1.00 + 4 * max(costs)

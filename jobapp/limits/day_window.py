@@ -7,8 +7,8 @@
 
 ``used`` only grows while a day lasts, so of what the ledger, this process and others know the greatest is
 true. A request is used when it is sent; tokens and dollars are reserved by then, and used when its answer
-tells what it cost. Who is kept out by reservations only waits for these answers, not for midnight; and with
-nothing used and nothing reserved a request of any size goes.
+tells what it cost. Who is kept out only by reservations, or by those before it in the line, waits for these
+answers, not for midnight; and with nothing used and nothing reserved a request of any size goes.
 """
 
 from __future__ import annotations
@@ -188,14 +188,14 @@ class DayWindow:
         self._asked = cost
         count = self.count
         count.look(now)
-        asked = ahead + min(max(cost, LEAST), self.limit)
-        over = self._used() + asked - self.limit
-        if over + self._reserved() <= TICK:
+        needed = min(max(cost, LEAST), self.limit)
+        over = self._used() + needed - self.limit
+        if over + self._reserved() + ahead <= TICK:
             return 0.0
         if over <= TICK:
             return now + TURN
-        later = max(0, math.ceil(min(over, asked) / self.limit - TICK) - 1)
-        return count.ends_at + later * (count.ends_at - count.begins_at)
+        later = math.ceil((ahead + needed) / self.limit - TICK) - 1
+        return count.ends_at + max(0, later) * (count.ends_at - count.begins_at)
 
     def left(self, now: float) -> float:
         """Return how many units may still be used, reservations aside."""
