@@ -100,6 +100,17 @@ FAULTS = {
     "providers: {openai: {keys: [A, {name: B, group: h}], groups: {g: [B]}}}": (
         "providers.openai.keys[2].group: B is in groups too; name its group in one of the two places"
     ),
+    "providers: {openai: {budgets: {key: A}}}": (
+        "budgets[1]: limits nothing; write rpm, tpm, rpd, tpd, usd_per_day, usd_per_month or max_concurrency"
+    ),
+    "providers: {openai: {budgets: {tpd: 0}}}": "budgets[1].tpd: is 0; write a whole number",
+    "providers: {openai: {budgets: {usd_per_day: 0}}}": (
+        "budgets[1].usd_per_day: is 0; write US dollars above 0, or leave it out"
+    ),
+    "prices: {m: {input: 1, output: 1}}\nproviders: {openai: {budgets: {usd_per_month: much}}}": (
+        "budgets[1].usd_per_month: must be a number, not text"
+    ),
+    "providers: {openai: {budgets: {rpd: 5, reset_timezone: Mars}}}": "budgets[1].reset_timezone: ",
     "retry: {tier_wait: -1}": "retry.tier_wait: is -1; write seconds, 0 or more",
     # YAML
     "retry: {max_retries: 1}\nretry: {max_retries: 2}": "line 2, column 1: the setting retry is written twice",

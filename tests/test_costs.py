@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobapp.config import build
 from jobapp.core import pricing
 from jobapp.domain.events import CallDone
 from jobapp.domain.exceptions import ConfigError
@@ -118,3 +121,44 @@ def test_a_wrong_price_is_refused_by_name(home, price, told):
     with pytest.raises(ConfigError, match=told) as caught:
         home.config(f"prices: {{'gpt-4o*': {price}}}").settings  # noqa: B018
     assert "prices.gpt-4o*" in str(caught.value)
+
+
+CAPPED = "providers: {%s: {budgets: {usd_per_day: 1}}}"
+
+
+def test_a_budget_of_dollars_needs_somebody_who_knows_what_answers_cost(home, monkeypatch):
+    monkeypatch.setattr(build, "is_installed", lambda _: False)
+    with pytest.raises(ConfigError) as caught:
+        home.config(CAPPED % "openai")
+    assert "providers.openai.budgets[1].usd_per_day: nobody knows what answers of openai cost" in str(
+        caught.value
+    )
+    home.config("prices: {m: {input: 1, output: 1}}\n" + CAPPED % "openai")
+    home.config(CAPPED % "openrouter")
+    monkeypatch.setattr(build, "is_installed", lambda _: True)
+    home.config(CAPPED % "openai")
+
+
+def test_the_price_list_is_looked_up_once_an_hour(monkeypatch):
+    looked, hour = [], [1_700_000_000.0]
+    price = pricing.PackagePrice("openai", "m")
+
+    def look(usage):
+        looked.append(usage)
+        return usage.total_tokens / MILLION
+
+    monkeypatch.setattr("jobapp.core.pricing.time", SimpleNamespace(time=lambda: hour[0]))
+    monkeypatch.setattr(price, "_by_package", look)
+    assert [price(Usage(MILLION, 0)) for _ in range(3)] == [1, 1, 1]
+    once = len(looked)
+    hour[0] += pricing.HOUR
+    assert price(Usage(0, 3 * MILLION)) == 3
+    assert (once, len(looked)) == (6, 12)
+
+
+def test_a_price_that_depends_on_the_length_is_asked_of_the_list_each_time(monkeypatch):
+    price = pricing.PackagePrice("openai", "m")
+    monkeypatch.setattr(
+        price, "_by_package", lambda usage: usage.total_tokens * (2 if usage.total_tokens > 200_000 else 1)
+    )
+    assert [price(Usage(tokens, 0)) for tokens in (10, 300_000)] == [10, 600_000]

@@ -386,7 +386,7 @@ def capped(tmp_path):
     """Run processes that call until a dollar of the day is spent."""
     config = tmp_path / "config.yaml"
     config.write_text(
-        "prices: {'*': {input: 300, output: 1000}}\nproviders: {openai: {budgets: {usd_per_day: 1.00}}}\n"
+        "prices: {'*': {input: 3000, output: 6000}}\nproviders: {openai: {budgets: {usd_per_day: 1.00}}}\n"
     )
     with Simulator() as simulator:
         simulator.add_key("openai", "sk-one")
