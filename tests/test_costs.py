@@ -14,7 +14,7 @@ from jobapp.domain.events import CallDone
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.prices import MILLION, Price, priced
 from jobapp.domain.settings import ProviderSettings
-from jobapp.domain.types import EMPTY, Usage
+from jobapp.domain.types import EMPTY, Today, Usage
 from jobapp.providers.openrouter import OpenRouterAdapter
 from tests.calling import ONE, PROVIDERS, WAYS, world_of
 from tests.config_support import home
@@ -37,6 +37,19 @@ def test_a_price_of_the_settings_tells_what_each_way_of_calling_cost(provider, w
     assert usage.output_tokens
     assert usage.cost == pytest.approx((2 * usage.input_tokens + 5 * usage.output_tokens) / MILLION)
     assert [event.usage for event in world.events if isinstance(event, CallDone)] == [usage]
+
+
+def test_an_answer_below_an_sdk_has_a_cost_and_counts_for_the_day(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE)
+        world.settings["prices"] = {"*": {"input": 2000, "output": 5000}}
+        with world.interface() as llm, llm.client("openai") as client:
+            client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello"}])
+            (line,) = llm.key_status()
+        (usage,) = [event.usage for event in world.events if isinstance(event, CallDone)]
+    assert usage is not None
+    assert usage.cost == pytest.approx((2000 * usage.input_tokens + 5000 * usage.output_tokens) / MILLION)
+    assert line.today == Today(1, usage.total_tokens, round(usage.cost or 0, 6))
 
 
 def test_without_a_price_nobody_knows(tmp_path, monkeypatch):
