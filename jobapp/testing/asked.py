@@ -10,6 +10,11 @@ ANY_TOOL = "*"
 """``Wanted.tool_choice``: one of the tools must be called, whichever."""
 
 
+def tokens(text: str) -> int:
+    """Return how many tokens the simulator counts for *text*: its words, at least one."""
+    return max(1, len(text.split()))
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A tool that the request offers.
@@ -52,6 +57,7 @@ class Wanted:
         max_tokens: The most that may be said; a token is a word.
         stop: Texts that end the answer.
         choices: How many answers are wanted.
+        cacheable: How many parts of the prompt its provider may cache; ``None`` for all of them.
     """
 
     tool_choice: str = ""
@@ -61,6 +67,7 @@ class Wanted:
     max_tokens: int | None = None
     stop: Sequence[str] = ()
     choices: int = 1
+    cacheable: int | None = None
 
 
 NOTHING_SPECIAL = Wanted()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,14 @@ def prompt(body: Mapping[str, Any]) -> str:
         return ""
     told = text_of(messages[-1].get("content"))
     return "\n".join([*(result.text for result in results(body)), *([told] if told else [])])
+
+
+def parts(body: Mapping[str, Any]) -> list[str]:
+    """Return the system's text and those of all messages, what tools returned among them."""
+    return [
+        text_of(body.get("system")),
+        *(_all_text(message.get("content")) for message in dicts(body.get("messages"))),
+    ]
 
 
 def tools(body: Mapping[str, Any]) -> list[Tool]:
@@ -52,7 +61,23 @@ def wanted(body: Mapping[str, Any]) -> Wanted:
         schema=fields(form.get("schema")) if form.get("type") == "json_schema" else None,
         max_tokens=whole_number(body.get("max_tokens")),
         stop=[text for text in body.get("stop_sequences") or () if isinstance(text, str)],
+        cacheable=_cacheable(body),
     )
+
+
+def _all_text(content: Any) -> str:
+    returned = (text_of(b.get("content")) for b in dicts(content) if b.get("type") == "tool_result")
+    return " ".join(filter(None, [*returned, text_of(content)]))
+
+
+def _cacheable(body: Mapping[str, Any]) -> int:
+    """Return how many parts stand before the last mark of the cache, the marked one among them."""
+    marked = [index for index, part in enumerate(_whole_parts(body)) if "cache_control" in json.dumps(part)]
+    return (len(marked) and marked[-1] + 1) if "cache_control" not in body else len(_whole_parts(body))
+
+
+def _whole_parts(body: Mapping[str, Any]) -> list[Any]:
+    return [body.get("system"), *dicts(body.get("messages"))]
 
 
 def _calls(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -17,6 +17,18 @@ def prompt(body: Mapping[str, Any]) -> str:
     return "\n".join([*(result.text for result in results(body)), *([told] if told else [])])
 
 
+def parts(body: Mapping[str, Any]) -> list[str]:
+    """Return the instructions' text and those of all contents, what tools returned among them."""
+    contents = [dicts(content.get("parts")) for content in dicts(body.get("contents"))]
+    system = text_of(fields(either(body, "systemInstruction")).get("parts"))
+    return [system, *(" ".join(filter(None, [_returned(rows), text_of(rows)])) for rows in contents)]
+
+
+def _returned(rows: Sequence[Mapping[str, Any]]) -> str:
+    found = [fields(either(row, "functionResponse")) for row in rows]
+    return " ".join(_text(each.get("response")) for each in found if each)
+
+
 def tools(body: Mapping[str, Any]) -> list[Tool]:
     """Return the functions that are declared; with ``allowedFunctionNames`` only those."""
     rows = [row for tool in dicts(body.get("tools")) for row in dicts(either(tool, "functionDeclarations"))]

@@ -23,6 +23,11 @@ def chat_prompt(body: Mapping[str, Any]) -> str:
     return text_of(messages[-1].get("content")) if messages else ""
 
 
+def chat_parts(body: Mapping[str, Any]) -> list[str]:
+    """Return the texts of all messages."""
+    return [text_of(message.get("content")) for message in dicts(body.get("messages"))]
+
+
 def chat_tools(body: Mapping[str, Any]) -> list[Tool]:
     """Return the functions and custom tools that are offered."""
     rows = [tool.get(str(tool.get("type"))) for tool in dicts(body.get("tools"))]
@@ -74,6 +79,12 @@ def responses_prompt(items: Sequence[Mapping[str, Any]]) -> str:
     if results:
         return "\n".join(result.text for result in results)
     return text_of(items[-1].get("content")) if items else ""
+
+
+def responses_parts(body: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the instructions and the texts of all items."""
+    texts = [_output(item) if _is_result(item) else text_of(item.get("content")) for item in items]
+    return [text_of(body.get("instructions")), *texts]
 
 
 def responses_tools(body: Mapping[str, Any]) -> list[Tool]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobapp.testing.asked import NOTHING_SPECIAL, Tool, ToolResult, Wanted
+from jobapp.testing.asked import NOTHING_SPECIAL, Tool, ToolResult, Wanted, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Request:
         tools: The tools that it offers.
         tool_results: What tools returned, where the last turn hands that in.
         wanted: What else it wants of its answer: length, schema, how many.
+        parts: All texts of the prompt in order: instructions, then each message.
     """
 
     provider: str
@@ -45,6 +46,12 @@ class Request:
     tools: Sequence[Tool] = ()
     tool_results: Sequence[ToolResult] = ()
     wanted: Wanted = NOTHING_SPECIAL
+    parts: Sequence[str] = ()
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the prompt has: its words, at least one."""
+        return tokens(" ".join(self.parts) or self.prompt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from jobapp.testing.meters import Room
 from jobapp.testing.objects import Account
 from jobapp.testing.quota import Quota
 from jobapp.testing.steps import Said
-from jobapp.testing.wire import tokens
 
 ScriptItem = Response | Fault | Trouble | Said
 """One step of a script: a response as it is, a fault, or what the model says: a text, a tool call …"""
@@ -159,7 +158,7 @@ class SimulatedKey:
         """Decide what a request meets by closed models and the quota, and count it there."""
         if request.model in self.closed_models:
             return Trouble(Fault.NO_ACCESS)
-        return self.quota.take(self.provider, request.model, request.at, tokens(request.prompt))
+        return self.quota.take(self.provider, request.model, request.at, request.tokens)
 
 
 def as_trouble(fault: Fault | Trouble) -> Trouble:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
 from jobapp.testing.asked import ANY_TOOL, Tool
 from jobapp.testing.http_values import Request
 from jobapp.testing.schema import least
-from jobapp.testing.steps import Answer, ToolCall
+from jobapp.testing.steps import Answer, Said, ToolCall, as_answer
 
 PIECE = re.compile(r"\s*\S+\s*|\s+")
 
@@ -40,9 +41,17 @@ def unscripted(request: Request) -> Answer:
     return Answer("{}" if wanted.json else echo(request))
 
 
+def normal(request: Request, said: Said | Callable[[Request], Said]) -> Answer:
+    """Return the answer that *said*, or what it returns, gives to everything; ``echo`` is told nothing."""
+    if said is echo:
+        return limited(request, unscripted(request))
+    answer = as_answer(said(request) if callable(said) else said)
+    return completed(request, answer, answer if answer.is_whole else unscripted(request))
+
+
 def completed(request: Request, answer: Answer, usual: Answer) -> Answer:
     """Return *answer* with the *usual* text where it has none, within the limits that the request sets."""
-    if answer.text is None and not answer.tool_calls and not answer.refusal:
+    if not answer.is_whole:
         answer = replace(answer, text=usual.text, tool_calls=usual.tool_calls)
     return limited(request, replace(answer, text=answer.text or ""))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobapp.testing.faults import Fault
+from jobapp.testing.prompt_cache import PromptCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,14 @@ class NoSuchObjectError(Exception):
 
 
 class Account:
-    """The objects of one account; keys that share a :class:`Quota` share it."""
+    """The objects of one account; keys that share a :class:`Quota` share it.
+
+    Attributes:
+        prompts: Its prompt cache.
+    """
 
     def __init__(self) -> None:
+        self.prompts = PromptCache()
         self._objects: dict[str, Stored] = {}
 
     def keep(self, name: str, row: Mapping[str, Any], content: bytes = b"") -> Mapping[str, Any]:

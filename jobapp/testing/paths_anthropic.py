@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jobapp.testing.asked import tokens
 from jobapp.testing.http_values import Response
 from jobapp.testing.objects import NoSuchObjectError
 from jobapp.testing.visit import Visit, told
-from jobapp.testing.wire import dicts, fields, text_of, tokens
+from jobapp.testing.wire import dicts, fields, text_of
 
 CREATED = "2026-01-01T00:00:00Z"
 CONTEXT, LONGEST = 200_000, 64_000

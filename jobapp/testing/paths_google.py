@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from jobapp.testing.asked import tokens
 from jobapp.testing.asked_google import either
 from jobapp.testing.faults import Fault
 from jobapp.testing.http_values import Response
 from jobapp.testing.objects import NoSuchObjectError
 from jobapp.testing.visit import Visit, told
-from jobapp.testing.wire import dicts, fields, text_of, tokens
+from jobapp.testing.wire import dicts, fields, text_of
 from jobapp.testing.wire_google import NO_CACHED_CONTENT, NO_FILE
 
 METHODS = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")

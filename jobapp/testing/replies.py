@@ -17,9 +17,10 @@ from jobapp.testing.http_values import Request, Response
 from jobapp.testing.key import Reaction
 from jobapp.testing.meters import Room, day_end
 from jobapp.testing.model import completed
+from jobapp.testing.prompt_cache import NOTHING_CACHED, Cached
 from jobapp.testing.service_headers import service_headers
 from jobapp.testing.steps import Answer, as_answer
-from jobapp.testing.wire import HTML_PAGE, Wire, tokens
+from jobapp.testing.wire import HTML_PAGE, Wire
 
 FAILED = Response(
     500, body={"error": {"message": "The simulator failed; its log has the traceback.", "code": 500}}
@@ -74,6 +75,7 @@ class Replier:
         request_id: The id the provider gives it.
         hints: Whether anything tells how much is left and how long to wait.
         service: Whose names the headers of limits have; ``""`` for the provider's own.
+        cached: What of the prompt is in the account's cache.
     """
 
     wire: Wire
@@ -81,6 +83,7 @@ class Replier:
     request_id: str
     hints: bool
     service: str = ""
+    cached: Cached = NOTHING_CACHED
 
     def to(self, reaction: Reaction, usual: Usual) -> RawResponse:
         """Return the reply to what the request met; *usual* returns the normal answer."""
@@ -96,8 +99,7 @@ class Replier:
                 return self._say(usual(), reaction)
             case _:
                 said = as_answer(reaction)
-                whole = said.text is not None or said.tool_calls or said.refusal
-                return self._say(completed(self.request, said, Answer("") if whole else usual()), {})
+                return self._say(completed(self.request, said, Answer("") if said.is_whole else usual()), {})
 
     def free(self, response: Response) -> RawResponse:
         """Return the reply to a request that asked no model."""
@@ -106,7 +108,7 @@ class Replier:
 
     def _say(self, answer: Answer, rooms: Mapping[str, Room]) -> RawResponse:
         reply = self._send(self._answer(answer, rooms), answered=True)
-        kept = self.wire.record(self.request, answer, self.request_id)
+        kept = self.wire.record(self.request, replace(answer, cached=self.cached), self.request_id)
         return replace(reply, kept=kept) if kept else reply
 
     def _send(self, response: Response, *, answered: bool = False) -> RawResponse:
@@ -138,6 +140,7 @@ class Replier:
         return response
 
     def _answer(self, answer: Answer, rooms: Mapping[str, Room]) -> Response:
+        answer = replace(answer, cached=self.cached)
         headers = {**self.wire.id_headers(self.request_id), **self._room_headers(rooms)}
         if not self.request.stream:
             return Response(headers=headers, body=self.wire.answer(self.request, answer, self.request_id))
@@ -156,7 +159,7 @@ class Replier:
 
     def _usual_rooms(self) -> dict[str, Room]:
         """Return the room of a key without limits: all but this request."""
-        used, at = {"requests": 1, "tokens": tokens(self.request.prompt)}, self.request.at
+        used, at = {"requests": 1, "tokens": self.request.tokens}, self.request.at
         return {
             meter: Room(limit, limit - used.get(meter, 0), at + SOON)
             for meter, limit in self.wire.usual_limits.items()
@@ -261,7 +264,7 @@ class Replier:
             case Fault.SPENT_MONTH:
                 free_at = first_of_next_month(now)
             case Fault.TOO_LARGE | Fault.CONTEXT_OVERFLOW:
-                sent = str(trouble.limit + tokens(self.request.prompt))
+                sent = str(trouble.limit + self.request.tokens)
                 return Rejection(trouble.fault, now, limit=trouble.limit, detail=sent)
             case _:
                 return Rejection(trouble.fault, now, limit=0, detail=DETAILS.get(trouble.fault, ""))

@@ -23,7 +23,7 @@ from jobapp.testing.holds import Held, Hold, pauses_of
 from jobapp.testing.http1 import RawRequest, whole
 from jobapp.testing.http_values import Request
 from jobapp.testing.key import Reaction, ScriptItem, SimulatedKey, as_reaction, as_trouble
-from jobapp.testing.model import completed, echo, limited, unscripted
+from jobapp.testing.model import echo, normal
 from jobapp.testing.network import NetworkBlock
 from jobapp.testing.provider import SimulatedProvider, total
 from jobapp.testing.quota import Quota
@@ -31,7 +31,7 @@ from jobapp.testing.replies import FAILED, RawResponse, Replier
 from jobapp.testing.routing import WIRE_OF, WIRES, Names, Route, provider_of, route_of
 from jobapp.testing.server import HOST, LoopbackServer, Sending
 from jobapp.testing.service_headers import SERVICE_METERS
-from jobapp.testing.steps import Answer, Said, as_answer
+from jobapp.testing.steps import Answer, Said
 from jobapp.testing.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,8 @@ class Simulator:
             the least JSON that fits where a schema is asked for, and else echoes the prompt.
         on_request: Called in the server's thread with each request to a model or to a path that there is not,
             or ``None``. What it returns, if anything, is sent as a step of a script would be.
+        cache_from: Tokens of a prompt from which its account's prompt cache counts: 1024, as with OpenAI.
+            Anthropic's is asked for by ``cache_control``.
         received: The requests, oldest first, those that cost no quota among them.
         sleepers: Notices clients that sleep in real time while a ``FakeClock`` stands still.
     """
@@ -92,7 +94,7 @@ class Simulator:
         port: int = 0,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.hints = hints
+        self.hints, self.cache_from = hints, 1024
         self.answer: Said | Callable[[Request], Said] = echo
         self.on_request: Callable[[Request], ScriptItem | None] | None = None
         self.received: deque[Request] = deque(maxlen=keep)
@@ -318,7 +320,9 @@ class Simulator:
         self.received.append(request)
         provider = self._providers[request.provider]
         key = provider.key(request.key)
-        replier = Replier(wire, request, self._next_id(), self.hints, key.service)
+        asked = request.parts[: request.wanted.cacheable]
+        cached = key.account.prompts.look(request.model, asked, request.at, self.cache_from)
+        replier = Replier(wire, request, self._next_id(), self.hints, key.service, cached)
         if route and route.serve:
             reply = self._served(route, names, call, replier)
         else:
@@ -328,6 +332,8 @@ class Simulator:
             reply = replier.to(met, partial(self._usual, request))
             key.rejected[request.model] += not reply.answered
             self.sleepers.rejected(request.key, reply.wait)
+            if reply.answered:
+                key.account.prompts.keep(request.model, asked, request.at)
             if reply.kept:
                 key.account.keep(*reply.kept)
         return self._sending(request, key, reply)
@@ -362,12 +368,7 @@ class Simulator:
         return provider.react(request, wire) if told is None else as_reaction(told)
 
     def _usual(self, request: Request) -> Answer:
-        if self.answer is echo:
-            return limited(request, unscripted(request))
-        said = self.answer(request) if callable(self.answer) else self.answer
-        answer = as_answer(said)
-        whole = answer.text is not None or answer.tool_calls or answer.refusal
-        return completed(request, answer, answer if whole else unscripted(request))
+        return normal(request, self.answer)
 
     def _sending(self, request: Request, key: SimulatedKey, reply: RawResponse) -> Sending:
         self._active += 1

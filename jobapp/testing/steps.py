@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jobapp.testing.prompt_cache import NOTHING_CACHED, Cached
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class ToolCall:
@@ -56,6 +58,7 @@ class Answer:
         thinking: What it thinks before.
         refusal: Why it will not.
         stop_sequence: The ``stop`` of the request that ended it.
+        cached: What of the prompt was in the account's cache.
     """
 
     text: str | None = None
@@ -64,6 +67,12 @@ class Answer:
     thinking: str = ""
     refusal: str = ""
     stop_sequence: str | None = field(default=None, kw_only=True)
+    cached: Cached = field(default=NOTHING_CACHED, kw_only=True)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it says all by itself, and not what would be said anyway."""
+        return self.text is not None or bool(self.tool_calls or self.refusal)
 
     @property
     def said(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from jobapp.testing.asked import tokens
 from jobapp.testing.faults import Rejection
 from jobapp.testing.http1 import RawRequest, dump
 from jobapp.testing.http_values import Request, Response, Stream
@@ -157,11 +158,6 @@ def fields(body: Any) -> Mapping[str, Any]:
 def bearer(headers: Mapping[str, str]) -> str:
     """Return the token of the ``Authorization`` header."""
     return headers.get("authorization", "").removeprefix("Bearer ").strip()
-
-
-def tokens(text: str) -> int:
-    """Return how many tokens the simulator counts for *text*: its words, at least one."""
-    return max(1, len(text.split()))
 
 
 def said_tokens(answer: Answer) -> int:

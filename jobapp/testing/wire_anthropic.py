@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobapp.testing import asked_anthropic, turning
+from jobapp.testing.asked import tokens
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import ANTHROPIC
 from jobapp.testing.http1 import RawRequest
@@ -24,7 +25,6 @@ from jobapp.testing.wire import (
     named_sse,
     parse,
     said_tokens,
-    tokens,
     whole_seconds,
 )
 
@@ -84,6 +84,7 @@ class AnthropicWire:
             tools=asked_anthropic.tools(asked),
             tool_results=asked_anthropic.results(asked),
             wanted=asked_anthropic.wanted(asked),
+            parts=asked_anthropic.parts(asked),
         )
 
     def flaw(self, request: Request) -> str:
@@ -186,11 +187,12 @@ def _message(request: Request, request_id: str, usage: Mapping[str, Any]) -> dic
 
 def _usage(request: Request, answer: Answer) -> dict[str, Any]:
     thought = tokens(answer.thinking) if answer.thinking else 0
+    read, written = answer.cached
     return {
-        "input_tokens": tokens(request.prompt),
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "input_tokens": request.tokens - read - written,
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": read,
+        "cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": 0},
         "output_tokens": said_tokens(answer) + thought,
         "service_tier": "standard",
     }

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from jobapp.testing.asked import tokens
 from jobapp.testing.asked_google import either
 from jobapp.testing.embeddings import as_base64, embedding, texts_of
 from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request
 from jobapp.testing.steps import Answer
-from jobapp.testing.wire import dicts, fields, text_of, tokens, whole_number
+from jobapp.testing.wire import dicts, fields, text_of, whole_number
 from jobapp.testing.wire_google import GoogleWire
 from jobapp.testing.wire_openai import OpenAIWire
 from jobapp.testing.wire_openrouter import OpenRouterWire

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.testing import asked_google, turning
+from jobapp.testing.asked import tokens
 from jobapp.testing.asked_google import either
 from jobapp.testing.faults import Rejection
 from jobapp.testing.forms import GOOGLE, GOOGLE_QUOTAS, Form
@@ -26,7 +27,6 @@ from jobapp.testing.wire import (
     parse,
     said_tokens,
     sse,
-    tokens,
 )
 
 NO_FILE = "You do not have permission to access the File {name} or it may not exist."
@@ -68,6 +68,7 @@ class GoogleWire:
             tools=asked_google.tools(asked),
             tool_results=asked_google.results(asked),
             wanted=asked_google.wanted(asked),
+            parts=asked_google.parts(asked),
         )
 
     def flaw(self, request: Request) -> str:
@@ -82,7 +83,7 @@ class GoogleWire:
         """Return the body of the whole answer."""
         thought = tokens(answer.thinking) if answer.thinking else 0
         parts = [part for piece in _parts(answer, request_id, whole=True) for part in piece]
-        return _content(request, parts, request_id, (said_tokens(answer), thought), _finish(answer))
+        return _content(request, parts, request_id, (said_tokens(answer), thought), answer, end=True)
 
     def stream(self, request: Request, answer: Answer, request_id: str) -> Stream:
         """Return the answer as events; the last one brings the end, and usage grows with each."""
@@ -92,8 +93,8 @@ class GoogleWire:
             for part in parts:
                 count = tokens(part.get("text") or json.dumps(part.get("functionCall", "")))
                 thought, said = (thought + count, said) if part.get("thought") else (thought, said + count)
-            events.append(_content(request, parts, request_id, (said, thought)))
-        last = _content(request, [{"text": ""}], request_id, (said, thought), _finish(answer))
+            events.append(_content(request, parts, request_id, (said, thought), answer))
+        last = _content(request, [{"text": ""}], request_id, (said, thought), answer, end=True)
         return Stream([], events, [last])
 
     def stream_type(self, request: Request) -> str:
@@ -127,7 +128,7 @@ class GoogleWire:
 
     def heartbeat(self, request: Request) -> Any:
         """Return an event without a candidate; its SDK can't read comments."""
-        asked = tokens(request.prompt)
+        asked = request.tokens
         return {"usageMetadata": {"promptTokenCount": asked, "totalTokenCount": asked}}
 
     def empty(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -199,24 +200,28 @@ def _content(
     parts: Sequence[Mapping[str, Any]],
     request_id: str,
     said: tuple[int, int],
-    finish: str | None = None,
+    answer: Answer,
+    *,
+    end: bool = False,
 ) -> dict[str, Any]:
     """Return one body or event; *said* counts the tokens of the text and of the thoughts."""
     candidates: list[dict[str, Any]] = [
         {"content": {"parts": parts, "role": "model"}, "index": index}
         for index in range(request.wanted.choices)
     ]
-    if finish:
+    if end:
         for candidate in candidates:
-            candidate["finishReason"] = finish
+            candidate["finishReason"] = _finish(answer)
     text, thought = (count * request.wanted.choices for count in said)
-    asked = tokens(request.prompt)
+    asked = request.tokens
     usage: dict[str, Any] = {
         "promptTokenCount": asked,
         "candidatesTokenCount": text,
         "totalTokenCount": asked + text + thought,
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": asked}],
     }
+    if answer.cached.read:
+        usage["cachedContentTokenCount"] = answer.cached.read
     if thought:
         usage["thoughtsTokenCount"] = thought
     return {

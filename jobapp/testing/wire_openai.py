@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jobapp.testing import asked_openai, turning
+from jobapp.testing.asked import tokens
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.forms import OPENAI
 from jobapp.testing.http1 import RawRequest
@@ -27,7 +28,6 @@ from jobapp.testing.wire import (
     parse,
     said_tokens,
     sse,
-    tokens,
     whole_seconds,
 )
 
@@ -76,6 +76,7 @@ class OpenAIWire:
             tools=asked_openai.chat_tools(asked),
             tool_results=asked_openai.chat_results(asked),
             wanted=asked_openai.chat_wanted(asked),
+            parts=asked_openai.chat_parts(asked),
         )
 
     def flaw(self, request: Request) -> str:
@@ -166,12 +167,12 @@ class OpenAIWire:
     def usage(self, request: Request, answer: Answer) -> dict[str, Any]:
         """Return the tokens as OpenAI tells them; thoughts are said too, and each choice counts."""
         thought = tokens(answer.thinking) if answer.thinking else 0
-        asked, said = tokens(request.prompt), (said_tokens(answer) + thought) * request.wanted.choices
+        asked, said = request.tokens, (said_tokens(answer) + thought) * request.wanted.choices
         return {
             "prompt_tokens": asked,
             "completion_tokens": said,
             "total_tokens": asked + said,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": answer.cached.read, "audio_tokens": 0},
             "completion_tokens_details": {
                 "reasoning_tokens": thought,
                 "audio_tokens": 0,

@@ -10,13 +10,14 @@ from http import HTTPStatus
 from typing import Any
 
 from jobapp.testing import asked_openai, turning
+from jobapp.testing.asked import tokens
 from jobapp.testing.faults import Fault, Rejection
 from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.model import pieces_of
 from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
-from jobapp.testing.wire import as_stream, fields, named_sse, said_tokens, tokens
+from jobapp.testing.wire import as_stream, fields, named_sse, said_tokens
 from jobapp.testing.wire_openai import OpenAIWire
 from jobapp.testing.wire_openrouter import OpenRouterWire
 
@@ -38,6 +39,7 @@ class ResponsesWire(OpenAIWire):
             tools=asked_openai.responses_tools(asked),
             tool_results=asked_openai.responses_results(items),
             wanted=asked_openai.responses_wanted(asked, items),
+            parts=asked_openai.responses_parts(asked, items),
         )
 
     def flaw(self, request: Request) -> str:
@@ -77,10 +79,10 @@ class ResponsesWire(OpenAIWire):
     def usage(self, request: Request, answer: Answer) -> dict[str, Any]:
         """Return the tokens as responses tell them."""
         thought = tokens(answer.thinking) if answer.thinking else 0
-        asked, said = tokens(request.prompt), said_tokens(answer) + thought
+        asked, said = request.tokens, said_tokens(answer) + thought
         return {
             "input_tokens": asked,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": answer.cached.read, "cache_write_tokens": 0},
             "output_tokens": said,
             "output_tokens_details": {"reasoning_tokens": thought},
             "total_tokens": asked + said,
