@@ -31,8 +31,10 @@ ECHOES = {
     "in an address": f"https://host/v1?key={quote(CANARY, safe='')}",
 }
 
+ANSWERED = {Fault.HANG, Fault.HEARTBEATS, Fault.SLOW_THINKING}
+"""Faults that end in an answer, and the one that ends in none."""
 FAULTS: dict[str, Any] = {
-    **{fault.value: Trouble(fault) for fault in Fault if fault is not Fault.HANG},
+    **{fault.value: Trouble(fault) for fault in Fault if fault not in ANSWERED},
     **{
         f"{status} {title}": Response(
             status, {"x-echo": echo}, {"error": {"message": f"no: {echo}", "code": echo}}
