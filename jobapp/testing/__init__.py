@@ -9,7 +9,9 @@ In pytest, with the fixtures that come with the package::
         assert llm_simulator.requests("openai", "sk-one") == 2
 
 Anywhere else, ``with Simulator() as sim:``. Real time is the default; a :class:`FakeClock` makes a day pass
-at once. What goes wrong is a :class:`Fault`; a :class:`Response` replays what a provider once said.
+at once. What goes wrong is a :class:`Fault`; what the model says a text, a :class:`ToolCall`, a
+:class:`Thinking`, a :class:`Refusal` or an :class:`Answer`, alike for every provider; a :class:`Response`
+replays what a provider once said.
 
 Nothing is imported before it is asked for, so that the pytest plugin costs other test runs nothing.
 """
