@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anthropic
@@ -332,6 +334,16 @@ def test_a_connection_that_breaks_raises_the_sdks_own_error_when_the_tries_are_u
     )
 
 
+@contextmanager
+def refused_host(words: str) -> Iterator[None]:
+    """Expect a ConfigError; older openai raises its own error from it."""
+    with pytest.raises((ConfigError, openai.APIConnectionError)) as raised:
+        yield
+    error = raised.value if isinstance(raised.value, ConfigError) else raised.value.__cause__
+    assert isinstance(error, ConfigError)
+    assert re.search(words, str(error))
+
+
 class TestCredentials:
     def test_the_sdks_request_keeps_its_stand_in_and_the_wire_has_one_credential(self, whole_world):
         whole_world.add(ONE)
@@ -369,7 +381,7 @@ class TestCredentials:
                 http_client=llm.http_client("openai"),
                 max_retries=0,
             )
-            with pytest.raises(ConfigError, match=r"no key is sent to http://127\.0\.0\.1:9.*base_url"):
+            with refused_host(r"no key is sent to http://127\.0\.0\.1:9.*base_url"):
                 asked(client, "m")
 
     def test_a_redirect_to_another_host_carries_no_key(self, openai_world, tmp_path):
@@ -377,7 +389,7 @@ class TestCredentials:
             openai_world.add(ONE)
             away = Response(307, {"location": elsewhere.base_url("openai") + "/chat/completions"})
             openai_world.simulator.script("openai", ONE, [away])
-            with openai_world.interface() as llm, pytest.raises(ConfigError, match="no key is sent"):
+            with openai_world.interface() as llm, refused_host("no key is sent"):
                 ask(openai_world, llm)
             assert list(elsewhere.received) == []
 

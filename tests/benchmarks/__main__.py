@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tests.benchmarks import (
     batch,
+    below,
     choice,
     fuzz,
     goodput,
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="overhead imports memory choice goodput kinds virtual fuzz batch simulator",
+        help="overhead below imports memory choice goodput kinds virtual fuzz batch simulator",
     )
     parser.add_argument("--pairs", type=int, default=2000, help="pairs of calls for overhead (default 2000)")
     parser.add_argument(
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], None]] = {
         "overhead": lambda: overhead.main(options.pairs, tuple(options.providers or overhead.SUBJECTS)),
+        "below": lambda: below.main(options.pairs, tuple(options.providers or below.CALLS)),
         "imports": lambda: imports.main(options.rounds),
         "memory": lambda: memory.main(max(2, options.rounds // 8)),
         "choice": lambda: choice.main(options.rounds),

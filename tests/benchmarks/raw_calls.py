@@ -5,10 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 PROMPT = "Tell me of three rivers in Europe, and in which country each begins."
 SECRET = "sk-benchmark-0123456789abcdef"
 MAX_TOKENS = 4096
+
+
+Clients = tuple[Any, Any]
+"""A client for threads and one for event loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +25,17 @@ class RawCalls:
     asend: Callable[[], Awaitable[str]] | None = None
 
 
-def openai(base_url: str, model: str) -> RawCalls:
+def openai(base_url: str, model: str, clients: Clients | None = None, before: str = "") -> RawCalls:
     from openai import AsyncOpenAI, OpenAI
     from openai.types.chat import ChatCompletionUserMessageParam
 
-    client = OpenAI(api_key=SECRET, base_url=base_url, max_retries=0)
-    aclient = AsyncOpenAI(api_key=SECRET, base_url=base_url, max_retries=0)
+    client, aclient = clients or (
+        OpenAI(api_key=SECRET, base_url=base_url, max_retries=0),
+        AsyncOpenAI(api_key=SECRET, base_url=base_url, max_retries=0),
+    )
     messages: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": PROMPT}]
+    if before:
+        messages.insert(0, {"role": "user", "content": before})
 
     def send() -> str:
         answer = client.chat.completions.create(model=model, messages=messages)
@@ -46,12 +55,14 @@ def openai(base_url: str, model: str) -> RawCalls:
     return RawCalls(send, stream, asend)
 
 
-def anthropic(base_url: str, model: str) -> RawCalls:
+def anthropic(base_url: str, model: str, clients: Clients | None = None) -> RawCalls:
     from anthropic import Anthropic, AsyncAnthropic
     from anthropic.types import MessageParam, TextBlock
 
-    client = Anthropic(api_key=SECRET, base_url=base_url, max_retries=0)
-    aclient = AsyncAnthropic(api_key=SECRET, base_url=base_url, max_retries=0)
+    client, aclient = clients or (
+        Anthropic(api_key=SECRET, base_url=base_url, max_retries=0),
+        AsyncAnthropic(api_key=SECRET, base_url=base_url, max_retries=0),
+    )
     messages: list[MessageParam] = [{"role": "user", "content": PROMPT}]
 
     def send() -> str:
@@ -72,11 +83,11 @@ def anthropic(base_url: str, model: str) -> RawCalls:
     return RawCalls(send, stream, asend)
 
 
-def google_genai(base_url: str, model: str) -> RawCalls:
+def google_genai(base_url: str, model: str, clients: Clients | None = None) -> RawCalls:
     from google import genai
 
     options = genai.types.HttpOptions(base_url=base_url, api_version="v1beta")
-    client = genai.Client(api_key=SECRET, vertexai=False, http_options=options)
+    client = clients[0] if clients else genai.Client(api_key=SECRET, vertexai=False, http_options=options)
 
     def send() -> str:
         return str(client.models.generate_content(model=model, contents=PROMPT).text)
