@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import os
@@ -18,6 +19,7 @@ from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.redaction import forms_of
 from jobapp.testing import Fault, Response, Trouble
+from tests import test_dropin as sdk_calls
 from tests.calling import PROVIDERS, World, world_of
 
 CANARY = "kanarienvogel/singt+0123456789"
@@ -136,3 +138,53 @@ def test_a_wrong_configuration_shows_no_key_of_the_environment(tmp_path, monkeyp
         with pytest.raises(JobAppError) as raised:
             LLMInterface(path).send_prompt("Hello")
         assert not [form for form in forms_of(CANARY) if form in "".join(everything_told(raised.value))]
+
+
+def asked_below(llm: LLMInterface, provider: str, way: str, model: str) -> None:
+    """Ask once through the SDK's own client."""
+    if way == "send":
+        sdk_calls.asked(llm.client(provider), model)
+    else:
+
+        async def ask() -> None:
+            async with llm:
+                await sdk_calls.astreamed(llm.async_client(provider), model)
+
+        asyncio.run(ask())
+
+
+def requests_of(error: BaseException | None) -> Iterator[str]:
+    """Yield what the requests and responses that hang on *error* tell, but for what the provider itself said."""
+    while error is not None:
+        for request in (getattr(error, "_request", None), getattr(error, "request", None)):
+            if request is not None:
+                yield repr((str(request.url), request.headers.multi_items()))
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "google"])
+@pytest.mark.parametrize("way", ["send", "astream"])
+def test_below_an_sdk_no_fault_shows_a_key_in_requests_locals_log_events_or_files(
+    name, way, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.DEBUG, logger="jobapp")
+    shown, raised = {}, 0
+    for fault in (fault for fault in Fault if fault is not Fault.HANG):
+        (folder := tmp_path / fault.value).mkdir()
+        with world_of(name, way, folder, monkeypatch) as world:
+            world.settings["retry"].update(max_retries=1)
+            world.add(CANARY).fail(Trouble(fault))
+            caught: BaseException | None = None
+            try:
+                with world.interface() as llm:
+                    asked_below(llm, name, way, world.provider.model)
+            except Exception as error:  # noqa: BLE001 - each SDK has its own
+                caught = error
+            raised += caught is not None
+            told = [*requests_of(caught), *everything_told(caught)]
+            places = where_it_is(world, caplog, None)
+            if places or any(form in text for form in forms_of(CANARY) for text in told):
+                shown[fault.value] = places or ["error"]
+        caplog.clear()
+    assert shown == {}
+    assert raised > len(Fault) / 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from urllib.parse import parse_qsl, urlencode
 
-from jobapp.domain.redaction import redact
+from jobapp.domain.redaction import redact, without
 
 PLACEHOLDER = "keys-are-below"
 """What SDKs are given for a key where the transport has the keys."""
@@ -27,7 +27,7 @@ def credentials_in(headers: Iterable[tuple[str, str]], query: str) -> list[str]:
 
 def is_callers_own(credentials: Iterable[str], ours: Collection[str]) -> bool:
     """Return whether a request brings a real credential that is none of *ours*; stand-ins are none."""
-    return any(each not in ours and _looks_real(each) for each in credentials)
+    return any(each != PLACEHOLDER and each not in ours and _looks_real(each) for each in credentials)
 
 
 def _looks_real(text: str) -> bool:
@@ -45,6 +45,12 @@ def with_key(headers: Iterable[tuple[str, str]], name: str, secret: str) -> Head
     """
     kept = [(each, value) for each, value in headers if each.lower() not in HEADERS]
     return [*kept, (name, f"Bearer {secret}" if name == "authorization" else secret)]
+
+
+def unnamed(headers: Iterable[tuple[str, str]], content: bytes, secret: str) -> tuple[Headers, bytes]:
+    """Return what goes up of a rejection, without *secret*: some providers repeat the key they reject."""
+    plain = without(content.decode("latin-1"), secret).encode("latin-1")  # gives every byte back
+    return [(name, without(value, secret)) for name, value in headers], plain
 
 
 def query_without_key(query: str) -> str:

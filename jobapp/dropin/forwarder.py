@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from jobapp.classification.exception_facts import read_exception
 from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts
-from jobapp.dropin.credentials import ACCOUNT_HEADERS, Headers, query_without_key, with_key
+from jobapp.dropin.credentials import ACCOUNT_HEADERS, Headers, query_without_key, unnamed, with_key
 from jobapp.dropin.first_event import FirstEvent
 from jobapp.providers import azure
 from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit
@@ -115,11 +115,11 @@ class Forwarder:
         """Send with *key* and yield the response, which begins well."""
         response = self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
         if response.status_code >= _FIRST_ERROR:
-            self._reject(response, *_read(response))
+            self._reject(key, response, *_read(response))
         peeked = Peeked(response)
         if self._is_stream(response) and (error := self._peek(peeked)):
             response.close()
-            self._reject(response, b"".join(peeked.held_back), error)
+            self._reject(key, response, b"".join(peeked.held_back), error)
         yield peeked
 
     async def astream(
@@ -132,11 +132,11 @@ class Forwarder:
         """Do so in the running event loop."""
         response = await self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
         if response.status_code >= _FIRST_ERROR:
-            self._reject(response, *await _aread(response))
+            self._reject(key, response, *await _aread(response))
         peeked = Peeked(response)
         if self._is_stream(response) and (error := await self._apeek(peeked)):
             await response.aclose()
-            self._reject(response, b"".join(peeked.held_back), error)
+            self._reject(key, response, b"".join(peeked.held_back), error)
         yield peeked
 
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:
@@ -213,8 +213,9 @@ class Forwarder:
             first.feed(part)
         return first.error
 
-    def _reject(self, response: Any, content: bytes, body: Any) -> NoReturn:
-        self.last = LastRejection(response.status_code, response.headers.multi_items(), content)
+    def _reject(self, key: ApiKey, response: Any, content: bytes, body: Any) -> NoReturn:
+        headers = response.headers.multi_items()
+        self.last = LastRejection(response.status_code, *unnamed(headers, content, key.secret))
         raise RejectedResponseError(response, body)
 
 

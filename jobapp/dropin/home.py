@@ -14,6 +14,7 @@ from jobapp.domain.types import ApiKey, Kind, Scope, Verdict
 from jobapp.dropin import endings
 from jobapp.dropin.below import Below
 from jobapp.dropin.bodies import Watch
+from jobapp.dropin.credentials import unnamed
 from jobapp.dropin.forwarder import Forwarder, Peeked, RejectedResponseError
 from jobapp.dropin.routes import Route, ids_made
 from jobapp.dropin.tail import Tail
@@ -61,8 +62,9 @@ def _not_accepted(below: Below, forwarder: Forwarder, response: Any, key: ApiKey
 def _remembering(below: Below, request: Any, key: ApiKey, response: Any) -> Any:
     """Return *response* so that the ids it tells are remembered as the key's."""
     if response.is_closed:
-        headers = endings.last_word(response.headers.multi_items(), [], is_decoded=True)
-        return made(request, response.status_code, headers, response.content)
+        told, content = unnamed(response.headers.multi_items(), response.content, key.secret)
+        headers = endings.last_word(told, [], is_decoded=True)
+        return made(request, response.status_code, headers, content)
     peeked = Peeked(response)
 
     def done(tail: Tail) -> None:

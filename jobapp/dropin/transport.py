@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from jobapp.calls.call import Call, Opened, Target
@@ -27,7 +28,7 @@ from jobapp.dropin.credentials import credentials_in, is_callers_own
 from jobapp.dropin.forwarder import Forwarder, RejectedResponseError
 from jobapp.dropin.home import LONGEST, asend_home, send_home
 from jobapp.dropin.routes import Kind, Route, ids_made, route_of
-from jobapp.dropin.senders import Senders, library_of
+from jobapp.dropin.senders import Senders
 from jobapp.dropin.tail import Tail, usage_in
 from jobapp.dropin.upward import bare, made, watched
 from jobapp.providers.responses import headers_of, whole_body
@@ -179,10 +180,17 @@ class KeyTransport:
         while self._dropped:
             self._dropped.popleft().abandon(GeneratorExit())
 
+    @cached_property
+    def _home(self) -> Any:
+        """The provider's address, read; httpx and httpx2 read one alike."""
+        import httpx
+
+        return httpx.URL(self._below.provider.base_url or "")
+
     def _check_host(self, request: Any) -> None:
-        provider, there = self._below.provider, request.url
-        home = library_of(request).URL(provider.base_url or "")
-        if (home.scheme, home.host, home.port) != (there.scheme, there.host, there.port):
+        home, there = self._home, request.url
+        if (there.scheme, there.host, there.port) != (home.scheme, home.host, home.port):
+            provider = self._below.provider
             raise ConfigError(
                 f"{provider.name}: no key is sent to {there.scheme}://{there.netloc.decode()}, for its keys "
                 f"are {home.scheme}://{home.netloc.decode()}'s; set providers.{provider.name}.base_url to "
