@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-BAD, SPENT = "bad", "spent"
+BAD, SPENT, BUSY = "bad", "spent", "busy"
+"""What may be the matter with a key; a busy one is busy once."""
 
 WHEN = "2026-11-01T00:00:00Z"
 _BATCH = {"object": "batch", "endpoint": "/v1/chat/completions", "completion_window": "24h", "created_at": 0}
@@ -66,6 +67,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": "m",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}],
     },
+    "/v1/embeddings": {
+        "object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    },
+    "/v1/images/generations": {"created": 0, "data": [{"b64_json": "aW1hZ2U="}]},
+    "/v1/models/m:embedContent": {"embedding": {"values": [0.5]}},
+    "/v1/models/m:batchEmbedContents": {"embeddings": [{"values": [0.5]}]},
+    "/v1/models/m:predict": {"predictions": [{"mimeType": "image/png", "bytesBase64Encoded": "aW1hZ2U="}]},
     "/v1/messages": {
         "id": "msg_01abcdefgh", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
         "content": [{"type": "text", "text": "Hi"}], "usage": {"input_tokens": 1, "output_tokens": 1},
@@ -83,15 +92,17 @@ class AccountServer:
 
     Attributes:
         base: Its address.
-        states: What is the matter with a key: ``BAD`` or ``SPENT``.
+        states: What is the matter with a key.
         owners: Which key made which object.
         asked: Each request: method, path, key.
+        special: What is answered at a path instead of the usual.
     """
 
     base: str = ""
     states: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    special: dict[str, dict[str, Any]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100_000_000))
 
     def answer(self, method: str, path: str, key: str, body: str) -> tuple[int, dict[str, Any]]:
@@ -101,6 +112,11 @@ class AccountServer:
             return 401, _error("invalid_api_key", "authentication_error", "Incorrect API key provided")
         if is_question and self.states.get(key) == SPENT:
             return 429, _error("insufficient_quota", "insufficient_quota", "You exceeded your current quota")
+        if is_question and self.states.get(key) == BUSY:
+            del self.states[key]
+            return 429, _error(
+                "rate_limit_exceeded", "rate_limit_error", "Rate limit reached: try again in 20s"
+            )
         named = [id_ for id_ in self.owners if id_ in path or id_ in body]
         for id_ in named:
             if self.owners[id_] != key:
@@ -117,7 +133,7 @@ class AccountServer:
 
     def _found(self, method: str, path: str, named: list[str]) -> dict[str, Any]:
         if path in ANSWERS:
-            return ANSWERS[path]
+            return self.special.get(path, ANSWERS[path])
         if not named:
             return {"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None}
         fields = next(fields for prefix, fields in MADE.values() if named[0].startswith(prefix))

@@ -29,6 +29,8 @@ def openai(base_url: str, model: str, clients: Clients | None = None, before: st
     from openai import AsyncOpenAI, OpenAI
     from openai.types.chat import ChatCompletionUserMessageParam
 
+    client: OpenAI
+    aclient: AsyncOpenAI
     client, aclient = clients or (
         OpenAI(api_key=SECRET, base_url=base_url, max_retries=0),
         AsyncOpenAI(api_key=SECRET, base_url=base_url, max_retries=0),
@@ -59,6 +61,8 @@ def anthropic(base_url: str, model: str, clients: Clients | None = None) -> RawC
     from anthropic import Anthropic, AsyncAnthropic
     from anthropic.types import MessageParam, TextBlock
 
+    client: Anthropic
+    aclient: AsyncAnthropic
     client, aclient = clients or (
         Anthropic(api_key=SECRET, base_url=base_url, max_retries=0),
         AsyncAnthropic(api_key=SECRET, base_url=base_url, max_retries=0),
