@@ -5,15 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic, AsyncAnthropic
+    from openai import AsyncOpenAI, OpenAI
 
 PROMPT = "Tell me of three rivers in Europe, and in which country each begins."
 SECRET = "sk-benchmark-0123456789abcdef"
 MAX_TOKENS = 4096
-
-
-Clients = tuple[Any, Any]
-"""A client for threads and one for event loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class RawCalls:
     asend: Callable[[], Awaitable[str]] | None = None
 
 
-def openai(base_url: str, model: str, clients: Clients | None = None, before: str = "") -> RawCalls:
+def openai(
+    base_url: str, model: str, clients: tuple[OpenAI, AsyncOpenAI] | None = None, before: str = ""
+) -> RawCalls:
     from openai import AsyncOpenAI, OpenAI
     from openai.types.chat import ChatCompletionUserMessageParam
 
-    client: OpenAI
-    aclient: AsyncOpenAI
     client, aclient = clients or (
         OpenAI(api_key=SECRET, base_url=base_url, max_retries=0),
         AsyncOpenAI(api_key=SECRET, base_url=base_url, max_retries=0),
@@ -57,12 +57,10 @@ def openai(base_url: str, model: str, clients: Clients | None = None, before: st
     return RawCalls(send, stream, asend)
 
 
-def anthropic(base_url: str, model: str, clients: Clients | None = None) -> RawCalls:
+def anthropic(base_url: str, model: str, clients: tuple[Anthropic, AsyncAnthropic] | None = None) -> RawCalls:
     from anthropic import Anthropic, AsyncAnthropic
     from anthropic.types import MessageParam, TextBlock
 
-    client: Anthropic
-    aclient: AsyncAnthropic
     client, aclient = clients or (
         Anthropic(api_key=SECRET, base_url=base_url, max_retries=0),
         AsyncAnthropic(api_key=SECRET, base_url=base_url, max_retries=0),
@@ -87,7 +85,7 @@ def anthropic(base_url: str, model: str, clients: Clients | None = None) -> RawC
     return RawCalls(send, stream, asend)
 
 
-def google_genai(base_url: str, model: str, clients: Clients | None = None) -> RawCalls:
+def google_genai(base_url: str, model: str, clients: tuple[Any, Any] | None = None) -> RawCalls:
     from google import genai
 
     options = genai.types.HttpOptions(base_url=base_url, api_version="v1beta")
