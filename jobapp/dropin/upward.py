@@ -15,12 +15,10 @@ def watched(request: Any, peeked: Peeked, watch: Watch) -> Any:
     library, response = library_of(request), peeked.response
     sync_stream, async_stream = streams_of(library)
     is_async = isinstance(response.stream, library.AsyncByteStream)
-    stream = (async_stream if is_async else sync_stream)(
+    response.stream = (async_stream if is_async else sync_stream)(
         peeked.held_back, peeked.rest, response.stream, watch
     )
-    return library.Response(
-        response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
-    )
+    return response
 
 
 def made(request: Any, status: int, headers: Headers, content: bytes) -> Any:
