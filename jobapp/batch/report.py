@@ -55,6 +55,7 @@ def plus(one: Usage, two: Usage) -> Usage:
         one.cached_tokens + two.cached_tokens,
         one.reasoning_tokens + two.reasoning_tokens,
         sum(costs) if costs else None,
+        one.cache_write_tokens + two.cache_write_tokens,
     )
 
 

@@ -22,6 +22,12 @@ def answer(text: str, *, end: str = "\n") -> None:
     print(_shown(text, sys.stdout), end=end, flush=True)
 
 
+def clear() -> None:
+    """Clear the terminal, if it is one."""
+    if sys.stdout.isatty():
+        print("\x1b[H\x1b[2J", end="", flush=True)
+
+
 def note(text: str) -> None:
     """Write to stderr."""
     print(_shown(text, sys.stderr), file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ from typing import Any
 from jobapp.commands.batches_noted import batch_lines, noted_batches
 from jobapp.commands.exit_codes import KEY, OK
 from jobapp.commands.names import NO_KEYS
-from jobapp.commands.output import answer, answer_json, note, reason_text, status_json, utc
+from jobapp.commands.output import answer, answer_json, clear, note, reason_text, status_json, utc
 from jobapp.commands.table import Line, print_lines
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.llm_interface import LLMInterface
@@ -23,6 +23,9 @@ from jobapp.stores.redis_client import without_secrets
 AMOUNTS = {"usd_per_day": "${:,.4f}", "usd_per_month": "${:,.4f}", "rpd": "{:,.0f}", "tpd": "{:,.0f}"}
 """How what is left of a budget is written."""
 
+LEAST_WATCH = 0.2
+"""Seconds between two looks at least."""
+
 HELP = "show what is known of each key"
 DESCRIPTION = (
     "Show what is known of each key: free, or what keeps it, why, since when and until when; "
@@ -34,15 +37,26 @@ def add_to(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the parser of ``status``."""
     parser = commands.add_parser("status", help=HELP, description=DESCRIPTION, parents=[common])
     parser.add_argument("--json", action="store_true", help="one JSON object, times in UTC")
+    watch = "show it again and again, until Ctrl-C"
+    parser.add_argument("--watch", nargs="?", type=float, const=2.0, metavar="SECONDS", help=watch)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Print the state of every key."""
     with LLMInterface(args.config, clock=clock) as llm:
-        lines, now = llm.key_status(), clock.now()
-        state = place_of_state(llm.config)
-        batches = noted_batches(llm.config.settings.cache_path)
+        code = _show(llm, args, clock)
+        while args.watch is not None:
+            clock.sleep(max(LEAST_WATCH, args.watch))
+            clear()
+            _show(llm, args, clock)
+    return code
+
+
+def _show(llm: LLMInterface, args: argparse.Namespace, clock: Clock) -> int:
+    lines, now = llm.key_status(), clock.now()
+    state = place_of_state(llm.config)
+    batches = noted_batches(llm.config.settings.cache_path)
     if args.json:
         keys = [status_json(line, now) for line in lines]
         answer_json({"now": utc(now), "state": state, "keys": keys, "batches": batches})

@@ -112,7 +112,12 @@ PROVIDER: dict[str, Reader] = {
     "sdk": text,
 }
 
-PRICE: dict[str, Reader] = {"input": dollars, "cached_input": dollars, "output": dollars}
+PRICE: dict[str, Reader] = {
+    "input": dollars,
+    "cached_input": dollars,
+    "cache_write": dollars,
+    "output": dollars,
+}
 
 
 def price(value: Any, place: Location) -> Price:

@@ -66,17 +66,18 @@ class PackagePrice:
             return _unknown
         if not all(map(math.isclose, short, long)):
             return self._by_package
-        input_, cached, output = (dollars * MILLION for dollars in short)
-        return Price(input_, output, cached).cost_of
+        input_, cached, written, output = (dollars * MILLION for dollars in short)
+        return Price(input_, output, cached, written).cost_of
 
-    def _dollars_each(self, tokens: int) -> tuple[float, float, float] | None:
-        """Return what a token costs of the input, of what is cached, and of the output."""
-        usages = (Usage(tokens, 0), Usage(tokens, 0, tokens), Usage(0, tokens))
+    def _dollars_each(self, tokens: int) -> tuple[float, float, float, float] | None:
+        """Return what a token costs of the input, read from and written to the cache, and of the output."""
+        written = Usage(tokens, 0, cache_write_tokens=tokens)
+        usages = (Usage(tokens, 0), Usage(tokens, 0, tokens), written, Usage(0, tokens))
         found = [self._by_package(usage) for usage in usages]
         if None in found:
             return None
         each = [dollars / tokens for dollars in found if dollars is not None]
-        return each[0], each[1], each[2]
+        return each[0], each[1], each[2], each[3]
 
     def _by_package(self, usage: Usage) -> float | None:
         import genai_prices
@@ -84,6 +85,7 @@ class PackagePrice:
         tokens = genai_prices.Usage(
             input_tokens=usage.input_tokens,
             cache_read_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
             output_tokens=usage.output_tokens,
         )
         provider = NAMES.get(self._provider, self._provider)

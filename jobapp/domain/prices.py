@@ -21,18 +21,21 @@ class Price:
         input: Of what is asked.
         output: Of what is answered, reasoning included.
         cached_input: Of what the provider had in its cache; ``None`` for the price of ``input``.
+        cache_write: Of what the provider wrote into its cache; ``None`` for the price of ``input``.
     """
 
     input: float
     output: float
     cached_input: float | None = None
+    cache_write: float | None = None
 
     def cost_of(self, usage: Usage) -> float:
         """Return the dollars of an answer."""
         cached = self.input if self.cached_input is None else self.cached_input
-        fresh = max(0, usage.input_tokens - usage.cached_tokens)
-        dollars = fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output
-        return dollars / MILLION
+        write = self.input if self.cache_write is None else self.cache_write
+        fresh = max(0, usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens)
+        asked = fresh * self.input + usage.cached_tokens * cached + usage.cache_write_tokens * write
+        return (asked + usage.output_tokens * self.output) / MILLION
 
 
 def priced(usage: Usage, cost_of: CostOf | None) -> Usage:

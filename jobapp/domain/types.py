@@ -188,6 +188,7 @@ class Usage:
         output_tokens: What was answered, reasoning included.
         cached_tokens: Those of the input that the provider had in its cache.
         reasoning_tokens: Those of the output that were reasoning.
+        cache_write_tokens: Those of the input that the provider wrote into its cache, and charges for.
         cost: US dollars: as the provider told, else by the price of the settings or of genai-prices; ``None``
             where nobody knows.
     """
@@ -197,6 +198,7 @@ class Usage:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cost: float | None = None
+    cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

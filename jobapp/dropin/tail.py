@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobapp.domain.types import Usage
+from jobapp.providers.fields import cost_told
 
 KEPT = 65_536
 """Bytes that are kept of the beginning, and of the end, at most."""
@@ -63,11 +64,17 @@ def usage_in(text: str) -> Usage:
 
 
 def _read(usage: Mapping[str, Any]) -> Usage:
+    """Read the tokens; Anthropic counts those read from or written to its cache apart, others within."""
+    read, written = _first(usage, "cache_read_input_tokens"), _first(usage, "cache_creation_input_tokens")
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    told = _first(details, "cached_tokens") if isinstance(details, dict) else 0
     return Usage(
-        input_tokens=_first(usage, "prompt_tokens", "input_tokens", "promptTokenCount"),
+        input_tokens=_first(usage, "prompt_tokens", "input_tokens", "promptTokenCount") + read + written,
         output_tokens=_first(usage, "completion_tokens", "output_tokens", "candidatesTokenCount")
         + _first(usage, "thoughtsTokenCount"),
-        cached_tokens=_first(usage, "cache_read_input_tokens", "cachedContentTokenCount"),
+        cached_tokens=read or told or _first(usage, "cachedContentTokenCount"),
+        cost=cost_told(usage.get("cost")),
+        cache_write_tokens=written,
     )
 
 

@@ -287,4 +287,5 @@ def _usage_of(usage: Any) -> Usage:
         input_tokens=count(usage, "input_tokens") + cached + written,
         output_tokens=count(usage, "output_tokens"),
         cached_tokens=cached,
+        cache_write_tokens=written,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,3 +37,9 @@ def text_of(value: Any, name: str) -> str:
     """Return the text *name* of *value*; empty where it is none."""
     found = field_of(value, name)
     return found if isinstance(found, str) else ""
+
+
+def cost_told(value: Any) -> float | None:
+    """Return the dollars that a provider told; ``None`` where *value* is no such number."""
+    is_told = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return float(value) if is_told else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from jobapp.domain.types import EMPTY, Usage
-from jobapp.providers.fields import field_of
+from jobapp.providers.fields import cost_told, field_of
 from jobapp.providers.openai import OpenAIAdapter
 
 
@@ -19,9 +19,7 @@ class OpenRouterAdapter(OpenAIAdapter):
 
     def usage_of(self, usage: Any) -> Usage:
         """Return what an answer cost, dollars too (openrouter.ai/docs, usage accounting, 2026-11)."""
-        told = field_of(usage, "cost")
-        is_told = isinstance(told, int | float) and not isinstance(told, bool)
-        return replace(super().usage_of(usage), cost=float(told) if is_told else None)
+        return replace(super().usage_of(usage), cost=cost_told(field_of(usage, "cost")))
 
     def is_failure(self, choice: Any) -> bool:
         """Return whether *choice* holds an error, its own or one of the model's host."""
