@@ -29,9 +29,17 @@ values = st.recursive(
 )
 
 
-@given(st.dictionaries(texts, values, max_size=4), st.sampled_from(["gpt-4o", 'odd"\\', ""]), st.booleans())
-def test_a_large_bodys_fields_are_those_that_parsing_it_finds(body, model, before):
-    padding = {"messages": [{"role": "user", "content": 'x"\\' * (SMALL // 3)}]}
+CONTENTS = ['x"\\' * (SMALL // 3), 'x"\\' + "y" * SMALL + '"\\']
+
+
+@given(
+    st.dictionaries(texts, values, max_size=4),
+    st.sampled_from(["gpt-4o", 'odd"\\', ""]),
+    st.booleans(),
+    st.sampled_from(CONTENTS),
+)
+def test_a_large_bodys_fields_are_those_that_parsing_it_finds(body, model, before, content):
+    padding = {"messages": [{"role": "user", "content": content}]}
     body.pop("model", None)
     body = {"model": model, **body, **padding} if before else {**body, **padding, "model": model}
     found = top_level_fields(json.dumps(body).encode(), ("model", "absent"))
