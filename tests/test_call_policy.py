@@ -504,3 +504,14 @@ def test_equal_jitter_reaches_from_half_of_the_backoff_to_the_whole():
     ]
     assert 4.0 <= min(drawn) < 4.2
     assert 7.8 < max(drawn) <= 8.0
+
+
+def test_a_wait_that_grows_is_told_again_and_one_that_goes_on_is_not():
+    flow = call_policy(["m"], rules(on_exhausted=OnExhausted.WAIT), random.Random(0))
+    next(flow)
+    flow.send(False)
+    waits = []
+    for seconds in (0.02, 40.0, 39.0):
+        waits.append(flow.send(Taken(A, seconds)))
+        flow.send(None)
+    assert [wait.news for wait in waits if isinstance(wait, Wait)] == [True, True, False]

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from jobapp.domain.settings import BudgetSettings
 from jobapp.domain.types import ApiKey, Usage
 from jobapp.limits.counts import NO_COUNT, NO_COUNTS, Batch, Count, CountId, Counts
-from jobapp.limits.day_window import TURN, Period, Subject
+from jobapp.limits.day_window import TURN, DayCount, DayWindow, Period, Subject
 from jobapp.limits.ledger import Ledger
+from jobapp.limits.limit import Unit
+from jobapp.limits.under_way import Me
 from jobapp.pool.key_pool import Days, KeyPool
 from jobapp.pool.reservation import NoneFree, Take, Taken
 from jobapp.stores import atomic_file, counts_file
@@ -412,3 +414,13 @@ def test_eight_processes_spend_a_days_dollars_and_no_more_until_the_next_day(cap
     assert all("at 2026-11-28 00:00:00 UTC" in error for error in errors)
     assert capped("2026-11-27T13:00:00+00:00")[0] == []
     assert 0.98 <= sum(capped("2026-11-28T00:00:01+00:00")[0]) <= 1.00 + 4 * max(costs)
+
+
+@given(st.floats(1e-6, 100.0), st.floats(0.0, 100.0), st.floats(0.0, 10.0), st.integers(1, 50))
+def test_what_keeps_a_request_out_until_midnight_is_told_as_spent(limit, used, cost, requests):
+    count = DayCount(Subject("p", "a", "", "UTC", Period.DAY), Ledger(), Me())
+    window = DayWindow("usd_per_day", Unit.DOLLARS, limit, count)
+    window.ready_at(T, cost=cost)
+    count.spend(Count(requests, 0, used))
+    if window.ready_at(T, cost=cost) > T + TURN:
+        assert window.spent_until(T) == datetime(2026, 11, 28, tzinfo=UTC)

@@ -121,7 +121,7 @@ class Wait(NamedTuple):
     Attributes:
         seconds: How long, until the next look where a long wait is cut into slices.
         key: The key that is waited for.
-        news: False for each slice but the first.
+        news: Whether it is told: the first slice is, and one of a wait that grew.
         whole: How long all slices are together; ``None`` where there is only this one.
     """
 
@@ -182,7 +182,7 @@ def call_policy(
         rng: The random source of jitter.
         only: The fingerprint of the one key that may serve, where the request needs its account.
     """
-    waiting = False
+    told = 0.0
     while True:
         ends: list[GaveUp] = []
         order: list[Any] = []
@@ -193,19 +193,19 @@ def call_policy(
                 withdrawn.append(target)
                 continue
             order.append(target)
-            tries = _Tries(rules, rng, waiting=waiting, only=only, stay=only)
+            tries = _Tries(rules, rng, told=told, only=only, stay=only)
             end = yield from _ask_model(tries)
             if isinstance(end, Served):
                 return end
             ends.append(end)
-            waiting = tries.waiting
+            told = tries.told
         wait = _wait_for_any(ends, rules)
         if wait is None:
             return _summary(ends)
         # what was rejected for another reason is not asked again with each look
         targets = [t for t, end in zip(order, ends, strict=True) if end.wait is not None]
-        yield Wait(min(wait, POLL), news=not waiting, whole=wait)
-        waiting = True
+        yield Wait(min(wait, POLL), news=_is_news(wait, told), whole=wait)
+        told = wait
 
 
 def _wait_for_any(ends: Sequence[GaveUp], rules: RetrySettings) -> float | None:
@@ -228,11 +228,11 @@ def _summary(ends: Sequence[GaveUp]) -> GaveUp:
 
 @dataclass(slots=True)
 class _Tries:
-    """What one call has spent on one model; ``waiting`` while its wait goes on with one that was told."""
+    """What one call has spent on one model; ``told`` are the seconds of the wait that goes on, 0 for none."""
 
     rules: RetrySettings
     rng: random.Random
-    waiting: bool = False
+    told: float = 0.0
     limited: dict[str, int] = field(default_factory=dict)
     unavailable: int = 0
     timed_out: int = 0
@@ -296,10 +296,16 @@ def _take(tries: _Tries) -> Generator[Action, Any, ApiKey | GaveUp]:
         if isinstance(found, NoneFree):
             return _nothing_free(tries, found)
         if found.wait <= 0:
-            tries.waiting = False
+            tries.told = 0.0
             return found.key
-        yield Wait(_nap(tries, found.wait), found.key, news=not tries.waiting, whole=found.wait)
-        tries.waiting = True
+        news = _is_news(found.wait, tries.told)
+        yield Wait(_nap(tries, found.wait), found.key, news=news, whole=found.wait)
+        tries.told = found.wait
+
+
+def _is_news(wait: float, told: float) -> bool:
+    """Return whether *wait* is no part of the wait of *told* seconds that was told last."""
+    return told <= 0.0 or wait > told + POLL
 
 
 def _nap(tries: _Tries, wait: float) -> float:

@@ -188,7 +188,7 @@ class DayWindow:
         self._asked = cost
         count = self.count
         count.look(now)
-        needed = min(max(cost, LEAST), self.limit)
+        needed = self._needed(cost)
         over = self._used() + needed - self.limit
         if over + self._reserved() + ahead <= TICK:
             return 0.0
@@ -207,9 +207,13 @@ class DayWindow:
         self.count.look(now)
         used, requests = self._used(), self.count.used.requests
         usual = self._asked or (used / requests if requests else 0.0)
-        if used < self.limit - TICK and used + min(usual, self.limit) <= self.limit + TICK:
+        if used < self.limit - TICK and used + self._needed(usual) <= self.limit + TICK:
             return None
         return datetime.fromtimestamp(self.count.ends_at, UTC)
+
+    def _needed(self, cost: float) -> float:
+        """Return the room that a request of *cost* units needs: a dearer one than the limit goes alone."""
+        return min(max(cost, LEAST), self.limit)
 
     def _used(self) -> float:
         used = self.count.used
