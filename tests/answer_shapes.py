@@ -536,7 +536,7 @@ ANTHROPIC: dict[str, Shape] = {
     "usage with a written cache": wrote(
         "ok",
         usage={"input_tokens": 4, "cache_creation_input_tokens": 6, "output_tokens": 5},
-        told=Usage(10, 5),
+        told=Usage(10, 5, cache_write_tokens=6),
     ),
     "usage with more": wrote("ok", usage={**ANTHROPIC_USAGE, "server_tool_use": None, "service_tier": "x"}),
     "usage at the start and the end": Shape(

@@ -10,10 +10,9 @@ import pytest
 from jobapp import LLMInterface, NoAPIKeysAvailableError
 from jobapp.testing import Fault
 from tests.calling import ONE, TWO, World, world_of
-from tests.store_fixtures import own_redis
 from tests.store_support import RedisServer, needs_server
 
-__all__ = ["own_redis"]
+pytest_plugins = ["tests.store_fixtures"]
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [
