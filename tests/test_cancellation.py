@@ -21,6 +21,7 @@ import pytest
 
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.events import AttemptFailed, KeyBlocked
+from jobapp.stores import atomic_file
 from jobapp.testing import Fault, Hold, Trouble
 from tests.calling import ONE, PROVIDERS, TWO, WAYS, World, done_of, unfinished, world_of
 
@@ -117,11 +118,12 @@ def reset(world: World, llm: LLMInterface) -> None:
 
 
 def check_files(folder: Path) -> None:
-    """See that nothing is left half written."""
-    for path in folder.rglob("*"):
-        assert path.suffix in {".json", ".lock", ".room"}, path
-        if path.suffix == ".json":
-            json.loads(path.read_text())
+    """See that nothing is left half written; who is writing the counts just now has their lock."""
+    with atomic_file.locked(folder / "api_key_state.counts.json", 10.0):
+        for path in folder.rglob("*"):
+            assert path.suffix in {".json", ".lock", ".room"}, path
+            if path.suffix == ".json":
+                json.loads(path.read_text())
 
 
 @pytest.mark.parametrize("ask", [whole, streamed])
