@@ -119,6 +119,20 @@ class Wire(Protocol):
         ...
 
 
+class KeepsNothing:
+    """A wire whose requests name nothing of an account, and whose answers leave nothing there."""
+
+    def missing(self, request: Request, account: Account) -> str:
+        """Return ``""``: it names nothing of an account."""
+        return ""
+
+    def record(
+        self, request: Request, answer: Answer, request_id: str
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """Return ``None``: nothing is kept."""
+        return None
+
+
 def parse(content: bytes) -> Any:
     """Return the JSON of a body, its text where it does not parse, ``None`` where there is none."""
     if not content:

@@ -15,10 +15,10 @@ from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.model import pieces_of
-from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
+    KeepsNothing,
     as_stream,
     bearer,
     fields,
@@ -59,7 +59,7 @@ TOLD_AT_THE_END = (
 """What ``message_delta`` tells is cumulative: platform.claude.com, streaming, 2026; recordings of fantasy."""
 
 
-class AnthropicWire:
+class AnthropicWire(KeepsNothing):
     """``/v1/messages`` and ``/v1/models``."""
 
     provider = "anthropic"
@@ -160,16 +160,6 @@ class AnthropicWire:
     def body_of(self, request: Request, events: Sequence[Any]) -> Mapping[str, Any] | None:
         """Return events as one message."""
         return turning.messages_body(events)
-
-    def missing(self, request: Request, account: Account) -> str:
-        """Return ``""``: it names nothing of an account."""
-        return ""
-
-    def record(
-        self, request: Request, answer: Answer, request_id: str
-    ) -> tuple[str, Mapping[str, Any]] | None:
-        """Return ``None``: nothing is kept."""
-        return None
 
 
 def _message(request: Request, request_id: str, usage: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
 from jobapp.testing.wire import (
     EVENT_STREAM,
+    KeepsNothing,
     decimal_seconds,
     dicts,
     fields,
@@ -42,7 +43,7 @@ FINISH_REASONS = {
 TYPE = "type.googleapis.com/google.rpc."
 
 
-class GoogleWire:
+class GoogleWire(KeepsNothing):
     """``/v1beta/models/M:generateContent``, its streaming twin, ``/v1beta/models``; also ``/v1``."""
 
     provider = "google"
@@ -155,12 +156,6 @@ class GoogleWire:
             if not account.has(name):
                 return NO_FILE.format(name=name.removeprefix("files/"))
         return ""
-
-    def record(
-        self, request: Request, answer: Answer, request_id: str
-    ) -> tuple[str, Mapping[str, Any]] | None:
-        """Return ``None``: nothing is kept."""
-        return None
 
 
 def _wants_sse(request: Request) -> bool:

@@ -15,11 +15,11 @@ from jobapp.testing.http1 import RawRequest
 from jobapp.testing.http_values import Request, Response, Stream
 from jobapp.testing.meters import Room
 from jobapp.testing.model import pieces_of
-from jobapp.testing.objects import Account
 from jobapp.testing.steps import Answer
 from jobapp.testing.turning import DONE
 from jobapp.testing.wire import (
     EVENT_STREAM,
+    KeepsNothing,
     bearer,
     fields,
     go_duration,
@@ -44,7 +44,7 @@ METERS = {
 }
 
 
-class OpenAIWire:
+class OpenAIWire(KeepsNothing):
     """``/v1/chat/completions`` and ``/v1/models``.
 
     What every answer holds (``service_tier``, ``system_fingerprint``, the details of ``usage``, ``usage:
@@ -235,16 +235,6 @@ class OpenAIWire:
     def body_of(self, request: Request, events: Sequence[Any]) -> Mapping[str, Any] | None:
         """Return chunks as a whole answer."""
         return turning.chat_body(events)
-
-    def missing(self, request: Request, account: Account) -> str:
-        """Return ``""``: it names nothing of an account."""
-        return ""
-
-    def record(
-        self, request: Request, answer: Answer, request_id: str
-    ) -> tuple[str, Mapping[str, Any]] | None:
-        """Return ``None``: nothing is kept."""
-        return None
 
 
 def _calls(answer: Answer, request_id: str) -> list[dict[str, Any]]:
