@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import reduce
 from itertools import islice
 from typing import NamedTuple
+from weakref import WeakSet
 
 from jobapp.limits.meter import NOTHING, Cost
 from jobapp.limits.numbers import checked, pairs
@@ -43,6 +45,29 @@ class Me:
 
     def __init__(self) -> None:
         self.owner = Owner(0.0, 0.0)
+
+
+class Members:
+    """Those in this process who count by themselves; after a fork they are of another process."""
+
+    def __init__(self) -> None:
+        self._members: WeakSet[Me] = WeakSet()
+
+    def belong_to(self, process: Owner) -> None:
+        """Give all of them, and those to come, the name of *process*."""
+        self._process = process
+        for member in self._members:
+            member.owner = process._replace(member=member.owner.member)
+
+    def join(self) -> Me:
+        """Return one more."""
+        me = Me()
+        me.owner = self._process._replace(member=next(_numbers))
+        self._members.add(me)
+        return me
+
+
+_numbers = itertools.count(1)
 
 
 class UnderWay:

@@ -17,7 +17,6 @@ for a record is made of instants.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
 import secrets
 import struct
@@ -27,11 +26,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
-from weakref import WeakSet
 
 from jobapp.domain.clock import Clock
 from jobapp.domain.forking import survive_fork
-from jobapp.limits.under_way import Me, Owner
+from jobapp.limits.under_way import Me, Members, Owner
 from jobapp.pool.shared_room import Part
 from jobapp.stores.redis_client import FIRST_PAUSE, LONGEST_PAUSE, open_client
 
@@ -91,7 +89,6 @@ end
 return redis.call('DEL', KEYS[1])
 """
 
-_numbers = itertools.count(1)
 
 _logger = logging.getLogger(__name__)
 
@@ -112,7 +109,7 @@ class RedisRoom:
         self._client, self._prefix, self._clock = open_client(url, PATIENCE), prefix, clock
         self._retry_at, self._pause = 0.0, FIRST_PAUSE
         self._is_told = False
-        self._members: WeakSet[Me] = WeakSet()
+        self._members = Members()
         survive_fork(self)
 
     def make_locks(self) -> None:
@@ -129,15 +126,11 @@ class RedisRoom:
         self._stamps: dict[str, int] = {}
         self._written: list[tuple[str, bytes, bytes]] = []
         self._work: SimpleQueue[Callable[[], None]] | None = None
-        for member in self._members:
-            member.owner = self._me._replace(member=member.owner.member)
+        self._members.belong_to(self._me)
 
     def join(self) -> Me:
         """Return what one who counts by itself in this process is called."""
-        me = Me()
-        me.owner = self._me._replace(member=next(_numbers))
-        self._members.add(me)
-        return me
+        return self._members.join()
 
     def later(self, work: Callable[[], None]) -> None:
         """Do *work* in a thread, after what came before."""

@@ -15,7 +15,6 @@ costs some rejections.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
 import os
 import struct
@@ -26,10 +25,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from weakref import WeakSet
 
 from jobapp.domain.forking import survive_fork
-from jobapp.limits.under_way import Me, Owner
+from jobapp.limits.under_way import Me, Members, Owner
 from jobapp.pool.shared_room import Part
 
 try:
@@ -72,7 +70,6 @@ RETRY = 30.0
 ADMISSION = 0
 """The byte that is locked while a record is added; each other lock has one of its own."""
 
-_numbers = itertools.count(1)
 
 _logger = logging.getLogger(__name__)
 
@@ -100,7 +97,7 @@ class RoomTable:
         self._stuck: set[str] = set()
         self._alive_at: dict[Owner, float] = {}
         self._told = False
-        self._members: WeakSet[Me] = WeakSet()
+        self._members = Members()
         survive_fork(self)
 
     def make_locks(self) -> None:
@@ -109,15 +106,11 @@ class RoomTable:
         self._depth = 0
         pid = os.getpid()
         self._me = Owner(pid, _started(pid) or time.time())
-        for member in self._members:
-            member.owner = self._me._replace(member=member.owner.member)
+        self._members.belong_to(self._me)
 
     def join(self) -> Me:
         """Return what one who counts by itself in this process is called."""
-        me = Me()
-        me.owner = self._me._replace(member=next(_numbers))
-        self._members.add(me)
-        return me
+        return self._members.join()
 
     def is_alive(self, owner: Owner) -> bool:
         """Return whether a process lives; a second is not too late to learn that it does not."""
