@@ -8,16 +8,15 @@ one of ours.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from jobapp.batch.output_rows import StoredRow, read_output
 from jobapp.domain.exceptions import ConfigError, OutputError
-from jobapp.stores.atomic_file import remove_leftovers, sync_folder
+from jobapp.stores import atomic_file
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
@@ -41,7 +40,7 @@ class OutputFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        remove_leftovers(path)
+        atomic_file.remove_leftovers(path)
         self._fd = _opened(path)
         self._end = os.fstat(self._fd).st_size
         self._fault: OSError | None = None
@@ -116,22 +115,9 @@ class OutputFile:
             written += os.write(self._fd, line[written:])
 
     def _rewrite(self, places: Iterable[int]) -> None:
-        folder = self.path.parent
-        fd, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=folder)
-        try:
-            with open(fd, "wb") as new, self.path.open("rb") as old:  # noqa: PTH123 - a descriptor
-                for place in places:
-                    old.seek(place)
-                    new.write(old.readline())
-                new.flush()
-                shutil.copymode(self.path, temporary)
-                os.fsync(fd)
-            os.replace(temporary, self.path)  # noqa: PTH105 - the pair of mkstemp
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108 - the pair of mkstemp
-            raise
-        sync_folder(folder)
+        with self.path.open("rb") as old:
+            mode = stat.S_IMODE(os.fstat(old.fileno()).st_mode)
+            atomic_file.replace(self.path, (_line_at(old, place) for place in places), None, mode=mode)
         os.close(self._fd)
         self._fd = _opened(self.path)
         self._end = os.fstat(self._fd).st_size
@@ -164,6 +150,11 @@ def read_rows(path: Path, *, is_ours: bool) -> Iterator[Stored | int]:
             elif line.strip():
                 raise ConfigError(f"{path}:{number}: is no output of a batch; give the run another one")
             place += len(line)
+
+
+def _line_at(file: IO[bytes], place: int) -> bytes:
+    file.seek(place)
+    return file.readline()
 
 
 def _opened(path: Path) -> int:

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,13 +65,16 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
         yield
 
 
-def replace(path: Path, content: bytes, before: Signature | None) -> Signature:
+def replace(
+    path: Path, content: bytes | Iterable[bytes], before: Signature | None, *, mode: int | None = None
+) -> Signature:
     """Put *content* in the place of *path*, all of it or nothing; when this returns, it is on disk.
 
     Args:
         path: The file.
-        content: What it shall hold.
+        content: What it shall hold, whole or in parts.
         before: The signature of what it held; the new one differs from it even within one clock tick.
+        mode: Who may do what with it; its owner alone where that is left out.
 
     Returns:
         The new signature.
@@ -82,8 +85,10 @@ def replace(path: Path, content: bytes, before: Signature | None) -> Signature:
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)  # mode 0600
     try:
         with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, no path
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
+            if mode is not None:
+                os.chmod(temporary, mode)  # noqa: PTH101 - the pair of mkstemp
             _keep_owner(fd, path)
             _be_newer(temporary, before)
             os.fsync(fd)
