@@ -113,6 +113,7 @@ class FileRun:
         self._registry = registry
         self._began, self._began_at = clock.monotonic(), clock.now()
         self._counts = Counts(0, 0, 0, 0, 0, 0)
+        self._differences: list[str] = []
         self._report = BatchReport()
         self._requests: dict[str, str] = {}
         self._postponed: JobAppError | None = None
@@ -134,10 +135,9 @@ class FileRun:
             reading = InputReading(source, self._asker.describe)
             torn = self._read(reading, plan)
             reading.check()
-            before = manifest.read(self.output)
             output = stack.enter_context(closing(OutputFile(self.output)))
             output.mend(torn)
-            self._tell_differences(before)
+            self._tell_differences()
             self._write_manifest(runs=True)
             stack.enter_context(manifest.registered(self._registry, self.output))
             signature = source.signature()
@@ -157,9 +157,7 @@ class FileRun:
         with Source(self.source, self._rules.template) as source, closing(Plan()) as plan:
             reading = InputReading(source, self._asker.describe)
             self._read(reading, plan)
-            before = manifest.read(self.output).get("settings", self._settings)
-            told = tuple(manifest.differences(before, self._settings))
-            return Preview(self._counts, plan.tokens(), tuple(reading.faults()), told)
+            return Preview(self._counts, plan.tokens(), tuple(reading.faults()), tuple(self._differences))
 
     def stop(self, reason: str) -> None:
         """Send nothing more, from any thread: what is with the provider comes back, what waits ends."""
@@ -200,8 +198,10 @@ class FileRun:
             reading.note(double.line, double.told)
         if rules.shard is not None:
             plan.keep_shard(*rules.shard)
+        before = manifest.read(self.output)
+        self._differences = manifest.differences(before.get("settings", self._settings), self._settings)
         torn = None
-        for stored in read_rows(self.output, is_ours=bool(manifest.read(self.output))):
+        for stored in read_rows(self.output, is_ours=bool(before)):
             if isinstance(stored, Stored):
                 plan.note_stored(stored.place, *stored.row)
             else:
@@ -214,12 +214,11 @@ class FileRun:
         self._report = BatchReport(counts.answered, counts.failed, left, changed=counts.changed)
         return torn
 
-    def _tell_differences(self, before: Mapping[str, Any]) -> None:
-        differences = manifest.differences(before.get("settings", self._settings), self._settings)
-        if differences:
+    def _tell_differences(self) -> None:
+        if self._differences:
             logger.warning(
                 "%s: other settings than the last run's: %s; %d rows are asked anew",
-                *(self.output, ", ".join(differences), self._counts.changed),
+                *(self.output, ", ".join(self._differences), self._counts.changed),
             )
 
     def _rows(self, source: Source, plan: Plan) -> Iterator[Row]:

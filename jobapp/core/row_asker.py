@@ -13,7 +13,7 @@ from jobapp.batch.rows import content_hash
 from jobapp.calls.drive import aask_whole, adrive
 from jobapp.calls.messages import characters
 from jobapp.domain.exceptions import ConfigError, DeadlineExceededError
-from jobapp.providers import PROVIDERS, spec_of
+from jobapp.providers import spec_of
 
 if TYPE_CHECKING:
     from jobapp.batch.gate import Gate
@@ -202,4 +202,4 @@ class RowAsker:
 
 def _form(provider: str) -> str:
     """Return whose batch rows *provider* reads."""
-    return provider if provider in PROVIDERS and provider in {"anthropic", "google"} else "openai"
+    return provider if provider in {"anthropic", "google"} else "openai"
