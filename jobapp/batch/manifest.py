@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from jobapp.batch.report import BatchReport
 from jobapp.batch.rows import content_hash
+from jobapp.domain.wording import utc
 from jobapp.stores import atomic_file
 
 SUFFIX = ".run.json"
@@ -123,7 +124,7 @@ def write(
         "running": runs,
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "began": _utc(began),
+        "began": utc(began),
         "report": _told(report),
     }
     atomic_file.replace(path_of(output), json.dumps(content, indent=2).encode() + b"\n", None)
@@ -132,14 +133,10 @@ def write(
 def _told(report: BatchReport) -> dict[str, Any]:
     told = asdict(replace(report, error=None))
     error = None if report.error is None else f"{type(report.error).__name__}: {report.error}"
-    return told | {"until": report.until and _utc(report.until), "error": error}
+    return told | {"until": report.until and utc(report.until), "error": error}
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
     if name not in PLAIN:
         return f"{name}: another one"
     return f"{name}: {'none' if now is None else now} (was {'none' if before is None else before})"
-
-
-def _utc(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

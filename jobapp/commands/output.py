@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TextIO
 
+from jobapp.domain import wording
 from jobapp.domain.types import Attempt, KeyStatus, Today, Verdict
 
 _CONTROLS = {
@@ -44,7 +45,7 @@ def answer_json(value: Mapping[str, Any]) -> None:
 
 def utc(instant: datetime | None) -> str | None:
     """Return an aware *instant* for programs: ``2026-11-25T08:00:00Z``."""
-    return None if instant is None else f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return None if instant is None else wording.utc(instant)
 
 
 def seconds_left(until: datetime | None, now: datetime) -> float | None:

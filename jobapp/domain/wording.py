@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from jobapp.domain.types import FREE_MODELS, Kind
 
@@ -57,6 +57,11 @@ def duration(length: timedelta) -> str:
 def moment(instant: datetime, now: datetime) -> str:
     """Return *instant* with how far away it is: ``at 2026-11-25 08:00:00 UTC (in 2 h 5 min)``."""
     return f"at {instant:%Y-%m-%d %H:%M:%S} UTC (in {duration(instant - now)})"
+
+
+def utc(instant: datetime) -> str:
+    """Return an aware *instant* for programs: ``2026-11-25T08:00:00Z``."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def local(instant: datetime, now: datetime) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from jobapp.domain.types import Kind
+from jobapp.domain.wording import utc
 
 Headers = list[tuple[str, str]]
 
@@ -49,7 +50,7 @@ def told_headers(text: str, available_at: datetime | None, now: datetime) -> Hea
         seconds = max(0, -int(-(available_at - now).total_seconds() // 1))
         headers += [
             ("retry-after", str(seconds)),
-            ("x-jobapp-available-at", f"{available_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),
+            ("x-jobapp-available-at", utc(available_at)),
         ]
     return headers
 
