@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobapp.domain.settings import BudgetSettings
@@ -417,6 +417,7 @@ def test_eight_processes_spend_a_days_dollars_and_no_more_until_the_next_day(cap
 
 
 @given(st.floats(1e-6, 100.0), st.floats(0.0, 100.0), st.floats(0.0, 10.0), st.integers(1, 50))
+@example(2.0, 1e-6, 2.0, 1)
 def test_what_keeps_a_request_out_until_midnight_is_told_as_spent(limit, used, cost, requests):
     count = DayCount(Subject("p", "a", "", "UTC", Period.DAY), Ledger(), Me())
     window = DayWindow("usd_per_day", Unit.DOLLARS, limit, count)

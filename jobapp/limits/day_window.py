@@ -207,7 +207,7 @@ class DayWindow:
         self.count.look(now)
         used, requests = self._used(), self.count.used.requests
         usual = self._asked or (used / requests if requests else 0.0)
-        if used < self.limit - TICK and used + self._needed(usual) <= self.limit + TICK:
+        if used < self.limit - TICK and used + self._needed(usual) - self.limit <= TICK:  # as ready_at has it
             return None
         return datetime.fromtimestamp(self.count.ends_at, UTC)
 
