@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -31,6 +32,7 @@ from jobapp.domain.types import (
     Usage,
     Verdict,
 )
+from jobapp.pool.key_pool import NO_USAGE
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.providers.adapter import Adapter
 
@@ -90,6 +92,9 @@ class Call:
         listener: Takes every event.
         session: The conversation that it is a turn of.
         details: Whether to tell of what goes well, too: the start of each attempt and the end.
+
+    Attributes:
+        needs_raw: Whether the SDK's own response object is wanted, too.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class Call:
         self.clock = clock
         self.attempts: list[Attempt] = []
         self.cause: Exception | None = None
+        self.needs_raw = True
         self._headers: Mapping[str, str] = EMPTY  # of the last rejection
         self._listener = listener
         self._details = details
@@ -121,6 +127,7 @@ class Call:
         self._sent = False
         self._ended = False
         self._waited = 0.0
+        self._usage = NO_USAGE
         self._ends_at = None if rules.deadline is None else clock.monotonic() + rules.deadline
 
     @cached_property
@@ -155,7 +162,7 @@ class Call:
         """Go on with *target*; return whether it is better left for last, for there is no such model."""
         options = target.settings.options
         options = {**options, **self.options} if options else self.options
-        self.request = ChatRequest(target.settings.model, self.messages, options)
+        self.request = ChatRequest(target.settings.model, self.messages, options, self.needs_raw)
         self.target = target
         self._entered[id(target)] = target
         self._asked = self._asked or target
@@ -191,13 +198,20 @@ class Call:
         if left is not None and left <= 0:
             self._release()
             return NoneFree(None, left)
-        if left is not None:
-            action = action._replace(max_wait=min(left, action.max_wait), left=left)
-        action = action._replace(size=self._size, max_tokens=self._max_tokens(), session=self._session)
         held, self._reservation = self._reservation, None
-        found = self.target.manager.take(self.request.model, action, held)
+        found = self.target.manager.take(self.request.model, self._within(left, action), held)
         self._reservation = found.reservation if isinstance(found, Taken) else None
-        return found._replace(left=left)
+        return found if left is None else found._replace(left=left)
+
+    def _within(self, left: float | None, action: Take) -> Take:
+        """Return *action* with what this call asks for, and the seconds that are *left* for it."""
+        return action._replace(
+            max_wait=action.max_wait if left is None else min(left, action.max_wait),
+            left=math.inf if left is None else left,
+            size=self._size,
+            max_tokens=self._max_tokens(),
+            session=self._session,
+        )
 
     def begin(self, key: ApiKey) -> float:
         """Note that a request with *key* starts; return the seconds it may take."""
@@ -230,7 +244,7 @@ class Call:
         """Note that *key* was answered; a stream keeps its key until it is over."""
         whole = reply.first if isinstance(reply, Opened) else reply
         if isinstance(whole, Reply):
-            self.target.manager.answered(self._finished(), whole.headers, self._priced(whole.usage))
+            self._settle_answer(whole)
             self._note(key, None, 200, whole.headers)
             return Answered(reply, is_empty=_is_empty(whole))
         if self._reservation is not None:
@@ -313,28 +327,30 @@ class Call:
 
     def complete(self, key: ApiKey, reply: Reply) -> Completion:
         """End the call with its result."""
-        usage = self._priced(reply.usage)
         if self._reservation is not None:
-            self.target.manager.answered(self._finished(), reply.headers, usage)
+            self._settle_answer(reply)
             self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
         if reply.finish_reason in CUT_OFF:
             logger.warning(CUT_OFF[reply.finish_reason], settings.provider, settings.model)
-        self._end(key.name, usage=usage)
+        self._end(key.name, usage=self._usage)
         return Completion(
             reply.text,
             settings.provider,
             settings.model,
             key.name,
-            usage,
+            self._usage,
             attempts,
             reply.raw,
             reply.finish_reason,
             reply.tool_calls,
         )
 
-    def _priced(self, usage: Usage) -> Usage:
-        return self.target.manager.priced(self.target.settings.model, usage)
+    def _settle_answer(self, reply: Reply) -> None:
+        """End the reservation of a whole answer with what it used and what that costs."""
+        manager = self.target.manager
+        self._usage = manager.priced(self.target.settings.model, reply.usage)
+        manager.answered(self._finished(), reply.headers, self._usage)
 
     def give_up(self, end: GaveUp) -> JobAppError:
         """End the call with the exception that tells why, its causes chained to it."""

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from jobapp.classification.rule import Rule
     from jobapp.core.config_manager import ConfigManager
+    from jobapp.stores.state import QuotaState
     from jobapp.stores.store import QuotaStore
 
 logger = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class APIKeyManager(OlderSurface):
         )
         self._withdrawn = WithdrawnModels(self.provider_name)
         stay_whole_in_forks(self)
-        self._seen: object = None
+        self._seen: QuotaState | None = None
         self._unwritten: set[Block] = set()
         self._sweep_once()
         logger.info(
@@ -204,8 +205,8 @@ class APIKeyManager(OlderSurface):
 
     def _answered(self, reservation: Reservation, at: float, said: Sequence[Reported], usage: Usage) -> None:
         self._pool.answered(reservation, at, said, usage)
-        if blocks := self.store.view().blocks:
-            self._withdrawn.answered(reservation.model, blocks, self.clock.now())
+        if self._seen is not None and self._seen.blocks:
+            self._withdrawn.answered(reservation.model, self._seen.blocks, self.clock.now())
 
     def _price_of(self, model: str) -> CostOf | None:
         if model not in self._price_by_model:

@@ -192,6 +192,7 @@ class LLMInterface(SDKClients, Batches, Picklable):
     def send_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask and return the answer's text."""
         call, flow = started
+        call.needs_raw = False
         return text_of(call.result(drive(call, flow, ask_whole)))
 
     @_asks(_start)
@@ -209,6 +210,7 @@ class LLMInterface(SDKClients, Batches, Picklable):
     async def asend_prompt(self, started: tuple[Call, Flow]) -> str:
         """Ask in the running event loop and return the answer's text."""
         call, flow = started
+        call.needs_raw = False
         return text_of(call.result(await adrive(call, flow, aask_whole)))
 
     @_asks(_start)

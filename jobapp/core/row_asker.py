@@ -141,6 +141,7 @@ class RowAsker:
         call, flow = self._llm._start(row.prompt, **given)  # noqa: SLF001 (a part of the facade)
         if self._gate is not None:
             call.listen(self._gate.heard)
+            call.needs_raw = False
         return call.result(await adrive(call, flow, aask_whole))
 
     async def _ask_native(self, native: NativeRequest, left: float | None) -> Completion:

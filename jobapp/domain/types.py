@@ -172,11 +172,13 @@ class ChatRequest(NamedTuple):
         model: The provider's name of the model.
         messages: The turns, oldest first; system turns have the role ``system``.
         options: Native arguments of the provider (temperature, max_tokens, tools …), untouched.
+        needs_raw: Whether the SDK's own response object is wanted, too; to make one takes a tenth of a call.
     """
 
     model: str
     messages: tuple[Message, ...]
     options: Mapping[str, Any] = EMPTY
+    needs_raw: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class Reply(NamedTuple):
     Attributes:
         text: The answer's text, ``""`` where the model answered without text (a tool call, say).
         usage: The tokens it cost.
-        raw: The SDK's own response object.
+        raw: The SDK's own response object; where the request needs none, its JSON perhaps.
         headers: The HTTP headers, lower-case names; empty where an SDK hides them.
         model: The model that answered, as the provider names it.
         finish_reason: How the answer ended.

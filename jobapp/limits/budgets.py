@@ -125,10 +125,10 @@ class BudgetLimits(NamedTuple):
             for count in self.counts:
                 count.spend(Count(0, tokens, dollars))
 
-    def under_way(self) -> Iterator[UnderWay]:
-        """Yield what is told apart by the process that sent it."""
-        yield from (limit.under_way for limit in self.concurrency)
-        yield from (count.reserved for count in self.counts)
+    def under_way(self) -> list[UnderWay]:
+        """Return what is told apart by the process that sent it."""
+        found = [count.reserved for count in self.counts if count.is_limited]
+        return found + [limit.under_way for limit in self.concurrency] if self.concurrency else found
 
 
 class Budgets:

@@ -86,6 +86,8 @@ TABLE: tuple[_Row, ...] = (
 )
 """The names of each limit, what it counts, how it refills, and how long one of its kind can last at most."""
 
+_ROWS = {row.limit: row for row in TABLE}
+
 
 def read_limits(headers: Mapping[str, str], now: float) -> tuple[Reported, ...]:
     """Return the limits that *headers* (lower-case names) tell.
@@ -97,8 +99,8 @@ def read_limits(headers: Mapping[str, str], now: float) -> tuple[Reported, ...]:
         headers: Of an answer or a rejection.
         now: Seconds since the epoch.
     """
-    told = (_reported(row, headers, now) for row in TABLE if row.limit in headers)
-    return tuple(reported for reported in told if reported is not None)
+    told = [_reported(row, headers, now) for name, row in _ROWS.items() if name in headers]
+    return tuple([reported for reported in told if reported is not None])
 
 
 def _reported(row: _Row, headers: Mapping[str, str], now: float) -> Reported | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from jobapp.limits.estimated import MANY, EstimatedLimit, SharedRates
@@ -109,12 +110,11 @@ class RateMeter:
 
     def numbers(self) -> list[float]:
         """Return what is known, for another process."""
-        told = list(self._reported.items())[:MOST_REPORTED]
-        row = [float(self._short), float(len(told))]
-        for name, reported in told:
+        row = [float(self._short), float(min(len(self._reported), MOST_REPORTED))]
+        for name, reported in islice(self._reported.items(), MOST_REPORTED):
             row.append(NAMES.index(name))
             row += reported.numbers()
-        return row + self._estimated.numbers()
+        return row if self._short else row + self._estimated.numbers()
 
     def take_over(self, numbers: Iterator[float]) -> None:
         """Take over what another process knows."""
@@ -123,7 +123,8 @@ class RateMeter:
         for _ in range(checked(next(numbers), MOST_REPORTED)):
             name = NAMES[checked(next(numbers), len(NAMES) - 1)]
             self._reported[name] = ReportedLimit.from_numbers(numbers)
-        self._estimated.take_over(numbers)
+        if not self._short:
+            self._estimated.take_over(numbers)
 
     def ready_at(self, now: float, ahead: int = 0, cost: Cost = ONE, tries_left: int = MANY) -> float:
         """Return when a request of that *cost* may be sent, behind *ahead* others like it; 0 for at once."""

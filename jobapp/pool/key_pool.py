@@ -159,9 +159,9 @@ class KeyPool:
             if state is None:
                 first = self._first_free(keys, now, want.only, cost)
                 return NoneFree(first, all_bad=self._are_all_bad(model, now))
-            foreseen = state.free_at(now, cost=cost)
-            with self._room.hold(state):
-                if foreseen > now or state.free_at(now, cost=cost) <= now:
+            was_free = is_ready or state.free_at(now, cost=cost) <= now
+            with self._room.hold(state) as has_news:
+                if not (was_free and has_news) or state.free_at(now, cost=cost) <= now:
                     return self._reserve(keys, state, model, now, want, ticket, cost, is_ready=is_ready)
             # another process took the room in this moment
 
@@ -359,9 +359,10 @@ class KeyPool:
 
     def opened(self, reservation: Reservation, now: float) -> None:
         """Note that a stream has begun: its key answers, although the request is not over."""
-        with self._room.hold(reservation.state):
-            self._learn_answer(reservation, now, ())
-            reservation.opened_at = now
+        if not reservation.state.is_well_known:
+            with self._room.hold(reservation.state):
+                self._learn_answer(reservation, now, ())
+        reservation.opened_at = now
 
     def _learn_answer(self, reservation: Reservation, now: float, said: Sequence[Reported]) -> None:
         state = reservation.state
@@ -455,7 +456,8 @@ class KeyPool:
         """Return the seconds until any key, or *only* that one, is free, the skipped ones included."""
         if only is not None:
             return max(0.0, keys.state(self._index[only]).free_at(now, cost=cost) - now)
-        if keys.first_ready(now, NO_KEYS, cost):
-            return 0.0
+        if ready := keys.first_ready(now, NO_KEYS, cost):
+            self._room.look(ready)
+            return max(0.0, ready.free_at(now, cost=cost) - now)
         found = keys.first_cooling(now, NO_KEYS, cost)
         return None if found is None else max(0.0, found.free_at(now, cost=cost) - now)

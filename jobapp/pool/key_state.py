@@ -178,10 +178,12 @@ class KeyState:
         for under_way in self.budget.under_way():
             under_way.write_off(owner)
 
-    def owners(self) -> set[Owner]:
-        """Return the other processes that have something under way."""
-        found = set(self.under_way.others())
-        return found.union(*(under_way.others() for under_way in self.budget.under_way()))
+    def owners(self) -> list[Owner]:
+        """Return the other processes that have something under way; one may be there several times."""
+        found = self.under_way.others()
+        for under_way in self.budget.under_way():
+            found += under_way.others()
+        return found
 
     @property
     def asked(self) -> int:
@@ -202,6 +204,11 @@ class KeyState:
         for limit in self.budget.concurrency:
             until = max(until, limit.ready_at(now))
         return until
+
+    @property
+    def is_well_known(self) -> bool:
+        """Whether an answer without headers teaches nothing: the breaker is closed, the limits are told."""
+        return self.meter.short_is_told and not self.blocked_at and self.shared.spent_after == math.inf
 
     def _begins_slowly(self) -> bool:
         return self.asked >= self.window and not self.meter.short_is_told

@@ -68,6 +68,11 @@ class ModelKeys:
 
     def state(self, index: int) -> KeyState:
         """Return what is known of the key of that index, by other processes too."""
+        state = self._own_state(index)
+        self._look(state)
+        return state
+
+    def _own_state(self, index: int) -> KeyState:
         state = self.states.get(index)
         if state is None:
             meter, under_way = RateMeter(self.shared.rates), UnderWay(self._me)
@@ -75,7 +80,6 @@ class ModelKeys:
                 index, meter, self._budget(index), self.shared, under_way=under_way
             )
             self._join(state)
-        self._look(state)
         return state
 
     def knows(self, state: KeyState) -> bool:
@@ -91,13 +95,16 @@ class ModelKeys:
         return 0
 
     def first_ready(self, now: float, skip: frozenset[int], cost: Cost = ONE) -> KeyState | None:
-        """Return the preferred key that is free now for a request of that *cost*."""
+        """Return the preferred key that is free now for a request of that *cost*.
+
+        As far as this process knows: whoever takes it holds it first, and so learns what others know.
+        """
         self._move_due(now, cost)
         passed: list[Rank] = []
         found = None
         while self.ready and found is None:
             index = self.ready[0][2]
-            state = self.state(index)
+            state = self._own_state(index)
             free_at = state.free_at(now, cost=cost)
             if free_at > now:
                 heappop(self.ready)

@@ -58,15 +58,15 @@ class Table(Protocol):
         """Return what a record holds; ``None`` where it holds nothing, or nothing whole."""
         ...
 
-    def write(self, name: str, numbers: bytes) -> int:
-        """Replace what a record holds; return its stamp, which is another one than before."""
+    def write(self, name: str, numbers: bytes, stamp: int) -> int:
+        """Replace what a record of that *stamp* holds; return its new one, which it never had."""
         ...
 
 
 UNSEEN = -1
 
 
-ALONE: AbstractContextManager[None] = nullcontext()
+ALONE: AbstractContextManager[bool] = nullcontext(False)
 """What is held where nothing is shared: it costs next to nothing."""
 
 
@@ -100,8 +100,8 @@ class SharedRoom:
         self._table = table
         self.me = Me() if table is None else table.join()
 
-    def hold(self, state: KeyState) -> AbstractContextManager[None]:
-        """Decide on a key while no other process does."""
+    def hold(self, state: KeyState) -> AbstractContextManager[bool]:
+        """Decide on a key while no other process does; the context tells whether others had news of it."""
         return ALONE if self._table is None else _Hold(self._table, self._provider, state)
 
     def look(self, state: KeyState) -> None:
@@ -124,13 +124,13 @@ class _Hold:
         self._table, self._name, self._state = table, name, state
         self._is_held = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
         table = self._table
         self._is_held = table.lock(self._name, self._state.parts)
         if not self._is_held:
-            return
+            return False
         try:
-            _take_over(table, self._state)
+            return _take_over(table, self._state)
         except BaseException:
             table.unlock(self._name)
             raise
@@ -148,15 +148,19 @@ class _Hold:
             self._table.unlock(self._name)
 
 
-def _take_over(table: Table, state: KeyState) -> None:
-    """Take over what is newer, without what dead processes had under way."""
+def _take_over(table: Table, state: KeyState) -> bool:
+    """Take over what is newer, without what dead processes had under way; return whether there was any."""
+    has_news = False
     for part in state.parts:
         stamp = table.stamp(part.name)
         if stamp != part.seen:
             _read(table, part, stamp)
+            has_news = True
     for owner in state.owners():
         if not table.is_alive(owner):
             state.write_off(owner)
+            has_news = True
+    return has_news
 
 
 def _read(table: Table, part: Part, stamp: int) -> None:
@@ -176,5 +180,5 @@ def _read(table: Table, part: Part, stamp: int) -> None:
 def _write(table: Table, part: Part) -> None:
     numbers = array("d", part.copy.numbers()).tobytes()
     if numbers != part.known:
-        part.seen = table.write(part.name, numbers)
+        part.seen = table.write(part.name, numbers, part.seen)
         part.known = numbers

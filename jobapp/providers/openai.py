@@ -191,7 +191,7 @@ class OpenAIAdapter(StainlessAdapter):
 
     def is_failure(self, choice: Any) -> bool:
         """Return whether *choice* holds an error instead of an answer."""
-        return bool(choice.finish_reason == "error")
+        return bool(field_of(choice, "finish_reason") == "error")
 
     def usage_of(self, usage: Any) -> Usage:
         """Return what an answer cost."""

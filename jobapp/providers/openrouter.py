@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from jobapp.domain.types import EMPTY, Usage
+from jobapp.domain.types import Usage
 from jobapp.providers.fields import cost_told, field_of
 from jobapp.providers.openai import OpenAIAdapter
 
@@ -23,6 +23,5 @@ class OpenRouterAdapter(OpenAIAdapter):
 
     def is_failure(self, choice: Any) -> bool:
         """Return whether *choice* holds an error, its own or one of the model's host."""
-        extra = choice.model_extra or EMPTY  # what the SDK does not know
-        reasons = (choice.finish_reason, extra.get("native_finish_reason"))
-        return "error" in reasons or bool(extra.get("error"))
+        reasons = (field_of(choice, "finish_reason"), field_of(choice, "native_finish_reason"))
+        return "error" in reasons or bool(field_of(choice, "error"))

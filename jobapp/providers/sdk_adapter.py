@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import replace
@@ -37,11 +38,18 @@ class Calls(NamedTuple):
         create: Asks and returns the answer.
         stream: Asks and returns the events of the answer.
         owner: The client, which some SDKs close as soon as nobody holds it.
+        create_json: Asks and returns the answer's JSON; ``None`` where the SDK always makes its own object.
     """
 
     create: Callable[..., Any]
     stream: Callable[..., Any]
     owner: Any
+    create_json: Callable[..., Any] | None = None
+
+    def ask(self, request: ChatRequest, arguments: dict[str, Any]) -> Any:
+        """Ask for the whole answer to *request*, in the form that it needs."""
+        create = self.create if request.needs_raw or self.create_json is None else self.create_json
+        return create(**arguments)
 
 
 class SDKAdapter:
@@ -74,8 +82,8 @@ class SDKAdapter:
         context, opened = begin_request(timeout, SizeLimit(self.most)), None
         try:
             opened = self._clients.begin()
-            answer = self._clients.client(opened, key).create(**arguments)
-            return self._reply(answer, context.response, request.model)
+            answer = self._clients.client(opened, key).ask(request, arguments)
+            return self._reply(declared_as_text(answer), context.response, request.model)
         except Exception as error:
             self._explain(error, context.response, request.model)
             raise
@@ -90,8 +98,8 @@ class SDKAdapter:
         context, opened = begin_request(timeout, SizeLimit(self.most)), None
         try:
             opened = clients.begin()
-            answer = await clients.client(opened, key).create(**arguments)
-            return self._reply(answer, context.response, request.model)
+            answer = await clients.client(opened, key).ask(request, arguments)
+            return self._reply(declared_as_text(answer), context.response, request.model)
         except Exception as error:
             self._explain(error, context.response, request.model)
             raise
@@ -286,6 +294,16 @@ class SDKAdapter:
             error.response = response  # type: ignore[attr-defined]  # where status errors have it
             if hasattr(error, "body") and isinstance(event, dict):
                 error.body = event
+
+
+def declared_as_text(answer: Any) -> Any:
+    """Return *answer*; where a server said that its JSON is text, the JSON."""
+    if not isinstance(answer, str):
+        return answer
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return answer
 
 
 def cause_of(error: BaseException | None, kind: type[Exception]) -> Exception | None:

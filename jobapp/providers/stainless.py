@@ -4,7 +4,7 @@
 to a quarter of a call's time. A request of plain text is in that form already, and ``post``, which ``create``
 itself ends in and the SDKs' READMEs offer for other addresses, sends it as it is; given the whole address, it
 joins no parts of it either. All else is the same: the headers, the time-out, the exceptions, and the class of
-the answer.
+the answer, unless only its text is wanted: then its JSON is read as it is, which saves an eighth of a call.
 """
 
 from __future__ import annotations
@@ -75,11 +75,16 @@ class StainlessAdapter(SDKAdapter):
         post = partial(
             client.post,
             f"{address}{endpoint.path}",
-            cast_to=endpoint.answer,
             stream_cls=self._part(f"{kind}Stream")[endpoint.event],
         )
         create = endpoint.create
-        return Calls(shortened(create, post), shortened(create, post, stream=True), client)
+        post_for = partial(post, cast_to=endpoint.answer)
+        return Calls(
+            shortened(create, post_for),
+            shortened(create, post_for, stream=True),
+            client,
+            shortened(create, partial(post, cast_to=object)),
+        )
 
     def _endpoint(self, client: Any) -> Endpoint:
         """Take out of *client* what the environment put in, and return what is asked of it."""

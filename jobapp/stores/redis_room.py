@@ -232,12 +232,12 @@ class RedisRoom:
         numbers = self._records.get(name, b"")[STAMP.size :]
         return numbers if numbers and len(numbers) % 8 == 0 else None
 
-    def write(self, name: str, numbers: bytes) -> int:
-        """Replace what a record holds, when the lock is given back; return its stamp."""
-        before, stamp = self._stamps.get(name, 0), secrets.randbits(63)
-        self._written.append((self._name("record", name), STAMP.pack(before), STAMP.pack(stamp) + numbers))
-        self._stamps[name] = stamp
-        return stamp
+    def write(self, name: str, numbers: bytes, stamp: int) -> int:
+        """Replace what a record holds, if its *stamp* is still that, when the lock is given back."""
+        before, new = max(0, stamp), secrets.randbits(63)
+        self._written.append((self._name("record", name), STAMP.pack(before), STAMP.pack(new) + numbers))
+        self._stamps[name] = new
+        return new
 
     def forget(self) -> None:
         """Empty all records."""

@@ -172,19 +172,19 @@ class RoomTable:
         numbers = found[RECORD.size : RECORD.size + length]
         return numbers if length and length % 8 == 0 and zlib.crc32(numbers) == check else None
 
-    def write(self, name: str, numbers: bytes) -> int:
-        """Replace what a record holds; return its stamp. The lock is held."""
+    def write(self, name: str, numbers: bytes, stamp: int) -> int:
+        """Replace what a record holds, whose *stamp* was read under this lock; return the new one."""
         try:
             offset = self._offset(name)
             if offset is None or len(numbers) > SIZE - RECORD.size:
                 return 0
-            stamp = STAMP.unpack(os.pread(self._fd, 8, offset + DIGEST))[0] + 1
+            stamp = max(0, stamp) + 1
             head = WRITTEN.pack(stamp, time.time(), len(numbers), zlib.crc32(numbers))
             os.pwrite(self._fd, head + numbers, offset + DIGEST)
         except (OSError, struct.error) as error:
             self._fail(error)
             return 0
-        return int(stamp)
+        return stamp
 
     def forget(self) -> None:
         """Empty all records."""

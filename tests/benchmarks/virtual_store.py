@@ -89,7 +89,7 @@ class Room:
     def read(self, name: str) -> bytes | None:
         return self._shared.records.get(name, (0, b""))[1] or None
 
-    def write(self, name: str, numbers: bytes) -> int:
+    def write(self, name: str, numbers: bytes, stamp: int) -> int:
         stamp = self.stamp(name) + 1
         self._shared.records[name] = (stamp, numbers)
         return stamp
