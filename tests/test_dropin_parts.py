@@ -6,12 +6,13 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobapp.domain.types import Usage
-from jobapp.dropin.credentials import credentials_in, is_callers_own, query_without_key, with_key
+from jobapp.dropin.credentials import credentials_in, is_callers_own, put_key, query_without_key
 from jobapp.dropin.endings import last_word, own_body, own_status, told_headers
 from jobapp.dropin.first_event import LONGEST_PEEK, FirstEvent
 from jobapp.dropin.json_fields import SMALL, top_level_fields
@@ -157,14 +158,18 @@ CREDENTIALS = [
 @pytest.mark.parametrize("header", CREDENTIALS)
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-goog-api-key"])
 def test_every_credential_is_taken_out_and_one_put_in(header, name):
-    headers = with_key([("accept", "*/*"), header], name, "mine")
-    assert headers == [("accept", "*/*"), (name, "Bearer mine" if name == "authorization" else "mine")]
+    headers = httpx.Headers([("accept", "*/*"), header, header])
+    put_key(headers, name, "mine")
+    assert headers.multi_items() == [
+        ("accept", "*/*"),
+        (name, "Bearer mine" if name == "authorization" else "mine"),
+    ]
 
 
 def test_a_key_in_the_query_is_taken_out_and_all_else_stays():
     assert query_without_key("alt=sse&key=AIza&x=") == "alt=sse&x="
     assert query_without_key("alt=sse") == "alt=sse"
-    assert credentials_in([("Authorization", "Bearer a")], "key=b") == ["a", "b"]
+    assert credentials_in({"authorization": "Bearer a"}, "key=b") == ["a", "b"]
 
 
 @pytest.mark.parametrize(

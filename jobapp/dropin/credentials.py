@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from urllib.parse import parse_qsl, urlencode
 
 from jobapp.domain.redaction import redact, without
@@ -19,10 +19,10 @@ ACCOUNT_HEADERS = frozenset({"openai-organization", "openai-project"})
 Headers = list[tuple[str, str]]
 
 
-def credentials_in(headers: Iterable[tuple[str, str]], query: str) -> list[str]:
-    """Return every credential of a request, without the name of its scheme."""
-    told = [value.rpartition(" ")[2] for name, value in headers if name.lower() in HEADERS]
-    return told + [value for name, value in parse_qsl(query) if name == QUERY]
+def credentials_in(headers: Mapping[str, str], query: str) -> list[str]:
+    """Return every credential of a request (*headers* with lower-case names), without its scheme."""
+    told = [headers[name].rpartition(" ")[2] for name in HEADERS if name in headers]
+    return told + [value for name, value in parse_qsl(query) if name == QUERY] if query else told
 
 
 def is_callers_own(credentials: Iterable[str], ours: Collection[str]) -> bool:
@@ -35,16 +35,18 @@ def _looks_real(text: str) -> bool:
     return redact(text) != text or len(text) >= 32  # noqa: PLR2004 - a stand-in is a word or two
 
 
-def with_key(headers: Iterable[tuple[str, str]], name: str, secret: str) -> Headers:
-    """Return *headers* with every credential taken out and the one of *secret* put in.
+def put_key(headers: MutableMapping[str, str], name: str, secret: str) -> None:
+    """Take every credential out of *headers* and put the one of *secret* in.
 
     Args:
-        headers: Of the SDK's request.
+        headers: Of the copy of the SDK's request, which know no case.
         name: The header in which the provider wants its key.
         secret: The key.
     """
-    kept = [(each, value) for each, value in headers if each.lower() not in HEADERS]
-    return [*kept, (name, f"Bearer {secret}" if name == "authorization" else secret)]
+    for each in HEADERS:
+        if each in headers:
+            del headers[each]
+    headers[name] = f"Bearer {secret}" if name == "authorization" else secret
 
 
 def unnamed(headers: Iterable[tuple[str, str]], content: bytes, secret: str) -> tuple[Headers, bytes]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from jobapp.classification.exception_facts import read_exception
 from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts
-from jobapp.dropin.credentials import ACCOUNT_HEADERS, Headers, query_without_key, unnamed, with_key
+from jobapp.dropin.credentials import ACCOUNT_HEADERS, put_key, query_without_key, unnamed
 from jobapp.dropin.first_event import FirstEvent
 from jobapp.providers import azure
 from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit
@@ -25,6 +25,9 @@ MOST = 2**24
 """Bytes of a rejection that are read."""
 
 _FIRST_ERROR = 400
+
+REPEAT = "idempotency-key"
+"""The header that tells the repeat of a request."""
 
 
 class RejectedResponseError(Exception):
@@ -158,10 +161,11 @@ class Forwarder:
         copy = type(request)(
             request.method,
             url,
-            headers=self._headers(key),
+            headers=request.headers,
             stream=request.stream,
-            extensions=dict(request.extensions),
+            extensions=request.extensions,
         )
+        self._adapt(copy.headers, key)
         if key.base_url:
             copy.headers["host"] = url.netloc.decode("ascii")
         copy.extensions["timeout"] = _within(request.extensions.get("timeout") or {}, timeout)
@@ -178,20 +182,16 @@ class Forwarder:
             url = url.copy_with(query=query_without_key(query).encode() or None)
         return url
 
-    def _headers(self, key: ApiKey) -> Headers:
-        """Return the SDK's headers for *key*: another account gets no organisation and no repeat of ours."""
+    def _adapt(self, headers: Any, key: ApiKey) -> None:
+        """Make *headers* those of *key*: another account gets no organisation and no repeat of ours."""
         self._began_with = self._began_with or key.fingerprint
         is_azure = azure.is_azure(self.provider, key.base_url or self._home, key)
-        key_header = azure.KEY_HEADER if is_azure else self._key_header
-        headers = with_key(self._request.headers.multi_items(), key_header, key.secret)
+        put_key(headers, azure.KEY_HEADER if is_azure else self._key_header, key.secret)
         if key.fingerprint != self._first:
-            headers = [(name, value) for name, value in headers if name.lower() not in ACCOUNT_HEADERS]
-        if key.fingerprint == self._began_with:
-            return headers
-        return [
-            (name, f"{value}-{key.fingerprint}" if name.lower() == "idempotency-key" else value)
-            for name, value in headers
-        ]
+            for name in ACCOUNT_HEADERS:
+                headers.pop(name, None)
+        if key.fingerprint != self._began_with and (repeat := headers.get(REPEAT)):
+            headers[REPEAT] = f"{repeat}-{key.fingerprint}"
 
     def _is_stream(self, response: Any) -> bool:
         return self._wants_stream or response.headers.get("content-type", "").startswith(STREAMED)

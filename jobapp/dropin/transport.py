@@ -76,24 +76,24 @@ class KeyTransport:
         Raises:
             ConfigError: The request goes to another host than the provider's.
         """
-        send = self._senders.sync(request)
-        if self._goes_as_it_is(request):
+        send, headers = self._senders.sync(request), headers_of(request)
+        if self._goes_as_it_is(request, headers):
             return send(request)
-        route = _route(request)
+        route = _route(request, headers)
         if route.kind is Kind.HOME:
             return send_home(self._below, request, route, self._forwarder(request, route, send), send)
-        started = self._start(request, route, send)
+        started = self._start(request, route, send, self._rules(request, headers))
         return self._up(request, started, drive(started.call, started.flow, ask_stream))
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send *request* in the running event loop, and return the response that goes up."""
-        send = self._senders.asynchronous(request)
-        if self._goes_as_it_is(request):
+        send, headers = self._senders.asynchronous(request), headers_of(request)
+        if self._goes_as_it_is(request, headers):
             return await send(request)
-        route = _route(request)
+        route = _route(request, headers)
         if route.kind is Kind.HOME:
             return await asend_home(self._below, request, route, self._forwarder(request, route, send), send)
-        started = self._start(request, route, send)
+        started = self._start(request, route, send, self._rules(request, headers))
         return self._up(request, started, await adrive(started.call, started.flow, aask_stream))
 
     async def acomplete(
@@ -123,7 +123,9 @@ class KeyTransport:
             headers=dict(headers),
             extensions={"timeout": silence},
         )
-        started = self._start(request, _route(request), self._senders.asynchronous(request), deadline)
+        route, send = _route(request, headers_of(request)), self._senders.asynchronous(request)
+        rules = self._below.rules if deadline is None else replace(self._below.rules, deadline=deadline)
+        started = self._start(request, route, send, rules)
         outcome = await adrive(started.call, started.flow, aask_stream)
         if isinstance(outcome, GaveUp):
             raise started.call.give_up(outcome)
@@ -159,11 +161,11 @@ class KeyTransport:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _goes_as_it_is(self, request: Any) -> bool:
+    def _goes_as_it_is(self, request: Any, headers: Mapping[str, str]) -> bool:
         """Return whether the caller brings a credential of its own, which is respected: one attempt."""
         self._release_dropped()
         self._check_host(request)
-        brought = credentials_in(request.headers.multi_items(), request.url.query.decode("ascii"))
+        brought = credentials_in(headers, request.url.query.decode("ascii"))
         if not is_callers_own(brought, self._secrets):
             return False
         if not self._told_of_own:
@@ -197,10 +199,16 @@ class KeyTransport:
                 "the address that the client uses"
             )
 
-    def _start(self, request: Any, route: Route, send: Any, deadline: float | None = None) -> _Started:
+    def _rules(self, request: Any, headers: Mapping[str, str]) -> RetrySettings:
+        """Return the rules for one request: what can't be sent twice is sent once, an SDK's repeat is one."""
+        if type(request.stream).__name__ not in _REPLAYED:
+            return replace(self._below.rules, retry=False)
+        if headers.get("x-stainless-retry-count", "0") != "0":
+            return replace(self._below.rules, max_retries=0)
+        return self._below.rules
+
+    def _start(self, request: Any, route: Route, send: Any, rules: RetrySettings) -> _Started:
         below, forwarder = self._below, self._forwarder(request, route, send)
-        rules = _rules_for(request, below.rules)
-        rules = rules if deadline is None else replace(rules, deadline=deadline)
         details = self._wants_details()
         call = Call((), EMPTY, rules, below.clock, below.listener, details=details, session=below.session)
         settings = ModelSettings(below.provider.name, route.model)
@@ -285,16 +293,7 @@ class KeyTransport:
         return made(request, status, [("content-type", "application/json"), *told], body)
 
 
-def _route(request: Any) -> Route:
+def _route(request: Any, headers: Mapping[str, str]) -> Route:
     is_in_memory = type(request.stream).__name__ == "ByteStream"
     body = request.content if is_in_memory else None
-    return route_of(request.method, request.url.path, request.headers.get("content-type", ""), body)
-
-
-def _rules_for(request: Any, rules: RetrySettings) -> RetrySettings:
-    """Return the rules for one request: what can't be sent twice is sent once, an SDK's repeat is one."""
-    if type(request.stream).__name__ not in _REPLAYED:
-        return replace(rules, retry=False)
-    if request.headers.get("x-stainless-retry-count", "0") != "0":
-        return replace(rules, max_retries=0)
-    return rules
+    return route_of(request.method, request.url.path, headers.get("content-type", ""), body)
