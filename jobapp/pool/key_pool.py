@@ -20,20 +20,17 @@ from jobapp.limits.headers import Reported
 from jobapp.limits.ledger import Ledger
 from jobapp.limits.meter import NOTHING, Cost
 from jobapp.pool.blocks import Blocks, scopes_of
+from jobapp.pool.choice import Keys, Wanted, choose, is_best
 from jobapp.pool.key_state import KeyState, SharedEstimates
 from jobapp.pool.model_keys import ModelKeys
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.pool.sessions import Sessions
 from jobapp.pool.shared_room import Part, SharedRoom, Table
-from jobapp.pool.tiers import TieredKeys, in_tiers
-
-Keys = ModelKeys | TieredKeys
+from jobapp.pool.tiers import in_tiers
 
 NO_KEYS: frozenset[int] = frozenset()
 NO_USAGE = Usage()
 
-SOON = 0.1
-"""Seconds; nobody leaves reserved room that comes so soon for room that is there: all would go at once."""
 BACK = 1.0
 """Seconds by which a clock may go back before what was learnt by it counts no more."""
 
@@ -115,17 +112,24 @@ class KeyPool:
             self._models.clear()  # the clock was set back: windows and logs would end in a time to come
         self._latest = now
         keys = self._model(model)
-        skip = self._skipped(want)
         if reservation is None or not keys.knows(reservation.state):
-            return self._find(keys, model, now, want, skip, next(self._tickets))
+            wanted = self._wanted(keys, now, want, self._estimate(keys, model, want))
+            return self._find(keys, model, wanted, next(self._tickets))
         with self._room.hold(reservation.state):
             reservation.foresee(now)
             if reservation.wait(now) <= 0:
                 return self._begin(reservation, now)
-        if self._is_best(keys, reservation, now, want, skip):
+        wanted = self._wanted(keys, now, want, reservation.cost)
+        if is_best(keys, reservation, wanted):
             return Taken(reservation.key, reservation.wait(now), reservation=reservation)
         self.release(reservation, now)
-        return self._find(keys, model, now, want, skip, reservation.ticket)
+        return self._find(keys, model, wanted, reservation.ticket)
+
+    def _wanted(self, keys: Keys, now: float, want: Take, cost: Cost) -> Wanted:
+        skip = frozenset([self._index[f] for f in want.skip]) if want.skip else NO_KEYS
+        if want.only is not None:
+            skip |= frozenset(range(len(self.keys))) - {self._index[want.only]}
+        return Wanted(want, now, cost, skip, keys.state(self._index[want.stay]) if want.stay else None)
 
     def swap(self, old: ApiKey, new: ApiKey) -> None:
         """Put *new* in the place of *old*: what was learnt of one key is not the other's."""
@@ -147,13 +151,11 @@ class KeyPool:
             reservation.release()
         self._model(reservation.model).look_at(state, now)
 
-    def _find(
-        self, keys: Keys, model: str, now: float, want: Take, skip: frozenset[int], ticket: int
-    ) -> Taken | NoneFree:
+    def _find(self, keys: Keys, model: str, wanted: Wanted, ticket: int) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""
-        cost = self._estimate(keys, model, want)
+        want, now, cost, skip, _ = wanted
         while True:
-            state, is_ready = self._choose_tier(keys, now, want, skip, cost)
+            state, is_ready = choose(keys, wanted)
             if is_ready and state is not None and want.session is not None:
                 state = self._sessions.prefer(state, keys, (model, want.session), now, skip, cost)
             if state is None:
@@ -162,7 +164,7 @@ class KeyPool:
             was_free = is_ready or state.free_at(now, cost=cost) <= now
             with self._room.hold(state) as has_news:
                 if not (was_free and has_news) or state.free_at(now, cost=cost) <= now:
-                    return self._reserve(keys, state, model, now, want, ticket, cost, is_ready=is_ready)
+                    return self._reserve(keys, state, model, wanted, ticket, is_ready=is_ready)
             # another process took the room in this moment
 
     def _estimate(self, keys: Keys, model: str, want: Take) -> Cost:
@@ -175,25 +177,17 @@ class KeyPool:
         return cost._replace(dollars=dollars or 0.0)
 
     def _reserve(
-        self,
-        keys: Keys,
-        state: KeyState,
-        model: str,
-        now: float,
-        want: Take,
-        ticket: int,
-        cost: Cost,
-        *,
-        is_ready: bool,
+        self, keys: Keys, state: KeyState, model: str, wanted: Wanted, ticket: int, *, is_ready: bool
     ) -> Taken:
         """Begin with a key, or stand in its line."""
+        want, now, cost, _, _ = wanted
         key = self.keys[state.index]
         found = Reservation(key, state, model, ticket, cost, want.size, want.tries_left)
         keys.use(state, now)
         if is_ready:
             return self._begin(found, now)
         wait = round(found.foresee(now) - now, 6)
-        if wait <= 0 or not self._is_worth_it(state, now, want, cost):
+        if wait <= 0 or not wanted.is_worth_it(state):
             return self._begin(found, now)
         if state.allowed_at(now) > now:
             found.late = max(
@@ -202,87 +196,9 @@ class KeyPool:
         state.wait(ticket)
         return Taken(found.key, found.wait(now), reservation=found)
 
-    def _skipped(self, want: Take) -> frozenset[int]:
-        skipped = frozenset(self._index[f] for f in want.skip) if want.skip else NO_KEYS
-        if want.only is None:
-            return skipped
-        return skipped | (frozenset(range(len(self.keys))) - {self._index[want.only]})
-
     def _begin(self, reservation: Reservation, now: float) -> Taken:
         reservation.begin(now)
         return Taken(reservation.key, reservation=reservation)
-
-    def _choose_tier(
-        self, keys: Keys, now: float, want: Take, skip: frozenset[int], cost: Cost
-    ) -> tuple[KeyState | None, bool]:
-        """Return the key to take, and whether it is known to be free.
-
-        A tier that is not free within ``tier_wait`` is left for the next; where none is, the first key is.
-        """
-        ready = keys.tiers[0].first_ready(now, skip, cost) if want.stay is None else None
-        if ready or len(keys.tiers) == 1:
-            return ready or self._choose(keys, now, want, skip, cost), bool(ready)
-        if want.stay is not None and self._is_soon(keys, keys.state(self._index[want.stay]), now, want, cost):
-            return self._choose(keys, now, want, skip, cost), False
-        want = want._replace(stay=None)
-        for tier in keys.tiers[:-1]:
-            if ready := tier.first_ready(now, skip, cost):
-                return ready, True
-            cooling = tier.first_cooling(now, skip, cost)
-            if cooling and self._is_soon(keys, cooling, now, want, cost):
-                return cooling, False
-        found = self._choose(keys.tiers[-1], now, want, skip, cost)
-        return found or self._choose(keys, now, want, skip, cost), False
-
-    def _is_soon(self, keys: Keys, state: KeyState, now: float, want: Take, cost: Cost) -> bool:
-        """Return whether a key is free, for whoever comes last, before its call may go up a tier."""
-        if not self._is_worth_it(state, now, want, cost):
-            return False
-        wait = state.free_at(now, None, cost, want.tries_left) - now
-        return wait <= want.tier_wait or keys.tier_of(state.index) == len(keys.tiers) - 1
-
-    def _choose(
-        self, keys: Keys, now: float, want: Take, skip: frozenset[int], cost: Cost
-    ) -> KeyState | None:
-        """Return the key to take: that to stay with, one that is ready, or the first that will be."""
-        if want.stay is not None:
-            state = keys.state(self._index[want.stay])
-            stays = want.only is not None or not state.is_crowded()
-            if stays and self._is_worth_it(state, now, want, cost):
-                return state
-        if ready := keys.first_ready(now, skip, cost):
-            return ready
-        if cooling := keys.first_cooling(now, skip, cost):
-            # where only our own estimate says that the key is full, it is tried rather than given up
-            worth = self._is_worth_it(cooling, now, want, cost)
-            if worth or (cooling.allowed_at(now, 0, cost) <= now and not cooling.waiting):
-                return cooling
-        return None
-
-    def _is_worth_it(self, state: KeyState, now: float, want: Take, cost: Cost) -> bool:
-        """Return whether a call waits for a key: not too long for it, nor beyond the deadline in its line."""
-        if state.free_at(now, 0, cost, want.tries_left) - now > want.max_wait:
-            return False
-        return want.left == math.inf or state.free_at(now, None, cost, want.tries_left) - now <= want.left
-
-    def _is_best(self, keys: Keys, held: Reservation, now: float, want: Take, skip: frozenset[int]) -> bool:
-        """Return whether a caller does best to wait on for the key of its reservation."""
-        if held.wait(now) <= SOON:
-            return True
-        if not self._is_worth_it(held.state, now, want, held.cost):
-            return False
-        place = keys.tier_of(held.state.index)
-        if place < len(keys.tiers) - 1 and held.wait(now) > want.tier_wait:
-            return False
-        if want.stay is not None:
-            return True
-        others = skip | {held.state.index}
-        below = keys.tiers[: place + 1]
-        if any(tier.first_ready(now, others, held.cost) for tier in below):
-            return False
-        coming = [state for tier in below if (state := tier.first_cooling(now, others, held.cost))]
-        sooner = min(coming, key=lambda state: state.free_at(now, None, held.cost), default=None)
-        return sooner is None or sooner.free_at(now, None, held.cost) + SOON >= held.free_at
 
     def answered(
         self, reservation: Reservation, now: float, said: Sequence[Reported] = (), usage: Usage = NO_USAGE
