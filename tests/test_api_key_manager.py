@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobapp.core.api_key_manager import PATIENT_STREAK, APIKeyManager
+from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.key_setup import provider_of
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.types import Kind, Usage, Verdict
+from jobapp.pool.block_rules import PATIENT_STREAK
 from jobapp.pool.reservation import Take
 from jobapp.testing import FakeClock
 

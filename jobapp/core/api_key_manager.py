@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,27 +19,24 @@ from jobapp.core.key_setup import (
     rules_of,
 )
 from jobapp.core.key_use import spent_budgets, today
-from jobapp.core.older_surface import BLOCKING, OlderSurface
+from jobapp.core.older_surface import OlderSurface
 from jobapp.core.pricing import cost_of
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.forking import stay_whole_in_forks
 from jobapp.domain.prices import CostOf, priced
-from jobapp.domain.quota_reset import block_end
 from jobapp.domain.settings import Strategy
 from jobapp.domain.types import (
     EMPTY,
-    FREE_MODELS,
     ApiKey,
     Block,
-    BlockId,
     ErrorFacts,
     KeyStatus,
     Kind,
-    Scope,
     Usage,
     Verdict,
 )
 from jobapp.limits.headers import Reported, read_limits
+from jobapp.pool.block_rules import BlockRules
 from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import NO_USAGE, Days, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
@@ -55,15 +52,6 @@ if TYPE_CHECKING:
     from jobapp.stores.store import QuotaStore
 
 logger = logging.getLogger(__name__)
-
-PATIENT_STREAK = 12
-"""Rejections in a row that are still taken for one busy minute."""
-
-LONGEST_COOLDOWN = 3600.0
-"""Seconds; a key that may be spent is tried again each hour."""
-
-NEWS = timedelta(minutes=1)
-"""A block that is longer than the one in force by less than this tells nothing new."""
 
 
 class APIKeyManager(OlderSurface):
@@ -128,6 +116,7 @@ class APIKeyManager(OlderSurface):
             table=self._table,
             days=Days(self._zone, self.store.ledger, self._price_of),
         )
+        self._block_rules = BlockRules(self.provider_name, self._zone, self._pool.blocks)
         self._withdrawn = WithdrawnModels(self.provider_name)
         stay_whole_in_forks(self)
         self._seen: QuotaState | None = None
@@ -241,7 +230,7 @@ class APIKeyManager(OlderSurface):
         """Return how many times in a row *key* was rejected so before."""
         now = self.clock.now()
         with self._lock:
-            return self._streak(self._block_id(key, model, verdict), verdict, now)
+            return self._block_rules.streak(key, model, verdict, now)
 
     def settle(
         self,
@@ -265,9 +254,10 @@ class APIKeyManager(OlderSurface):
         at = now.timestamp()
         said = read_limits(headers, at) if headers else ()
         with self._lock:
-            blocks = self._blocks(reservation.key, reservation.model, verdict, now, cooldown)
+            key, model = reservation.key, reservation.model
+            blocks = self._block_rules.blocks(key, model, verdict, now, self.keys, cooldown)
             if verdict.kind is Kind.REQUEST:
-                blocks = self._withdrawn.learn(reservation.model, verdict, self.store.view().blocks, now)
+                blocks = self._withdrawn.learn(model, verdict, self.store.view().blocks, now)
             self._pool.settle(reservation, at, verdict, blocks, said)
             self._unwritten.update(blocks)
         return blocks
@@ -282,7 +272,7 @@ class APIKeyManager(OlderSurface):
         """
         now = self.clock.now()
         with self._lock:
-            blocks = self._blocks(key, model, verdict, now)
+            blocks = self._block_rules.blocks(key, model, verdict, now, self.keys)
             for block in blocks:
                 self._pool.block(block, half_open=verdict.retry_after is None)
             self._unwritten.update(blocks)
@@ -369,63 +359,6 @@ class APIKeyManager(OlderSurface):
             self.swept.add(mark)
             self.sweep()
 
-    def _group_of(self, key: ApiKey, verdict: Verdict) -> Iterable[ApiKey]:
-        """Return the keys that a verdict on *key* is true of: a group shares its quotas, not its bad keys."""
-        if key.group is None or verdict.kind is Kind.AUTH:
-            return (key,)
-        return (member for member in self.keys if member.group == key.group)
-
-    def _blocks(
-        self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None = None
-    ) -> tuple[Block, ...]:
-        """Return the blocks that follow from *verdict*, those in force that say the same left out."""
-        if verdict.kind not in BLOCKING:
-            return ()
-        group = self._group_of(key, verdict)
-        blocks = (self._block(member, model, verdict, now, cooldown) for member in group)
-        return tuple(block for block in blocks if not self._is_old_news(block))
-
-    def _block(
-        self, key: ApiKey, model: str, verdict: Verdict, now: datetime, cooldown: float | None
-    ) -> Block:
-        id_ = self._block_id(key, model, verdict)
-        streak = self._streak(id_, verdict, now) + 1
-        if verdict.kind is Kind.RATE_LIMIT and cooldown is not None:
-            until = now + timedelta(seconds=_escalated(cooldown, verdict, streak))
-        else:
-            until = block_end(verdict, now, zone=self._zone, streak=streak)
-        return Block(
-            provider=self.provider_name,
-            fingerprint=key.fingerprint,
-            model=id_[2],
-            kind=verdict.kind,
-            until=until,
-            since=now,
-            reason=f"{verdict.rule}: {verdict.reason}",
-            key_name=key.name,
-            streak=streak,
-        )
-
-    def _streak(self, block_id: BlockId, verdict: Verdict, now: datetime) -> int:
-        """Return how many times in a row the key was rejected before.
-
-        A rejection while a block is in force is of a request that was already on its way: it is the same one.
-        """
-        known = self._pool.blocks.last(block_id, verdict.kind)
-        if known is None:
-            return 0
-        return known.streak - 1 if known.until > now else known.streak
-
-    def _is_old_news(self, block: Block) -> bool:
-        """Return whether a rejection that was on its way says what a block in force says already."""
-        known = self._pool.blocks.last(block.id, block.kind)
-        in_force = known is not None and known.until > block.since and block.kind is not Kind.RATE_LIMIT
-        return in_force and known is not None and block.until - known.until < NEWS
-
-    def _block_id(self, key: ApiKey, model: str, verdict: Verdict) -> BlockId:
-        pools = {Scope.KEY: None, Scope.MODEL: model or None, Scope.FREE_MODELS: FREE_MODELS}
-        return (self.provider_name, key.fingerprint, pools[verdict.scope])
-
     def _lines(
         self, key: ApiKey, blocks: Sequence[Block], model: str | None, now: datetime
     ) -> list[KeyStatus]:
@@ -440,13 +373,3 @@ def _line_of(block: Block) -> KeyStatus:
     return KeyStatus(
         block.provider, block.key_name, block.model, kind, block.until, block.reason, block.since
     )
-
-
-def _escalated(cooldown: float, verdict: Verdict, streak: int) -> float:
-    """Return the seconds to cool: longer each time where nobody says how long and the key never answers.
-
-    A busy minute without any mark may be a spent day.
-    """
-    if verdict.retry_after is not None or streak <= PATIENT_STREAK:
-        return cooldown
-    return min(LONGEST_COOLDOWN, cooldown * 2.0 ** (streak - PATIENT_STREAK))

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.types import ApiKey, Block, ErrorFacts, KeyStatus, Kind, Verdict
+from jobapp.pool.block_rules import BLOCKING
 
 if TYPE_CHECKING:
     from jobapp.stores.store import QuotaStore
-
-BLOCKING = frozenset({Kind.RATE_LIMIT, Kind.QUOTA, Kind.AUTH})
-"""The kinds of rejection that say something of the key."""
 
 _OUTCOMES = {Kind.QUOTA: "quota_exhausted", Kind.RATE_LIMIT: "rate_limited"}
 
