@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobapp.calls.answers import CUT_OFF, is_empty, request_id, timed_out, usage_told
 from jobapp.calls.call_policy import Answered, GaveUp, Rejected, Served, Settle, Wait
 from jobapp.calls.key_manager import KeyManager
 from jobapp.calls.messages import characters
@@ -23,8 +24,6 @@ from jobapp.domain.types import (
     Block,
     ChatRequest,
     Completion,
-    ErrorFacts,
-    FinishReason,
     KeyStatus,
     Kind,
     Message,
@@ -44,18 +43,8 @@ logger = logging.getLogger(__name__)
 
 _ids = itertools.count(1)
 
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
-
-
 MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """The options that say how long an answer may be."""
-
-CUT_OFF = {
-    FinishReason.LENGTH: "%s %s: the answer was cut off: max_tokens, or the context, is used up",
-    FinishReason.CONTENT_FILTER: "%s %s: a filter cut the answer off, or the model refused",
-    FinishReason.PAUSE: "%s %s: the answer paused; send it back for the rest",
-}
-"""What is said of an answer that is not whole."""
 
 
 class Target(NamedTuple):
@@ -246,7 +235,7 @@ class Call:
         if isinstance(whole, Reply):
             self._settle_answer(whole)
             self._note(key, None, 200, whole.headers)
-            return Answered(reply, is_empty=_is_empty(whole))
+            return Answered(reply, is_empty=is_empty(whole))
         if self._reservation is not None:
             self.target.manager.opened(self._reservation)
         self._note(key, None, 200, EMPTY)
@@ -264,19 +253,24 @@ class Call:
         if facts is None and isinstance(error, JobAppError):
             raise error
         if facts is None:
-            raise _not_sent(error, target, key) from error
+            raise self._not_sent(error, key) from error
         self.cause, self._headers = error, facts.headers
         verdict = target.manager.judge(facts)
         attempt = self._note(key, verdict, facts.status, facts.headers)
         self._announcer.failed(attempt, len(self.attempts))
         streak = target.manager.streak(key, self.request.model, verdict)
-        timed_out = _timed_out(facts)
-        if timed_out:
+        was_silent = timed_out(facts)
+        if was_silent:
             logger.warning(
                 "%s %s: no answer to a request that was sent with %s; it may be paid for all the same",
                 *(target.settings.provider, target.settings.model, key.name),
             )
-        return Rejected(verdict, self.left, streak, timed_out=timed_out)
+        return Rejected(verdict, self.left, streak, timed_out=was_silent)
+
+    def _not_sent(self, error: Exception, key: ApiKey) -> InvalidRequestError:
+        from jobapp.calls.failures import not_sent
+
+        return not_sent(error, self.target.settings.provider, self.request.model, key)
 
     def settle(self, action: Settle) -> tuple[Block, ...]:
         """End the reservation of a rejection; the blocks are still to be remembered for other processes."""
@@ -329,7 +323,7 @@ class Call:
         """End the call with its result."""
         if self._reservation is not None:
             self._settle_answer(reply)
-            self.attempts[-1] = replace(self.attempts[-1], request_id=_request_id(reply.headers))
+            self.attempts[-1] = replace(self.attempts[-1], request_id=request_id(reply.headers))
         settings, attempts = self.target.settings, tuple(self.attempts)
         if reply.finish_reason in CUT_OFF:
             logger.warning(CUT_OFF[reply.finish_reason], settings.provider, settings.model)
@@ -393,49 +387,8 @@ class Call:
         self, key: ApiKey, verdict: Verdict | None, status: int | None, headers: Mapping[str, str]
     ) -> Attempt:
         settings = self.target.settings
-        waited, request_id = round(self._waited, 3), _request_id(headers)
         about = (settings.provider, settings.model, key.name)
-        attempt = Attempt(*about, verdict, waited, status, request_id, key.tier)
+        attempt = Attempt(*about, verdict, round(self._waited, 3), status, request_id(headers), key.tier)
         self.attempts.append(attempt)
         self._waited = 0.0
         return attempt
-
-
-def usage_told(error: BaseException | None) -> Usage | None:
-    """Return the tokens that a stream had told before *error*, where it had told any."""
-    while error is not None:
-        usage = getattr(error, "usage_so_far", None)
-        if isinstance(usage, Usage) and usage.total_tokens:
-            return usage
-        error = error.__cause__
-    return None
-
-
-def _request_id(headers: Mapping[str, str]) -> str | None:
-    for name in _REQUEST_ID_HEADERS:
-        if name in headers:
-            return headers[name]
-    return None
-
-
-def _is_empty(reply: Reply) -> bool:
-    """Return whether the model said nothing at all, although it says that it was done."""
-    return not reply.text and not reply.tool_calls and reply.finish_reason is FinishReason.STOP
-
-
-def _timed_out(facts: ErrorFacts) -> bool:
-    """Return whether a request was sent, and silence followed."""
-    names = set(facts.exceptions)
-    return bool(names & {"ReadTimeout", "TimeoutError"}) and "ConnectTimeout" not in names
-
-
-def _not_sent(error: Exception, target: Target, key: ApiKey) -> InvalidRequestError:
-    from jobapp.domain.redaction import redact
-
-    settings = target.settings
-    return InvalidRequestError(
-        f"{settings.provider} {settings.model}: the request could not be made: {redact(str(error))}",
-        provider=settings.provider,
-        model=settings.model,
-        key=key.name,
-    )

@@ -20,7 +20,8 @@ from jobapp.domain.exceptions import (
     RateLimitError,
     StreamInterruptedError,
 )
-from jobapp.domain.types import Attempt, KeyStatus, Kind, Verdict
+from jobapp.domain.redaction import redact
+from jobapp.domain.types import ApiKey, Attempt, KeyStatus, Kind, Verdict
 from jobapp.domain.wording import KIND_WORDS, OWN_BUDGET, moment
 
 E = TypeVar("E", bound=ProviderError)
@@ -39,6 +40,12 @@ def provider_error(attempt: Attempt) -> ProviderError:
     verdict = attempt.verdict or Verdict(Kind.UNAVAILABLE)
     text = f"{attempt.provider} {attempt.model} refused {attempt.key}: {_rejection(attempt, verdict)}"
     return _about(_ERRORS[verdict.kind](text), attempt)
+
+
+def not_sent(error: Exception, provider: str, model: str, key: ApiKey) -> InvalidRequestError:
+    """Return the exception of a request that the SDK would not even send."""
+    text = f"{provider} {model}: the request could not be made: {redact(str(error))}"
+    return InvalidRequestError(text, provider=provider, model=model, key=key.name)
 
 
 def stream_error(attempt: Attempt, partial: str) -> StreamInterruptedError:

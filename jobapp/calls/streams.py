@@ -7,7 +7,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from jobapp.calls.call import Call, Opened, usage_told
+from jobapp.calls.answers import usage_told
+from jobapp.calls.call import Call, Opened
 from jobapp.calls.call_policy import Flow, GaveUp, Served
 from jobapp.calls.drive import aask_stream, adrive, ask_stream, drive, in_thread
 from jobapp.domain.exceptions import InvalidRequestError

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from jobapp.calls.call import CUT_OFF
+from jobapp.calls.answers import CUT_OFF
 from jobapp.calls.streams import text_of
 from jobapp.commands.exit_codes import OK, UsageError
 from jobapp.commands.model_options import add_model_options, model_arguments, seconds
