@@ -96,6 +96,21 @@ def test_each_row_has_an_answer_in_openais_form(files):
     assert ONE not in files.output.read_text() + manifest.path_of(files.output).read_text()
 
 
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("openai", "gpt-4o-mini"), ("anthropic", "claude-haiku-4-5"), ("google", "gemini-2.5-flash")],
+)
+def test_a_prompts_answer_is_in_openais_form_whoever_gave_it(files, provider, model):
+    files.world.simulator.add_key("anthropic", "sk-a", name="ANTHROPIC_API_KEY")
+    files.world.simulator.add_key("google", "sk-g", name="GOOGLE_API_KEY")
+    files.write(*named(1))
+    assert files.run(provider=provider, model=model).done == 1
+    (row,) = files.rows()
+    body = ChatCompletion.model_validate(row["response"]["body"], strict=True)
+    assert (body.object, body.choices[0].message.content) == ("chat.completion", "echo: Question 0")
+    assert body.usage.prompt_tokens > 0
+
+
 def test_a_finished_batch_asks_nothing(files):
     files.write(*named(10))
     files.run()

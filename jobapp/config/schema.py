@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from jobapp.config.validators import (
@@ -187,6 +188,14 @@ def override(settings: RetrySettings, /, **changes: Any) -> RetrySettings:
     Raises:
         ConfigError: An argument is unknown or breaks the rule that the setting of its name obeys.
     """
+    try:
+        return _overridden(settings, **changes)
+    except TypeError:  # an argument can't even be looked up
+        return _overridden.__wrapped__(settings, **changes)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _overridden(settings: RetrySettings, /, **changes: Any) -> RetrySettings:
     changed = {name: value for name, value in changes.items() if value is not getattr(settings, name, None)}
     given = _read_arguments(changed, Location("argument"))
     return replace(settings, **given) if given else settings

@@ -142,7 +142,9 @@ class RowAsker:
         if self._gate is not None:
             call.listen(self._gate.heard)
             call.needs_raw = False
-        return call.result(await adrive(call, flow, aask_whole))
+        answered = call.result(await adrive(call, flow, aask_whole))
+        is_foreign = isinstance(answered.raw, dict) and answered.raw.get("object") != "chat.completion"
+        return replace(answered, raw=None) if is_foreign else answered  # it is written in OpenAI's form
 
     async def _ask_native(self, native: NativeRequest, left: float | None) -> Completion:
         transport = self._transport(self._provider(native))
