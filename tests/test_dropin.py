@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import anthropic
@@ -334,16 +332,6 @@ def test_a_connection_that_breaks_raises_the_sdks_own_error_when_the_tries_are_u
     )
 
 
-@contextmanager
-def refused_host(words: str) -> Iterator[None]:
-    """Expect a ConfigError; older openai raises its own error from it."""
-    with pytest.raises((ConfigError, openai.APIConnectionError)) as raised:
-        yield
-    error = raised.value if isinstance(raised.value, ConfigError) else raised.value.__cause__
-    assert isinstance(error, ConfigError)
-    assert re.search(words, str(error))
-
-
 class TestCredentials:
     def test_the_sdks_request_keeps_its_stand_in_and_the_wire_has_one_credential(self, whole_world):
         whole_world.add(ONE)
@@ -372,24 +360,21 @@ class TestCredentials:
             error = error.__cause__ or error.__context__
         assert not [text for text in texts if "canary" in text]
 
-    def test_another_host_gets_no_key(self, openai_world):
-        openai_world.add(ONE)
-        with openai_world.interface() as llm:
-            client = openai.OpenAI(
-                api_key="x",
-                base_url="http://127.0.0.1:9/v1",
-                http_client=llm.http_client("openai"),
-                max_retries=0,
-            )
-            with refused_host(r"no key is sent to http://127\.0\.0\.1:9.*base_url"):
-                asked(client, "m")
+    def test_another_host_gets_no_key_and_the_caller_the_reason_untouched(self, whole_world):
+        whole_world.add(ONE)
+        there: Any = {"base_url": "http://127.0.0.1:9"}
+        there = {"http_options": there} if whole_world.provider.name == "google" else there
+        words = r"no key is sent to http://127\.0\.0\.1:9.*base_url"
+        with whole_world.interface() as llm, pytest.raises(ConfigError, match=words) as raised:
+            ask(whole_world, llm, **there)
+        assert raised.value.__cause__ is None
 
     def test_a_redirect_to_another_host_carries_no_key(self, openai_world, tmp_path):
         with Simulator() as elsewhere:
             openai_world.add(ONE)
             away = Response(307, {"location": elsewhere.base_url("openai") + "/chat/completions"})
             openai_world.simulator.script("openai", ONE, [away])
-            with openai_world.interface() as llm, refused_host("no key is sent"):
+            with openai_world.interface() as llm, pytest.raises(ConfigError, match="no key is sent"):
                 ask(openai_world, llm)
             assert list(elsewhere.received) == []
 

@@ -30,7 +30,7 @@ from jobapp.dropin.home import LONGEST, asend_home, send_home
 from jobapp.dropin.routes import Kind, Route, ids_made, route_of
 from jobapp.dropin.senders import Senders
 from jobapp.dropin.tail import Tail, usage_in
-from jobapp.dropin.upward import bare, made, watched
+from jobapp.dropin.upward import bare, made, untouched, watched
 from jobapp.providers.responses import headers_of, whole_body
 
 if TYPE_CHECKING:
@@ -192,12 +192,13 @@ class KeyTransport:
     def _check_host(self, request: Any) -> None:
         home, there = self._home, request.url
         if (there.scheme, there.host, there.port) != (home.scheme, home.host, home.port):
-            provider = self._below.provider
-            raise ConfigError(
-                f"{provider.name}: no key is sent to {there.scheme}://{there.netloc.decode()}, for its keys "
-                f"are {home.scheme}://{home.netloc.decode()}'s; set providers.{provider.name}.base_url to "
-                "the address that the client uses"
+            name, host = self._below.provider.name, f"{there.scheme}://{there.netloc.decode()}"
+            why = (
+                f"{name}: no key is sent to {host}, for its keys are "
+                f"{home.scheme}://{home.netloc.decode()}'s; set providers.{name}.base_url "
+                "to the address that the client uses"
             )
+            raise untouched(ConfigError(why))
 
     def _rules(self, request: Any, headers: Mapping[str, str]) -> RetrySettings:
         """Return the rules for one request: what can't be sent twice is sent once, an SDK's repeat is one."""

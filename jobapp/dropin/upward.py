@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from typing import Any
 
+from jobapp.domain.exceptions import ConfigError
 from jobapp.dropin.bodies import Watch, streams_of
 from jobapp.dropin.endings import Headers
 from jobapp.dropin.forwarder import Peeked
 from jobapp.dropin.senders import library_of
+
+SDK_ERRORS = {"openai": "OpenAIError", "anthropic": "AnthropicError"}
+"""The base of all errors of each SDK that wraps others."""
 
 
 def watched(request: Any, peeked: Peeked, watch: Watch) -> Any:
@@ -24,6 +30,23 @@ def watched(request: Any, peeked: Peeked, watch: Watch) -> Any:
 def made(request: Any, status: int, headers: Headers, content: bytes) -> Any:
     """Return a response with *content*, for the library of *request*."""
     return library_of(request).Response(status, headers=headers, content=content)
+
+
+def untouched(error: ConfigError) -> ConfigError:
+    """Return *error* so that it reaches the caller as it is, at once.
+
+    SDKs wrap what is not of their own family in a connection's error, and repeat the request (openai 3.3,
+    anthropic 2.14).
+    """
+    loaded = [(sys.modules.get(sdk), name) for sdk, name in SDK_ERRORS.items()]
+    kind = _of_family(*(getattr(sdk, name) for sdk, name in loaded if sdk))
+    return kind(str(error))
+
+
+@cache
+def _of_family(*theirs: type[Exception]) -> type[ConfigError]:
+    told = {"__module__": ConfigError.__module__, "__doc__": ConfigError.__doc__}
+    return type("ConfigError", (ConfigError, *theirs), told)
 
 
 def bare(error: Exception) -> Exception:
