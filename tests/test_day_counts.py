@@ -23,7 +23,7 @@ from jobapp.limits.limit import Unit
 from jobapp.limits.under_way import Me
 from jobapp.pool.key_pool import Days, KeyPool
 from jobapp.pool.reservation import NoneFree, Take, Taken
-from jobapp.stores import atomic_file, counts_file
+from jobapp.stores import atomic_file, kept_counts
 from jobapp.stores.counts_file import CountsFile, decode, encode
 from jobapp.testing import FakeClock, Simulator
 
@@ -378,7 +378,7 @@ def test_a_killed_process_loses_what_it_counted_within_a_moment_only(tmp_path):
     os.kill(worker.pid, signal.SIGKILL)
     killed_at = time.monotonic()
     worker.wait()
-    old = [number for number, at in counted_at if at < killed_at - counts_file.PERIOD - 1.0]
+    old = [number for number, at in counted_at if at < killed_at - kept_counts.PERIOD - 1.0]
     assert old[-1] <= total(state) <= counted_at[-1][0] + 5
     worker.stdout.close()
 

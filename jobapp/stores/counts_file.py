@@ -1,21 +1,14 @@
 """What was used in days and months, in a JSON file that every process of one machine adds to.
 
 It lies beside the state, for it changes each second, and who asks for a key's blocks shall not read it. A
-call only counts in memory; a thread of its own writes within :data:`PERIOD`, so that a killed process loses
-no more than that, and ends when there is nothing to write. A write takes the lock, adds what is new, and
-replaces the file. What it was not sure to have written it brings again under the same number
-(:mod:`jobapp.limits.counts`), so nothing is lost and nothing counted twice.
+write takes the lock, adds what is new, and replaces the file.
 """
 
 from __future__ import annotations
 
-import atexit
 import errno
 import json
 import logging
-import sys
-import threading
-import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +16,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from jobapp.domain.clock import Clock, SystemClock
-from jobapp.domain.forking import survive_fork
 from jobapp.limits.counts import NO_COUNTS, Count, CountId, Counts, Written
-from jobapp.limits.ledger import Ledger
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import from_text, to_text
+from jobapp.stores.kept_counts import KeptCounts
 from jobapp.stores.outage import Outage
 
 VERSION = 1
@@ -35,12 +27,6 @@ VERSION = 1
 
 MAX_BYTES = 64 * 2**20
 """A larger file is not ours."""
-
-PERIOD = 1.0
-"""Seconds after which what was counted is written, and what others wrote is read."""
-
-SHARE = 20
-"""A write that takes longer than this part of the period makes the period longer."""
 
 PATIENCE = 10.0
 """Seconds to wait for another process's write; no caller waits for it."""
@@ -63,66 +49,30 @@ def open_counts(path: Path, clock: Clock) -> CountsFile:
     return _open_files.setdefault(place, CountsFile(path, clock))
 
 
-class CountsFile:
-    """The file, and the ledger that it keeps.
+class CountsFile(KeptCounts):
+    """The file.
 
     Args:
         path: The file.
         clock: The time.
-
-    Attributes:
-        ledger: What is counted.
     """
+
+    faults = (OSError, NotImplementedError)  # filelock's word for a disk without locks
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self._file = str(path)
-        self._clock = clock
-        self._outage = Outage(_logger, self._file, ADVICE)
         self._signature: atomic_file.Signature | None = atomic_file.UNREAD
         self._counts = NO_COUNTS
-        self._look_at = -PERIOD
-        self._period = PERIOD
-        self.ledger = Ledger(self._write_soon)
-        survive_fork(self)
+        super().__init__(clock, Outage(_logger, self._file, ADVICE))
 
-    def make_locks(self) -> None:
-        """Make the locks; called again in a forked child, which counts as another writer."""
-        self._busy = threading.Lock()  # held while the file is read or written
-        self._waking = threading.Lock()
-        self._is_awake = False  # whether the writing thread is at work
-        self.ledger.begin_anew()
-        _write_at_the_end()
+    def _read_news(self) -> None:
+        if atomic_file.signature_of(self._file) != self._signature:
+            self._learn(*self._read())
 
-    @property
-    def is_due(self) -> bool:
-        """Return whether others may have counted since the file was looked at."""
-        return self._clock.monotonic() - self._look_at >= PERIOD
-
-    def look(self) -> None:
-        """Read what others counted, if the file has changed."""
-        self._look_at = self._clock.monotonic()
-        if not self._busy.acquire(blocking=False):
-            return
-        try:
-            if atomic_file.signature_of(self._file) != self._signature:
-                self._learn(*self._read())
-            self._outage.end("read")
-        except OSError as error:
-            self._outage.begin("read", error)
-        finally:
-            self._busy.release()
-
-    def write(self) -> None:
-        """Write what was counted; on failure it stays in memory, to be written with the next."""
-        began = time.monotonic()
-        try:
-            with self._busy, atomic_file.locked(self.path, PATIENCE):
-                self._merge()
-            self._outage.end("written")
-        except (OSError, NotImplementedError) as error:  # filelock's word for a disk without locks
-            self._outage.begin("written", error)
-        self._period = max(PERIOD, SHARE * (time.monotonic() - began))
+    def _bring(self) -> None:
+        with atomic_file.locked(self.path, PATIENCE):
+            self._merge()
 
     def _merge(self) -> None:
         batch = self.ledger.batch()
@@ -158,24 +108,6 @@ class CountsFile:
     def _learn(self, signature: atomic_file.Signature | None, counts: Counts) -> None:
         self._signature, self._counts = signature, counts
         self.ledger.learn(counts)
-
-    def _write_soon(self) -> None:
-        """Let a thread write within the period, unless one does."""
-        with self._waking:
-            if self._is_awake:
-                return
-            self._is_awake = True
-        threading.Thread(target=self._write_on, name="jobapp-counts", daemon=True).start()
-
-    def _write_on(self) -> None:
-        while not self._may_end():
-            time.sleep(self._period)
-            self.write()
-
-    def _may_end(self) -> bool:
-        with self._waking:
-            self._is_awake = self.ledger.is_unwritten
-            return not self._is_awake
 
 
 def encode(counts: Counts, now: datetime) -> bytes:
@@ -224,20 +156,3 @@ def _number(value: Any) -> float:
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = ",\n    ".join(map(_json, rows))
     return f"[\n    {lines}\n  ]" if lines else "[]"
-
-
-def write_all() -> None:
-    """Write what is not written yet: the process ends."""
-    for file in list(_open_files.values()):
-        if file.ledger.is_unwritten:
-            file.write()
-
-
-def _write_at_the_end() -> None:
-    """Let nothing be lost at the end of this process, which may be one of multiprocessing's children."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.Finalize(None, write_all, exitpriority=0)
-
-
-atexit.register(write_all)

@@ -176,8 +176,7 @@ class JSONFileStore:
     def close(self) -> None:
         """Write what is not written yet, if that is possible now; the store stays usable."""
         self._flush()
-        if self.ledger.is_unwritten:
-            self._counts.write()
+        self._counts.finish()
 
     def _read(self) -> None:
         """Read what others wrote."""
