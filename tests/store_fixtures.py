@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from jobapp.stores.json_file import JSONFileStore
+from jobapp.stores.kept_counts import finish_all
 from jobapp.stores.redis import RedisStore
 from jobapp.stores.store import QuotaStore
 from tests.store_support import Clock, RedisServer, needs_server
@@ -22,6 +23,7 @@ def shared_redis() -> Iterator[RedisServer]:
     server = RedisServer("--save", "")
     server.start()
     yield server
+    finish_all()
     server.stop()
     shutil.rmtree(server.folder)
 
@@ -31,6 +33,7 @@ def own_redis() -> Iterator[RedisServer]:
     """A server that the test may start, stop and spoil."""
     server = RedisServer("--save", "", "--appendonly", "no")
     yield server
+    finish_all()
     server.stop()
     shutil.rmtree(server.folder)
 

@@ -16,7 +16,7 @@ from jobapp.limits.headers import Reported
 from jobapp.limits.limit import Unit
 from jobapp.pool.key_pool import KeyPool
 from jobapp.pool.reservation import Take, Taken
-from jobapp.stores.redis_client import LONGEST_PAUSE
+from jobapp.stores.redis_connection import LONGEST_PAUSE
 from jobapp.stores.redis_room import RedisRoom
 from tests.calling import ONE, TWO, world_of
 from tests.store_support import Clock, needs_server

@@ -18,7 +18,7 @@ from jobapp.domain.clock import Clock
 from jobapp.domain.types import KeyStatus, Kind
 from jobapp.domain.wording import BLOCK_WORDS, allowance, local, name_of_models, until_text
 from jobapp.stores.json_file import FILE_NAME
-from jobapp.stores.redis_client import without_secrets
+from jobapp.stores.redis_connection import without_secrets
 
 AMOUNTS = {"usd_per_day": "${:,.4f}", "usd_per_month": "${:,.4f}", "rpd": "{:,.0f}", "tpd": "{:,.0f}"}
 """How what is left of a budget is written."""

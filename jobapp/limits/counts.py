@@ -15,10 +15,10 @@ the two is kept of a writer is the number alone, so a file grows with keys and d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jobapp.domain.types import EMPTY
 
@@ -53,6 +53,22 @@ class Count(NamedTuple):
 
 
 NO_COUNT = Count()
+
+
+def count_of(values: Iterable[Any]) -> Count:
+    """Read what somebody wrote down.
+
+    Raises:
+        ValueError, TypeError: It is no count.
+    """
+    return Count(*map(_number, values))
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{value!r} is no count")
+    return int(number) if number.is_integer() else number
 
 
 class CountId(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from jobapp.domain.clock import Clock, SystemClock
-from jobapp.limits.counts import NO_COUNTS, Count, CountId, Counts, Written
+from jobapp.limits.counts import NO_COUNTS, Count, CountId, Counts, Written, count_of
 from jobapp.stores import atomic_file
 from jobapp.stores.codec import from_text, to_text
 from jobapp.stores.kept_counts import KeptCounts
@@ -135,7 +135,7 @@ def decode(content: bytes) -> Counts:
     whole = json.loads(content.decode("utf-8-sig"))
     if whole["version"] > VERSION:
         raise ValueError("it is of a newer jobapp")
-    totals = {_id_of(row): Count(*(_number(row[name]) for name in Count._fields)) for row in whole["counts"]}
+    totals = {_id_of(row): count_of(row[name] for name in Count._fields) for row in whole["counts"]}
     writers = {
         str(row["writer"]): Written(int(row["batch"]), from_text(row["at"])) for row in whole["writers"]
     }
@@ -144,13 +144,6 @@ def decode(content: bytes) -> Counts:
 
 def _id_of(row: Mapping[str, Any]) -> CountId:
     return CountId(*(str(row[name]) for name in CountId._fields))
-
-
-def _number(value: Any) -> float:
-    number = float(value)
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{value!r} is no count")
-    return int(number) if number.is_integer() else number
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -89,11 +89,15 @@ class KeptCounts(ABC):
             self._busy.release()
 
     def write(self) -> None:
-        """Write what was counted; on failure it stays in memory, to be written with the next."""
+        """Write what was counted, if anything was; on failure it stays in memory, and is tried again."""
+        if not self.ledger.is_unwritten:
+            return
         began = time.monotonic()
         try:
             with self._busy:
                 self._bring()
+                if self.ledger.is_unwritten:  # what was counted since a batch that had failed
+                    self._bring()
             self._outage.end("written")
             self._period = max(PERIOD, SHARE * (time.monotonic() - began))
         except self.faults as error:
@@ -101,9 +105,8 @@ class KeptCounts(ABC):
             self._period = min(2 * self._period, LONGEST_PERIOD)
 
     def finish(self) -> None:
-        """Write what is not written yet, if that is possible now."""
-        if self.ledger.is_unwritten:
-            self.write()
+        """Write what is not written yet, if that is possible now: the process ends."""
+        self.write()
 
     def _write_soon(self) -> None:
         """Let a thread write within the period, unless one does."""

@@ -15,19 +15,17 @@ from datetime import datetime
 from jobapp.domain.clock import Clock
 from jobapp.domain.forking import survive_fork
 from jobapp.domain.types import Block
-from jobapp.limits.ledger import Ledger
 from jobapp.stores.outage import Outage, not_written
-from jobapp.stores.redis_client import (
+from jobapp.stores.redis_client import PAGE, Cursor, News, Server
+from jobapp.stores.redis_connection import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
-    PAGE,
-    Cursor,
-    News,
-    Server,
+    Connection,
     ServerError,
     prefix_of,
     without_secrets,
 )
+from jobapp.stores.redis_counts import ServerCounts
 from jobapp.stores.redis_room import RedisRoom
 from jobapp.stores.state import NOTHING, ClockJumps, QuotaState, Reset, believable
 
@@ -76,12 +74,15 @@ class RedisStore:
         timeout: float = TIMEOUT,
     ) -> None:
         self._clock = clock
-        self.ledger = Ledger()
         self._max_age = max_age
         self._server = Server(url, namespace, timeout)
         self.room = RedisRoom(url, prefix_of(namespace), clock)
         """What is used of each key."""
         self._outage = Outage(_logger, without_secrets(url), ADVICE)
+        connection = Connection(url, namespace, timeout)
+        self._counts = ServerCounts(connection, clock, self._outage, self.room.finish)
+        self.ledger = self._counts.ledger
+        """What was used in days and months."""
         self._cursor = Cursor()
         self._seen = NOTHING
         self._unwritten = NOTHING
@@ -153,6 +154,8 @@ class RedisStore:
     def close(self) -> None:
         """Write what could not be written before, if that is possible now, and release the connection."""
         self._write()
+        self._counts.finish()
+        self._counts.close()
         self._server.close()
 
     def _adopt(self, seen: QuotaState) -> None:
@@ -194,6 +197,8 @@ class RedisStore:
             ended = self._bring_and_fetch()
             if self.unwritten:  # the server had lost it, and is told again
                 self._bring_and_fetch()
+            if self._counts.is_due:
+                self._counts.look()
         except ServerError as error:
             self._outage.begin("reached", error)
             self._retry_at = self._clock.monotonic() + self._pause

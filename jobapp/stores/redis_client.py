@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import secrets
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
-from jobapp.domain.exceptions import ConfigError, StateStoreError
 from jobapp.domain.types import Block, Kind
 from jobapp.stores.codec import block_from_json, block_to_json, from_text, to_text
+from jobapp.stores.redis_connection import Connection, text_of
 from jobapp.stores.state import CLOCK_SKEW, RESET_MEMORY, STREAK_MEMORY, Reset
-
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds without a try after a failure: doubled with each, up to the longest."""
 
 PAGE = 1000
 """How many changed ids one answer holds at most."""
@@ -31,10 +24,6 @@ ANY = "*"
 _Value = TypeVar("_Value")
 
 _logger = logging.getLogger(__name__)
-
-
-class ServerError(Exception):
-    """The server can't be reached, or rejects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +55,12 @@ class News:
     ended: list[Block]
 
 
-class Server:
-    """The connection.
+class Server(Connection):
+    """The connection for blocks and resets.
 
     Args:
         url: As redis-py reads it.
-        namespace: What all keys begin with; braces keep them in one slot of a cluster.
+        namespace: Keeps projects apart.
         timeout: Seconds that an exchange may take.
 
     Raises:
@@ -80,13 +69,8 @@ class Server:
     """
 
     def __init__(self, url: str, namespace: str, timeout: float) -> None:
-        self._client = open_client(url, timeout)
-        import redis
-
-        self._timeout = timeout
-        self._errors = (redis.RedisError, OSError)
-        self._script = self._client.register_script(files(__package__).joinpath("sync.lua").read_text())
-        self._prefix = prefix_of(namespace)
+        super().__init__(url, namespace, timeout)
+        self._script = self.script("sync.lua")
         self._epoch = secrets.token_hex(8)
 
     def exchange(
@@ -94,13 +78,10 @@ class Server:
     ) -> News:
         """Bring *resets* and *blocks*, and fetch what has changed since *cursor*: one round trip.
 
-        redis-py limits each read by itself, and a server may send byte after byte; so a thread asks, which is
-        waited for.
-
         Raises:
             ServerError: if the server can't be reached, or rejects.
         """
-        return self._in_time(lambda: _news(self._script(*self._arguments(resets, blocks, cursor, now))))
+        return self.in_time(lambda: _news(self._script(*self._arguments(resets, blocks, cursor, now))))
 
     def evicts(self) -> str:
         """Return the policy by which the server drops what it holds when its memory is full; empty for none.
@@ -108,33 +89,9 @@ class Server:
         Raises:
             ServerError: if the server can't be reached, or does not say.
         """
-        memory = self._in_time(lambda: self._client.info("memory"))
+        memory = self.in_time(lambda: self.client.info("memory"))
         policy = str(memory.get("maxmemory_policy", ""))
         return policy if memory.get("maxmemory") and policy != "noeviction" else ""
-
-    def _in_time(self, work: Callable[[], _Value]) -> _Value:
-        answers: SimpleQueue[_Value | Exception] = SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put(work())
-            except Exception as error:  # noqa: BLE001 - whatever a server says that is no Redis server
-                answers.put(error)
-
-        threading.Thread(target=ask, name="jobapp-redis", daemon=True).start()
-        try:
-            answer = answers.get(timeout=self._timeout)
-        except Empty:
-            self.close()  # which ends the thread's waiting
-            raise ServerError(f"no answer within {self._timeout:g} seconds") from None
-        if isinstance(answer, Exception):
-            raise self._explained(answer) from answer
-        return answer
-
-    def _explained(self, error: Exception) -> ServerError:
-        if isinstance(error, self._errors):
-            return ServerError(f"{type(error).__name__}: {error}")
-        return ServerError(f"what answers is no Redis server, or not its data ({type(error).__name__})")
 
     def _arguments(
         self, resets: Iterable[Reset], blocks: Iterable[Block], cursor: Cursor, now: datetime
@@ -144,10 +101,10 @@ class Server:
             "resets": self._resets_out(resets),
             "blocks": [_block_out(block, now) for block in blocks if block.until + STREAK_MEMORY > now],
         }
-        keys = [self._prefix + name for name in ("meta", "changes", "resets")]
+        keys = [self.prefix + name for name in ("meta", "changes", "resets")]
         keep = _milliseconds(RESET_MEMORY)
         text = json.dumps(learnt, ensure_ascii=False).encode(errors="replace")
-        return keys, [self._prefix + "block:", self._epoch, cursor.source, cursor.version, PAGE, keep, text]
+        return keys, [self.prefix + "block:", self._epoch, cursor.source, cursor.version, PAGE, keep, text]
 
     def _resets_out(self, resets: Iterable[Reset]) -> list[dict[str, str]]:
         """Return *resets* for the script; one from a clock that is ahead counts from the server's time.
@@ -156,67 +113,9 @@ class Server:
         """
         if not (told := list(resets)):
             return []
-        seconds, microseconds = self._client.time()
+        seconds, microseconds = self.client.time()
         there = datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
         return [_reset_out(reset, there if reset.at > there + CLOCK_SKEW else reset.at) for reset in told]
-
-    def close(self) -> None:
-        """Release the connection; the next exchange makes another."""
-        self._client.connection_pool.disconnect()
-
-
-def open_client(url: str, timeout: float) -> Any:
-    """Return redis-py's client, which connects when it is first used.
-
-    Args:
-        url: As redis-py reads it.
-        timeout: Seconds that it waits for an answer.
-
-    Raises:
-        StateStoreError: if redis-py is not installed.
-        ConfigError: if *url* can't be read.
-    """
-    try:
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-    except ImportError as error:
-        raise StateStoreError(
-            f"state.url names the server {without_secrets(url)}, and the package redis is not installed: "
-            "pip install '.[redis]' in jobapp's folder"
-        ) from error
-    limits = {"socket_timeout": timeout}
-    if not url.startswith("unix:"):
-        limits["socket_connect_timeout"] = timeout
-    try:
-        # a library that tries again by itself would make a call wait twice
-        client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits)
-        client.connection_pool.make_connection()  # connects to nothing, but reads the options
-    except (ValueError, TypeError):
-        # redis-py's own words may hold the password
-        raise ConfigError(
-            "state.url (or JOBAPP_STATE_URL) can't be read: write redis://user:password@host:6379/0, "
-            "with what is special in the password as %XX, or unix:///path/to/socket"
-        ) from None
-    return client
-
-
-def prefix_of(namespace: str) -> str:
-    """Return what all names on the server begin with; braces keep them in one slot of a cluster."""
-    return f"{{{namespace}}}:"
-
-
-def without_secrets(url: str) -> str:
-    """Return *url* for people: without user, password and options."""
-    return re.sub("//.*@", "//", url.partition("?")[0])
-
-
-def take_option(url: str, name: str) -> tuple[str, str | None]:
-    """Return *url* without its option *name*, and the option's value."""
-    address, _, query = url.partition("?")
-    options = dict(parse_qsl(query))
-    value = options.pop(name, None)
-    return (f"{address}?{urlencode(options)}" if options else address), value
 
 
 def _block_out(block: Block, now: datetime) -> dict[str, Any]:
@@ -246,7 +145,7 @@ def _reset_out(reset: Reset, at: datetime) -> dict[str, str]:
 def _news(answer: Sequence[Any]) -> News:
     source, anew, version, more, blocks, resets, ended = answer
     return News(
-        cursor=Cursor(_text(source), int(version)),
+        cursor=Cursor(text_of(source), int(version)),
         anew=bool(anew),
         more=bool(more),
         blocks=_readable(_block_in, blocks),
@@ -271,13 +170,9 @@ def _block_in(payload: bytes) -> Block:
 
 
 def _reset_in(entry: tuple[bytes, bytes]) -> Reset:
-    selection, at = map(_text, entry)
+    selection, at = map(text_of, entry)
     provider, fingerprint, kind = (None if part == ANY else unquote(part) for part in selection.split("|"))
     return Reset(from_text(at), provider, fingerprint, None if kind is None else Kind(kind))
-
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode()  # the URL may ask redis-py for text
 
 
 def _quoted(part: str) -> str:

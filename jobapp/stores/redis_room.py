@@ -31,10 +31,13 @@ from jobapp.domain.clock import Clock
 from jobapp.domain.forking import survive_fork
 from jobapp.limits.under_way import Me, Members, Owner
 from jobapp.pool.shared_room import Part
-from jobapp.stores.redis_client import FIRST_PAUSE, LONGEST_PAUSE, open_client
+from jobapp.stores.redis_connection import FIRST_PAUSE, LONGEST_PAUSE, open_client
 
 PATIENCE = 0.1
 """Seconds to wait for a lock, or for an answer."""
+
+PATIENCE_AT_THE_END = 1.0
+"""Seconds to wait for what a thread has still to note."""
 
 BRIEF = 0.002
 """Seconds to wait for a lock that could not be had the last time."""
@@ -139,6 +142,13 @@ class RedisRoom:
             queue = self._work = SimpleQueue()
             threading.Thread(target=_do, args=(queue,), name="jobapp-room", daemon=True).start()
         queue.put(work)
+
+    def finish(self) -> None:
+        """Wait a moment until what was left to the thread is done."""
+        if self._work is not None:
+            done = threading.Event()
+            self._work.put(done.set)
+            done.wait(PATIENCE_AT_THE_END)
 
     def is_alive(self, owner: Owner) -> bool:
         """Return whether a process was heard of; the lock is held."""

@@ -18,7 +18,7 @@ from jobapp.limits.ledger import Ledger
 from jobapp.pool.shared_room import Table
 from jobapp.stores.json_file import FILE_NAME, JSONFileStore
 from jobapp.stores.redis import NAMESPACE, RedisStore
-from jobapp.stores.redis_client import take_option
+from jobapp.stores.redis_connection import take_option
 from jobapp.stores.state import QuotaState, Reset
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
