@@ -1,20 +1,45 @@
-"""One of several processes that call until their budget is spent; see test_day_counts.py.
+"""Processes that call until their budget is spent; see test_day_counts.py.
 
-    python -m tests.capped_workers CONFIG START THREADS
+    python -m tests.capped_workers CONFIG START PROCESSES THREADS
 
-Lives from the instant START on, and prints as JSON what each answer cost, and the first line of the last error.
+Each lives from the instant START on, and prints as a line of JSON what each of its answers cost, and the first
+line of its last errors. They are forked when all is imported, so that eight of them cost little more than one.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
 
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import SystemClock
 from jobapp.domain.exceptions import NoAPIKeysAvailableError
+
+
+class Told(NamedTuple):
+    """What processes told: the dollars of each answer, and the errors that ended them."""
+
+    costs: list[float]
+    errors: set[str]
+
+
+def run(config: Path, environ: dict[str, str], start: str, processes: int = 1, threads: int = 4) -> Told:
+    """Let processes call until their budget is spent, from the instant *start* on."""
+    command = [sys.executable, "-m", __name__, str(config), start, str(processes), str(threads)]
+    ended = subprocess.run(
+        command, env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True, timeout=90, check=True
+    )
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert len(told) == processes
+    costs = [cost for each in told for cost in each["costs"]]
+    return Told(costs, {error for each in told for error in each["errors"]})
 
 
 class ShiftedClock(SystemClock):
@@ -27,7 +52,8 @@ class ShiftedClock(SystemClock):
         return super().now() + self._ahead
 
 
-def main(config: str, start: str, threads: int) -> None:
+def call_until_spent(config: str, start: str, threads: int) -> None:
+    """Do so in this process."""
     llm = LLMInterface(config, clock=ShiftedClock(datetime.fromisoformat(start)))
     costs: list[float | None] = []
 
@@ -40,8 +66,23 @@ def main(config: str, start: str, threads: int) -> None:
 
     with ThreadPoolExecutor(threads) as pool:
         errors = list(pool.map(work, range(threads)))
-    print(json.dumps({"costs": costs, "errors": errors}))
+    os.write(1, f"{json.dumps({'costs': costs, 'errors': errors})}\n".encode())
+
+
+def main(config: str, start: str, processes: str, threads: str) -> None:
+    """Fork the processes, and wait for them."""
+    import openai  # noqa: F401 - once for all of them
+
+    fork = get_context("fork")
+    workers = [
+        fork.Process(target=call_until_spent, args=(config, start, int(threads)))
+        for _ in range(int(processes))
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(*sys.argv[1:])

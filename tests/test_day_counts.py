@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -26,6 +25,7 @@ from jobapp.pool.reservation import NoneFree, Take, Taken
 from jobapp.stores import atomic_file, kept_counts
 from jobapp.stores.counts_file import CountsFile, decode, encode
 from jobapp.testing import FakeClock, Simulator
+from tests import capped_workers
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 T = NOW.timestamp()
@@ -383,37 +383,25 @@ def test_a_killed_process_loses_what_it_counted_within_a_moment_only(tmp_path):
     worker.stdout.close()
 
 
-@pytest.fixture
-def capped(tmp_path):
-    """Run processes that call until a dollar of the day is spent."""
+A_DOLLAR_A_DAY = """
+prices: {'*': {input: 3000, output: 6000}}  # an answer to "Hello" is 0.015 dollars
+providers: {openai: {budgets: {usd_per_day: 1.00}}}
+"""
+
+
+def test_eight_processes_spend_a_days_dollars_and_no_more_until_the_next_day(tmp_path):
     config = tmp_path / "config.yaml"
-    config.write_text(
-        "prices: {'*': {input: 3000, output: 6000}}\nproviders: {openai: {budgets: {usd_per_day: 1.00}}}\n"
-    )
+    config.write_text(A_DOLLAR_A_DAY)
     with Simulator() as simulator:
         simulator.add_key("openai", "sk-one")
-
-        def run(start, processes=1, threads=4):
-            command = [sys.executable, "-m", "tests.capped_workers", str(config), start, str(threads)]
-            environ = {**os.environ, **simulator.environ(), "JOBAPP_CACHE_DIR": str(tmp_path / "cache")}
-            workers = [
-                subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
-                for _ in range(processes)
-            ]
-            told = [json.loads(worker.communicate(timeout=90)[0]) for worker in workers]
-            costs = [cost for each in told for cost in each["costs"]]
-            return costs, {error for each in told for error in each["errors"]}
-
-        yield run
-
-
-def test_eight_processes_spend_a_days_dollars_and_no_more_until_the_next_day(capped):
-    costs, errors = capped("2026-11-27T12:00:00+00:00", processes=8)
-    assert 0.98 <= sum(costs) <= 1.00 + 8 * 4 * max(costs)
-    assert all(error.startswith("No API keys available: your own budget is spent.") for error in errors)
-    assert all("at 2026-11-28 00:00:00 UTC" in error for error in errors)
-    assert capped("2026-11-27T13:00:00+00:00")[0] == []
-    assert 0.98 <= sum(capped("2026-11-28T00:00:01+00:00")[0]) <= 1.00 + 4 * max(costs)
+        environ = {**simulator.environ(), "JOBAPP_CACHE_DIR": str(tmp_path / "cache")}
+        costs, errors = capped_workers.run(config, environ, "2026-11-27T12:00:00+00:00", processes=8)
+        assert 0.98 <= sum(costs) <= 1.00 + 4 * max(costs), "four are under way before the first answer"
+        assert all(error.startswith("No API keys available: your own budget is spent.") for error in errors)
+        assert all("at 2026-11-28 00:00:00 UTC" in error for error in errors)
+        assert capped_workers.run(config, environ, "2026-11-27T13:00:00+00:00").costs == []
+        costs, _ = capped_workers.run(config, environ, "2026-11-28T00:00:01+00:00")
+        assert 0.98 <= sum(costs) <= 1.00 + 4 * max(costs)
 
 
 @given(st.floats(1e-6, 100.0), st.floats(0.0, 100.0), st.floats(0.0, 10.0), st.integers(1, 50))

@@ -83,6 +83,19 @@ def test_what_a_process_had_under_way_that_was_not_heard_of_is_written_off(serve
     assert not is_full(pool_of()), "slow start: four were under way"
 
 
+def test_who_waits_long_for_an_answer_and_calls_nobody_else_is_not_written_off(server, pool_of, monkeypatch):
+    monkeypatch.setattr("jobapp.stores.redis_room.HEARD", 0.01)
+    waiting = pool_of()
+    for _ in range(4):
+        taken(waiting)
+    name = server.command("ZRANGE", f"{PREFIX}alive", "0", "-1")[2].decode()
+    server.command("ZADD", f"{PREFIX}alive", "1", name)
+    until = time.monotonic() + 10
+    while float(server.command("ZSCORE", f"{PREFIX}alive", name)[1]) == 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert is_full(pool_of())
+
+
 def test_a_server_that_is_away_keeps_nobody_and_is_used_again(server, pool_of, monkeypatch):
     first, second = pool_of(), pool_of()
     learnt(first)

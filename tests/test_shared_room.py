@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from jobapp.domain.types import ApiKey, Block, Kind, Verdict
+from jobapp.domain.settings import BudgetSettings
+from jobapp.domain.types import ApiKey, Block, Kind, Usage, Verdict
 from jobapp.limits.headers import Reported
+from jobapp.limits.ledger import Ledger
 from jobapp.limits.limit import Unit
-from jobapp.pool.key_pool import KeyPool
+from jobapp.pool.key_pool import Days, KeyPool
 from jobapp.pool.reservation import Take, Taken
 from jobapp.stores.room_table import RoomTable
 
@@ -180,3 +182,38 @@ def test_what_is_settled_while_the_lock_is_held_elsewhere_is_not_under_way_for_e
     assert third.reservation
     assert third.reservation.state.asked == 1
     taken(second, NOW + 2)
+
+
+def capped(path: Path, ledger: Ledger | None = None) -> KeyPool:
+    """Return the keys with a dollar for the day, as another process sees them; a token is a tenth of a cent."""
+    days = Days("UTC", ledger, lambda _: lambda usage: usage.total_tokens / 1000)
+    return KeyPool("p", [KEY], budgets=[BudgetSettings(usd_per_day=1.0)], table=RoomTable(path), days=days)
+
+
+def test_what_an_answer_costs_that_one_process_learnt_is_what_another_reserves(tmp_path):
+    first, second = capped(tmp_path / "room"), capped(tmp_path / "room")
+    reservation = taken(first).reservation
+    assert reservation
+    first.answered(reservation, NOW, usage=Usage(0, 400, cost=0.4))
+    taken(second)
+    assert is_full(second, NOW), "0.40 dollars are spent and 0.40 reserved"
+
+
+def killed_while_it_asks(path: Path) -> None:
+    pool = capped(path)
+    assert isinstance(pool.take("m", NOW, Take(size=1600)), Taken)  # 400 tokens: 0.40 dollars
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_had_under_way_is_spent(tmp_path):
+    ledger = Ledger()
+    for _ in range(2):
+        process = multiprocessing.get_context("fork").Process(
+            target=killed_while_it_asks, args=(tmp_path / "room",)
+        )
+        process.start()
+        process.join()
+    pool = capped(tmp_path / "room", ledger)
+    assert is_full(pool, NOW) is False
+    ((_, window),) = pool.budgets.days_of(KEY)
+    assert window.left(NOW) == pytest.approx(0.2)

@@ -19,7 +19,7 @@ from jobapp.limits.ledger import Ledger
 from jobapp.limits.limit import Unit
 from jobapp.limits.meter import ONE, Cost
 from jobapp.limits.numbers import Numbered
-from jobapp.limits.under_way import Me, UnderWay
+from jobapp.limits.under_way import Me, Owner, UnderWay
 
 OF_A_DAY = {
     "rpd": (Unit.REQUESTS, Period.DAY),
@@ -124,6 +124,13 @@ class BudgetLimits(NamedTuple):
         if tokens or dollars:
             for count in self.counts:
                 count.spend(Count(0, tokens, dollars))
+
+    def write_off(self, owner: Owner) -> None:
+        """Forget what a dead process has under way, but for the day: it may be paid for."""
+        for limit in self.concurrency:
+            limit.under_way.write_off(owner)
+        for count in self.counts:
+            count.write_off(owner)
 
     def under_way(self) -> list[UnderWay]:
         """Return what is told apart by the process that sent it."""

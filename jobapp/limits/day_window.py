@@ -24,7 +24,7 @@ from jobapp.limits.counts import NO_COUNT, Count, CountId
 from jobapp.limits.ledger import Ledger
 from jobapp.limits.limit import TICK, Unit
 from jobapp.limits.meter import Cost
-from jobapp.limits.under_way import Me, UnderWay
+from jobapp.limits.under_way import Me, Owner, UnderWay
 
 TURN = 0.02
 """Seconds between two looks at a limit that an answer may make room in at any moment."""
@@ -139,6 +139,12 @@ class DayCount:
         """Note that a request is over."""
         if self.is_limited:
             self.reserved.end(cost)
+
+    def write_off(self, owner: Owner) -> None:
+        """Count as spent what a dead process had reserved: nobody knows what became of it."""
+        lost = self.reserved.write_off(owner)
+        if lost.requests:
+            self._add(Count(0, round(lost.input + lost.output), lost.dollars))
 
     def spend(self, used: Count) -> None:
         """Count what an answer cost."""

@@ -116,6 +116,7 @@ class KeyPool:
             wanted = self._wanted(keys, now, want, self._estimate(keys, model, want))
             return self._find(keys, model, wanted, next(self._tickets))
         with self._room.hold(reservation.state):
+            reservation.cost = self._estimate(keys, model, want)
             reservation.foresee(now)
             if reservation.wait(now) <= 0:
                 return self._begin(reservation, now)
@@ -153,8 +154,8 @@ class KeyPool:
 
     def _find(self, keys: Keys, model: str, wanted: Wanted, ticket: int) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""
-        want, now, cost, skip, _ = wanted
         while True:
+            want, now, cost, skip, _ = wanted
             state, is_ready = choose(keys, wanted)
             if is_ready and state is not None and want.session is not None:
                 state = self._sessions.prefer(state, keys, (model, want.session), now, skip, cost)
@@ -163,9 +164,11 @@ class KeyPool:
                 return NoneFree(first, all_bad=self._are_all_bad(model, now))
             was_free = is_ready or state.free_at(now, cost=cost) <= now
             with self._room.hold(state) as has_news:
-                if not (was_free and has_news) or state.free_at(now, cost=cost) <= now:
-                    return self._reserve(keys, state, model, wanted, ticket, is_ready=is_ready)
-            # another process took the room in this moment
+                if has_news:
+                    wanted = wanted._replace(cost=self._estimate(keys, model, want))
+                    if was_free and state.free_at(now, cost=wanted.cost) > now:
+                        continue  # another process took the room in this moment
+                return self._reserve(keys, state, model, wanted, ticket, is_ready=is_ready)
 
     def _estimate(self, keys: Keys, model: str, want: Take) -> Cost:
         """Return what a request will cost, in dollars only where a budget counts them."""

@@ -175,8 +175,7 @@ class KeyState:
         """Forget what a dead process has under way, which nobody will end."""
         self.ended.add(self.under_way.write_off(owner))
         self.meter.ended()
-        for under_way in self.budget.under_way():
-            under_way.write_off(owner)
+        self.budget.write_off(owner)
 
     def owners(self) -> list[Owner]:
         """Return the other processes that have something under way; one may be there several times."""

@@ -24,8 +24,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
+from weakref import ReferenceType
 
 from jobapp.domain.clock import Clock
 from jobapp.domain.forking import survive_fork
@@ -55,21 +56,27 @@ LEASE = 10.0
 """Seconds after which a process counts as dead that was not heard of."""
 
 HEARD = 3.0
-"""Seconds between two times that a process makes itself heard."""
+"""Seconds between two times that a process makes itself heard, for as long as it lives."""
 
 SKEW = 2.0
 """Seconds by which a clock may differ from the server's."""
 
 STAMP = struct.Struct("<Q")
 
-LOCK = """
+HEAR = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-if ARGV[3] ~= '' then
-  redis.call('ZADD', KEYS[2], now, ARGV[3])
-  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+if ARGV[1] ~= '' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2] / 1000)
+  redis.call('ZADD', KEYS[1], now, ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+"""
+
+LOCK = (
+    HEAR
+    + """
+if not redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4]) then
   return {}
 end
 local found = {string.format('%.6f', now)}
@@ -78,6 +85,7 @@ for i = 3, #KEYS do
 end
 return found
 """
+)
 
 UNLOCK = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -137,11 +145,16 @@ class RedisRoom:
 
     def later(self, work: Callable[[], None]) -> None:
         """Do *work* in a thread, after what came before."""
+        self._start().put(work)
+
+    def _start(self) -> SimpleQueue[Callable[[], None]]:
+        """Return what the thread is to do, which is started where there is none."""
         queue = self._work
         if queue is None:
             queue = self._work = SimpleQueue()
-            threading.Thread(target=_do, args=(queue,), name="jobapp-room", daemon=True).start()
-        queue.put(work)
+            arguments = (queue, ReferenceType(self))
+            threading.Thread(target=_do, args=arguments, name="jobapp-room", daemon=True).start()
+        return queue
 
     def finish(self) -> None:
         """Wait a moment until what was left to the thread is done."""
@@ -185,8 +198,8 @@ class RedisRoom:
         held = self._name("lock", records[0] if len(records) == OWN else name)
         self._token = secrets.token_bytes(8)
         until = time.monotonic() + (BRIEF if held in self._stuck else PATIENCE)
-        names = [held, self._name("alive"), *(self._name("record", record) for record in records)]
-        while not (found := self._ask("EVAL", LOCK, len(names), *names, self._token, HOLD, *self._heard())):
+        names = [self._name("alive"), held, *(self._name("record", record) for record in records)]
+        while not (found := self._ask("EVAL", LOCK, len(names), *names, *self._heard(), self._token, HOLD)):
             if time.monotonic() >= until:
                 self._stuck.add(held)
                 return False
@@ -215,7 +228,14 @@ class RedisRoom:
         if now < self._heard_at + HEARD:
             return "", 0
         self._heard_at = now
+        self._start()
         return _text(self._me), KEEP
+
+    def _beat(self) -> None:
+        """Make this process heard, which may have requests under way, and call nobody else meanwhile."""
+        if time.monotonic() >= self._retry_at:
+            with suppress(*_errors()):
+                self._client.eval(HEAR, 1, self._name("alive"), _text(self._me), KEEP)
 
     def unlock(self, name: str) -> None:  # noqa: ARG002 - one is held at a time
         """Send what was written, and give the lock back."""
@@ -301,10 +321,20 @@ def _text(owner: Owner) -> str:
     return f"{owner.pid:.0f}"
 
 
-def _do(queue: SimpleQueue[Callable[[], None]]) -> None:
+def _do(queue: SimpleQueue[Callable[[], None]], whose: ReferenceType[RedisRoom]) -> None:
+    """Do what comes, and let the process be heard, as long as its room is there."""
+    heard_at = time.monotonic()
     while True:
-        work = queue.get()
         try:
-            work()
+            queue.get(timeout=HEARD)()
+        except Empty:
+            pass
         except Exception:
             _logger.exception("The end of a request could not be noted.")
+        if time.monotonic() < heard_at + HEARD:
+            continue
+        heard_at = time.monotonic()
+        if (room := whose()) is None:
+            return
+        room._beat()  # noqa: SLF001 - its own thread
+        del room
