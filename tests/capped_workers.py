@@ -22,6 +22,12 @@ from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import SystemClock
 from jobapp.domain.exceptions import NoAPIKeysAvailableError
 
+A_DOLLAR_A_DAY = """
+prices: {'*': {input: 3000, output: 6000}}  # an answer to "Hello" is 0.015 dollars
+providers: {openai: {budgets: {usd_per_day: 1.00}}}
+"""
+"""A configuration."""
+
 
 class Told(NamedTuple):
     """What processes told: the dollars of each answer, and the errors that ended them."""

@@ -383,15 +383,9 @@ def test_a_killed_process_loses_what_it_counted_within_a_moment_only(tmp_path):
     worker.stdout.close()
 
 
-A_DOLLAR_A_DAY = """
-prices: {'*': {input: 3000, output: 6000}}  # an answer to "Hello" is 0.015 dollars
-providers: {openai: {budgets: {usd_per_day: 1.00}}}
-"""
-
-
 def test_eight_processes_spend_a_days_dollars_and_no_more_until_the_next_day(tmp_path):
     config = tmp_path / "config.yaml"
-    config.write_text(A_DOLLAR_A_DAY)
+    config.write_text(capped_workers.A_DOLLAR_A_DAY)
     with Simulator() as simulator:
         simulator.add_key("openai", "sk-one")
         environ = {**simulator.environ(), "JOBAPP_CACHE_DIR": str(tmp_path / "cache")}

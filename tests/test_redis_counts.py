@@ -13,6 +13,9 @@ from jobapp.pool.key_pool import Days, KeyPool
 from jobapp.pool.reservation import NoneFree, Take
 from jobapp.stores.redis import RedisStore
 from jobapp.stores.redis_connection import Connection
+from jobapp.testing import Simulator
+from tests import capped_workers
+from tests.capped_workers import A_DOLLAR_A_DAY
 from tests.store_support import NOON, Clock, needs_server, warnings_in
 
 pytest_plugins = ["tests.store_fixtures"]
@@ -237,3 +240,22 @@ def test_a_reset_of_the_keys_leaves_the_counts_alone(opened, monkeypatch):
     process.end()
     process.store.reset(Reset(NOON))
     assert Process(opened, NOON, usd_per_day=1.0).spend()[0] == 0
+
+
+def test_programs_that_end_leave_their_dollars_on_the_server(server, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"{A_DOLLAR_A_DAY}state: {{url: '{server.url}'}}\n")
+    with Simulator() as simulator:
+        simulator.add_key("openai", "sk-one")
+        environ = {**simulator.environ(), "JOBAPP_CACHE_DIR": str(tmp_path / "cache")}
+        costs, _ = capped_workers.run(config, environ, "2026-11-27T12:00:00+00:00")
+        assert 0.98 <= sum(costs) <= 1.00 + 4 * max(costs)
+        forget_room(server)
+        costs, errors = capped_workers.run(config, environ, "2026-11-27T13:00:00+00:00")
+        assert costs == []
+        (error,) = errors
+        assert error.startswith("No API keys available: your own budget is spent.")
+        assert "at 2026-11-28 00:00:00 UTC" in error
+        forget_room(server)
+        costs, _ = capped_workers.run(config, environ, "2026-11-28T00:00:01+00:00")
+        assert 0.98 <= sum(costs) <= 1.00 + 4 * max(costs)
