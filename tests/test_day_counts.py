@@ -251,6 +251,13 @@ class TestTheWindow:
         keys.end(take(keys, size=1600).reservation)
         assert window.left(T) == pytest.approx(0.6)
 
+    def test_a_new_process_that_knows_no_answer_reserves_what_was_usual_today(self):
+        ledger = Ledger()
+        assert sent(pool({"usd_per_month": 1.0}, ledger=ledger), tokens=400)
+        keys = pool({"usd_per_month": 1.0}, ledger=ledger)
+        assert take(keys).wait == 0
+        assert take(keys, max_wait=1.0).wait == pytest.approx(TURN)  # 0.40 dollars are spent, 0.40 reserved
+
     def test_a_month_outlasts_its_days(self):
         keys = pool({"usd_per_month": 1.0})
         assert how_many(keys, tokens=500, size=2000) == 2

@@ -214,6 +214,6 @@ def test_what_a_killed_process_had_under_way_is_spent(tmp_path):
         process.start()
         process.join()
     pool = capped(tmp_path / "room", ledger)
-    assert is_full(pool, NOW) is False
+    assert is_full(pool, NOW), "a request costs 0.40 dollars"
     ((_, window),) = pool.budgets.days_of(KEY)
     assert window.left(NOW) == pytest.approx(0.2)

@@ -80,7 +80,7 @@ class BudgetLimits(NamedTuple):
         windows: What each window of a minute counts, and the window.
         concurrency: How many requests may be under way.
         days: The windows of days and months.
-        counts: What is counted by the calendar, limited or not.
+        counts: What is counted by the calendar, limited or not; first the key's day.
     """
 
     windows: tuple[tuple[Unit, FixedWindow], ...] = ()
@@ -98,6 +98,18 @@ class BudgetLimits(NamedTuple):
             units = cost.of(day.unit)
             at = max(at, day.ready_at(now, ahead * units, units))
         return at
+
+    def at_least_usual(self, now: float, cost: Cost) -> Cost:
+        """Return *cost*, or what a request cost on average today where that is more."""
+        if not self.counts:
+            return cost
+        today = self.counts[0]
+        today.look(now)
+        requests, tokens, dollars = today.used
+        if not requests:
+            return cost
+        output = max(cost.output, tokens / requests - cost.input)
+        return cost._replace(output=output, dollars=max(cost.dollars, dollars / requests))
 
     def begin(self, now: float, cost: Cost) -> None:
         """Count a request that is sent."""

@@ -39,6 +39,11 @@ class TokenEstimate:
         self._output = 0.0
         self._seen = False
 
+    @property
+    def is_known(self) -> bool:
+        """Whether any answer has told what it cost."""
+        return self._seen
+
     def cost(self, characters: int, max_tokens: int | None) -> Cost:
         """Return the estimate for a prompt of so many *characters*."""
         output = self._output

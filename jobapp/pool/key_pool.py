@@ -116,7 +116,7 @@ class KeyPool:
             wanted = self._wanted(keys, now, want, self._estimate(keys, model, want))
             return self._find(keys, model, wanted, next(self._tickets))
         with self._room.hold(reservation.state):
-            reservation.cost = self._estimate(keys, model, want)
+            reservation.cost = self._estimate_with(reservation.state, keys, model, want, now)
             reservation.foresee(now)
             if reservation.wait(now) <= 0:
                 return self._begin(reservation, now)
@@ -164,10 +164,10 @@ class KeyPool:
                 return NoneFree(first, all_bad=self._are_all_bad(model, now))
             was_free = is_ready or state.free_at(now, cost=cost) <= now
             with self._room.hold(state) as has_news:
-                if has_news:
-                    wanted = wanted._replace(cost=self._estimate(keys, model, want))
+                if has_news or not keys.shared.tokens.is_known:
+                    wanted = wanted._replace(cost=self._estimate_with(state, keys, model, want, now))
                     if was_free and state.free_at(now, cost=wanted.cost) > now:
-                        continue  # another process took the room in this moment
+                        continue  # another process took the room in this moment, or what is usual is more
                 return self._reserve(keys, state, model, wanted, ticket, is_ready=is_ready)
 
     def _estimate(self, keys: Keys, model: str, want: Take) -> Cost:
@@ -178,6 +178,11 @@ class KeyPool:
         price = self._price_of(model)
         dollars = price and price(Usage(round(cost.input), round(cost.output)))
         return cost._replace(dollars=dollars or 0.0)
+
+    def _estimate_with(self, state: KeyState, keys: Keys, model: str, want: Take, now: float) -> Cost:
+        """Return it by what others learnt; before any answer it is what was usual with the key today."""
+        cost = self._estimate(keys, model, want)
+        return cost if keys.shared.tokens.is_known else state.budget.at_least_usual(now, cost)
 
     def _reserve(
         self, keys: Keys, state: KeyState, model: str, wanted: Wanted, ticket: int, *, is_ready: bool
