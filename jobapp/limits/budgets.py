@@ -99,17 +99,18 @@ class BudgetLimits(NamedTuple):
             at = max(at, day.ready_at(now, ahead * units, units))
         return at
 
-    def at_least_usual(self, now: float, cost: Cost) -> Cost:
-        """Return *cost*, or what a request cost on average today where that is more."""
+    def at_least_usual(self, now: float, cost: Cost, asked: int) -> Cost:
+        """Return *cost*, or what one of today that is not *asked* now cost on average, if more."""
         if not self.counts:
             return cost
         today = self.counts[0]
         today.look(now)
         requests, tokens, dollars = today.used
-        if not requests:
+        answered = requests - asked
+        if answered <= 0:
             return cost
-        output = max(cost.output, tokens / requests - cost.input)
-        return cost._replace(output=output, dollars=max(cost.dollars, dollars / requests))
+        output = max(cost.output, tokens / answered - cost.input)
+        return cost._replace(output=output, dollars=max(cost.dollars, dollars / answered))
 
     def begin(self, now: float, cost: Cost) -> None:
         """Count a request that is sent."""

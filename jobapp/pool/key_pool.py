@@ -182,7 +182,7 @@ class KeyPool:
     def _estimate_with(self, state: KeyState, keys: Keys, model: str, want: Take, now: float) -> Cost:
         """Return it by what others learnt; before any answer it is what was usual with the key today."""
         cost = self._estimate(keys, model, want)
-        return cost if keys.shared.tokens.is_known else state.budget.at_least_usual(now, cost)
+        return cost if keys.shared.tokens.is_known else state.at_least_usual(now, cost)
 
     def _reserve(
         self, keys: Keys, state: KeyState, model: str, wanted: Wanted, ticket: int, *, is_ready: bool

@@ -253,6 +253,10 @@ class KeyState:
         if place < len(self.waiting) and self.waiting[place] == ticket:
             del self.waiting[place]
 
+    def at_least_usual(self, now: float, cost: Cost) -> Cost:
+        """Return *cost*, or what a request with the key cost on average today where that is more."""
+        return self.budget.at_least_usual(now, cost, self.asked)
+
     def begin(self, now: float, cost: Cost) -> None:
         """Count a request that is sent."""
         self.under_way.begin(cost)
