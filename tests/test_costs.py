@@ -154,6 +154,39 @@ def test_a_budget_of_dollars_needs_somebody_who_knows_what_answers_cost(home, mo
     home.config(CAPPED % "openai")
 
 
+FIX = 'write prices: {"%s": {input: ..., output: ...}}, dollars for a million tokens, or install the package'
+
+
+def test_a_capped_model_that_counts_nothing_is_told_once_with_the_fix(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(pricing, "is_installed", lambda _: False)
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE)
+        world.settings |= {"prices": {"known": {"input": 1, "output": 1}}}
+        world.settings["providers"] = {"openai": {"budgets": [{"usd_per_day": 1}]}}
+        for model in ("known", "mystery-1", "mystery-1", "mystery-2"):
+            world.call(model=model)
+    told = [record.getMessage() for record in caplog.records if "the price of" in record.getMessage()]
+    assert [FIX % model in words for model, words in zip(("mystery-1", "mystery-2"), told, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("provider", "budget", "is_told"),
+    [
+        ("openai", "usd_per_day: 1", True),
+        ("openai", "usd_per_month: 1, model: m", True),
+        ("openai", "usd_per_month: 1, model: other", False),
+        ("openai", "rpd: 100", False),
+        ("openrouter", "usd_per_day: 1", False),
+    ],
+)
+def test_a_configured_model_without_a_price_is_told_at_start(home, monkeypatch, provider, budget, is_told):
+    monkeypatch.setattr(pricing, "is_installed", lambda _: False)
+    prices = "prices: {other: {input: 1, output: 1}}"
+    capped = f"providers: {{{provider}: {{budgets: {{{budget}}}}}}}"
+    config = home.config(f"models: {{default: {{provider: {provider}, model: m}}}}\n{prices}\n{capped}")
+    assert [FIX % "m" in words for words in pricing.price_doubts(config.settings)] == [True] * is_told
+
+
 def test_the_price_list_is_looked_up_once_an_hour(monkeypatch):
     looked, hour = [], [1_700_000_000.0]
     price = pricing.PackagePrice("openai", "m")

@@ -20,7 +20,8 @@ from jobapp.core.key_setup import (
 )
 from jobapp.core.key_use import spent_budgets, today
 from jobapp.core.older_surface import OlderSurface
-from jobapp.core.pricing import cost_of
+from jobapp.core.pricing import cost_of, is_known, unpriced
+from jobapp.core.warn_once import warn_once
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.forking import stay_whole_in_forks
 from jobapp.domain.prices import CostOf, priced
@@ -194,8 +195,14 @@ class APIKeyManager(OlderSurface):
 
     def _answered(self, reservation: Reservation, at: float, said: Sequence[Reported], usage: Usage) -> None:
         self._pool.answered(reservation, at, said, usage)
+        if usage.cost is None and reservation.state.budget.counts_dollars:
+            self._tell_unpriced(reservation.model)
         if self._seen is not None and self._seen.blocks:
             self._withdrawn.answered(reservation.model, self._seen.blocks, self.clock.now())
+
+    def _tell_unpriced(self, model: str) -> None:
+        if not is_known(self._price_of(model)):
+            warn_once(unpriced(self.provider_name, model))
 
     def _price_of(self, model: str) -> CostOf | None:
         if model not in self._price_by_model:

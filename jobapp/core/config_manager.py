@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from jobapp.config.provider_registry import LOOPBACK, ProviderDirectory
 from jobapp.config.schema import is_ours, override, read_tree
 from jobapp.config.sources import Layer, Sources, merge_all
 from jobapp.config.validators import Location, provider_name, text
+from jobapp.core.pricing import price_doubts
+from jobapp.core.warn_once import warn_once
 from jobapp.domain.exceptions import ConfigError, MissingKeyError
 from jobapp.domain.settings import ModelSettings, ProviderSettings, RetrySettings, Settings
 from jobapp.domain.types import ApiKey
@@ -31,15 +34,6 @@ logger = logging.getLogger(__name__)
 
 NO_KEY = ApiKey("no key", "not-needed")
 """Stands for the key of a server that asks for none."""
-
-_told: set[str] = set()
-
-
-def _once(words: str) -> None:
-    """Warn of something once in the life of the process."""
-    if words not in _told:
-        _told.add(words)
-        logger.warning("%s", words)
 
 
 class ConfigManager:
@@ -85,8 +79,8 @@ class ConfigManager:
         self._sources = Sources(layers, self._environment)
         self.settings: Settings = build(self._sources, config_files.default_cache_folder)
         self._directory = ProviderDirectory(self.settings.providers, self._sources)
-        for doubt in doubts(self.settings):
-            _once(doubt)
+        for doubt in chain(doubts(self.settings), price_doubts(self.settings)):
+            warn_once(doubt)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what travels to another process: what the files say to jobapp, and where ``.env`` is.
@@ -166,7 +160,7 @@ class ConfigManager:
             ConfigError: Provider or model is given nowhere, or the provider is unknown.
         """
         if task_name and task_name not in self.settings.models:
-            _once(f"the task {task_name!r} is not configured: it has the settings of models.default")
+            warn_once(f"the task {task_name!r} is not configured: it has the settings of models.default")
         known = known_models(self.settings.models, task_name)
         if known and provider is None and model is None:
             return known[0]
@@ -276,7 +270,7 @@ class ConfigManager:
         configured = self.settings.providers.get(provider)
         groups = configured.groups if configured else {}
         by_key = {name: group for group, members in groups.items() for name in members}
-        keys = resolved(names, self._environment, by_key, _once)
+        keys = resolved(names, self._environment, by_key, warn_once)
         if configured and configured.key_settings:
             keys = tuple(with_settings(key, configured.key_settings) for key in keys)
         logger.debug("%s: %d keys: %s", provider, len(keys), ", ".join(key.name for key in keys))

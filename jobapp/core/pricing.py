@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from jobapp.domain.prices import MILLION, CostOf, Price
+from jobapp.domain.settings import Settings
 from jobapp.domain.types import Usage
 from jobapp.providers import is_installed
 
@@ -17,6 +19,9 @@ logger = logging.getLogger(__name__)
 NAMES = {"xai": "x-ai", "moonshot": "moonshotai", "zhipu": "zhipuai"}
 """What genai-prices calls the services that it calls otherwise (its list of providers, 0.2.3)."""
 
+
+TELL_THEMSELVES = {"openrouter"}
+"""Providers whose answers tell what they cost."""
 
 HOUR = 3600
 """Seconds for which a price is good: some depend on the hour."""
@@ -37,6 +42,32 @@ def cost_of(provider: str, model: str, prices: Mapping[str, Price]) -> CostOf | 
         if fnmatchcase(model, pattern):
             return price.cost_of
     return PackagePrice(provider, model) if is_installed("genai_prices") else None
+
+
+def is_known(price: CostOf | None) -> bool:
+    """Return whether *price* tells what an answer costs."""
+    return price is not None and price(Usage(FEW, FEW)) is not None
+
+
+def price_doubts(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each configured model that a budget of dollars would count for nothing."""
+    every = chain(settings.models.values(), *settings.fallbacks.values())
+    for provider, model in dict.fromkeys((each.provider, each.model) for each in every):
+        configured = settings.providers.get(provider)
+        rows = configured.budgets if configured and provider not in TELL_THEMSELVES else ()
+        capped = any(row.usd_per_day or row.usd_per_month for row in rows if row.model in (None, model))
+        if capped and not is_known(cost_of(provider, model, settings.prices)):
+            yield unpriced(provider, model)
+
+
+def unpriced(provider: str, model: str) -> str:
+    """Return what is amiss with a model whose price nobody knows, and the fix."""
+    package = "update" if is_installed("genai_prices") else "install"
+    return (
+        f"{provider}: nobody knows the price of {model}, so its answers count nothing in usd_per_day and "
+        f'usd_per_month: write prices: {{"{model}": {{input: ..., output: ...}}}}, dollars for a million '
+        f"tokens, or {package} the package genai-prices"
+    )
 
 
 class PackagePrice:

@@ -88,6 +88,11 @@ class BudgetLimits(NamedTuple):
     days: tuple[DayWindow, ...] = ()
     counts: tuple[DayCount, ...] = ()
 
+    @property
+    def counts_dollars(self) -> bool:
+        """Whether one of the windows counts dollars."""
+        return any(day.unit is Unit.DOLLARS for day in self.days)
+
     def ready_at(self, now: float, ahead: int = 0, cost: Cost = ONE) -> float:
         """Return when a request of that *cost* may be sent, behind *ahead* others like it; 0 for at once."""
         at = 0.0
