@@ -10,6 +10,7 @@ from tests.benchmarks import (
     batch,
     below,
     choice,
+    conversations,
     fuzz,
     goodput,
     imports,
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="overhead below imports memory choice goodput kinds virtual fuzz batch simulator",
+        help="overhead below imports memory choice goodput kinds virtual conversations fuzz batch simulator",
     )
     parser.add_argument("--pairs", type=int, default=2000, help="pairs of calls for overhead (default 2000)")
     parser.add_argument(
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         "goodput": lambda: goodput.main(options.repeat),
         "kinds": lambda: kinds.main(options.repeat),
         "batch": lambda: batch.main(options.rows),
+        "conversations": lambda: conversations.main(options.seeds),
         "fuzz": fuzz.main,
         "simulator": simulator_rate.main,
         "virtual": lambda: virtual_time.main(options.seeds, day=options.day),

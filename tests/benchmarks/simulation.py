@@ -128,12 +128,17 @@ class _Process:
 
 
 @dataclass(slots=True)
-class _Worker:
-    """One who asks prompt after prompt."""
+class Worker:
+    """One who asks prompt after prompt.
+
+    Attributes:
+        number: Which of them.
+    """
 
     flow: Flow
     started: float
     process: _Process
+    number: int
     reservation: Reservation | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -192,7 +197,7 @@ class Simulation:
         """Let everything happen, and tell what became of it."""
         processes = [self._start() for _ in range(self._mix.processes)]
         for number in range(self._mix.workers):
-            self._next_prompt(processes[number % len(processes)])
+            self._next_prompt(processes[number % len(processes)], number)
         while self._events:
             event = heapq.heappop(self._events)
             self._clock.seconds = event.at
@@ -209,22 +214,27 @@ class Simulation:
     def _at(self, when: float, happen: Callable[[], None]) -> None:
         heapq.heappush(self._events, _Event(when, next(self._order), happen))
 
-    def _next_prompt(self, process: _Process) -> None:
-        number = next(self._todo, None)
+    def _next_prompt(self, process: _Process, worker: int) -> None:
+        number = self._prompt_for(worker)
         if number is None and self._lost:
             self._lost -= 1
             number = 0
         if number is not None:
             process.busy += 1
-            self._at(max(self._clock.seconds, self._mix.arrives(number)), partial(self._begin, process))
+            at = max(self._clock.seconds, self._mix.arrives(number))
+            self._at(at, partial(self._begin, process, worker))
 
-    def _begin(self, process: _Process) -> None:
+    def _prompt_for(self, worker: int) -> int | None:
+        """Return the number of the next prompt; ``None`` where there is none."""
+        return next(self._todo, None)
+
+    def _begin(self, process: _Process, worker: int) -> None:
         if not process.alive:
             return
         flow = call_policy((MODEL,), self._rules, self._rng)
-        self._step(_Worker(flow, self._clock.seconds, process), None)
+        self._step(Worker(flow, self._clock.seconds, process, worker), None)
 
-    def _step(self, worker: _Worker, answer: Any) -> None:
+    def _step(self, worker: Worker, answer: Any) -> None:
         """Perform what the policy decides, until something takes time."""
         while worker.process.alive:
             try:
@@ -251,17 +261,25 @@ class Simulation:
                     self._at(self._clock.seconds + action.seconds, partial(self._step, worker, None))
                     return
 
-    def _took_late(self, worker: _Worker, action: Take) -> None:
+    def _took_late(self, worker: Worker, action: Take) -> None:
         if worker.process.alive:
             self._step(worker, self._take(worker, action))
 
-    def _take(self, worker: _Worker, action: Take) -> Taken | NoneFree:
-        action = action._replace(size=3600, max_tokens=100)
+    def _take(self, worker: Worker, action: Take) -> Taken | NoneFree:
+        action = self._wanted(worker, action)
         found = worker.process.manager.take(MODEL, action, worker.reservation)
         worker.reservation = found.reservation if isinstance(found, Taken) else None
         return found
 
-    def _send(self, worker: _Worker) -> None:
+    def _wanted(self, worker: Worker, action: Take) -> Take:
+        """Return what a worker wants of a key."""
+        return action._replace(size=3600, max_tokens=100)
+
+    def _used(self, worker: Worker, reservation: Reservation) -> Usage:
+        """Return what an answer used."""
+        return Usage(900, 100)
+
+    def _send(self, worker: Worker) -> None:
         """Let a request travel for a fifth of its latency, more or less: it may overtake others."""
         reservation, process = worker.reservation, worker.process
         assert reservation is not None
@@ -279,10 +297,10 @@ class Simulation:
         self._lost += process.busy
         successor = self._start()
         workers = self._mix.workers // self._mix.processes
-        for _ in range(workers):
-            self._next_prompt(successor)
+        for number in range(workers):
+            self._next_prompt(successor, number)
 
-    def _arrive(self, worker: _Worker, reservation: Reservation, sent: float) -> None:
+    def _arrive(self, worker: Worker, reservation: Reservation, sent: float) -> None:
         now, latency = self._clock.seconds, self._mix.latency
         facts: ErrorFacts | None = ErrorFacts("openai", 503)
         headers: dict[str, str] = {}
@@ -296,14 +314,14 @@ class Simulation:
         else:
             self._at(now + latency * 0.2, partial(self._rejected, worker, reservation, facts))
 
-    def _answered(self, worker: _Worker, reservation: Reservation, headers: dict[str, str]) -> None:
+    def _answered(self, worker: Worker, reservation: Reservation, headers: dict[str, str]) -> None:
         worker.reservation = None
         if not worker.process.alive:
             return
-        worker.process.manager.answered(reservation, headers, Usage(900, 100))
+        worker.process.manager.answered(reservation, headers, self._used(worker, reservation))
         self._step(worker, Answered("text"))
 
-    def _rejected(self, worker: _Worker, reservation: Reservation, facts: ErrorFacts) -> None:
+    def _rejected(self, worker: Worker, reservation: Reservation, facts: ErrorFacts) -> None:
         if not worker.process.alive:
             return
         manager = worker.process.manager
@@ -313,15 +331,15 @@ class Simulation:
         streak = manager.streak(reservation.key, MODEL, verdict)
         self._step(worker, Rejected(verdict, streak=streak))
 
-    def _settle(self, worker: _Worker, action: Settle) -> None:
+    def _settle(self, worker: Worker, action: Settle) -> None:
         reservation, worker.reservation = worker.reservation, None
         assert reservation is not None
         manager = worker.process.manager
         manager.remember(manager.settle(reservation, action.verdict, action.cooldown, worker.headers))
 
-    def _end(self, worker: _Worker, outcome: object) -> None:
+    def _end(self, worker: Worker, outcome: object) -> None:
         worker.process.busy -= 1
         if isinstance(outcome, Served):
             self._took.append(self._clock.seconds - worker.started)
             self._last_end = self._clock.seconds
-        self._next_prompt(worker.process)
+        self._next_prompt(worker.process, worker.number)
