@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from jobapp.domain.settings import Strategy
-from tests.benchmarks import virtual_time
+from tests.benchmarks import conversations, virtual_time
 from tests.benchmarks.mixes import (
     A_DAY_OF_PROMPTS,
     CAPPED,
@@ -152,3 +152,12 @@ def test_nobody_waits_much_longer_than_the_optimum_needs():
     mix = Mix("a line", (SMALL,) * 2, 30, 30, latency=1.0)
     (outcome,) = virtual_time.run(mix, 1)
     assert outcome.longest <= optimum(mix) + 2 * 60.0
+
+
+@pytest.mark.parametrize("mix", [conversations.FREE, conversations.FULL], ids=["free", "full"])
+def test_a_conversation_with_a_session_stays_with_its_warm_key_and_takes_no_longer(mix):
+    with_, without = (conversations.told(mix, 3, with_sessions=sessions) for sessions in (True, False))
+    for one, other in zip(with_, without, strict=True):
+        assert one.warm >= 0.95
+        assert one.seconds <= 1.05 * other.seconds
+        assert one.cached > other.cached

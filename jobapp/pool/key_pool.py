@@ -157,7 +157,7 @@ class KeyPool:
         while True:
             want, now, cost, skip, _ = wanted
             state, is_ready = choose(keys, wanted)
-            if is_ready and state is not None and want.session is not None:
+            if state is not None and want.session is not None:
                 state = self._sessions.prefer(state, keys, (model, want.session), now, skip, cost)
             if state is None:
                 first = self._first_free(keys, now, want.only, cost)

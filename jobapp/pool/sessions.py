@@ -1,6 +1,7 @@
 """Which key a conversation had last, so that it may find the provider's prompt cache warm. No I/O.
 
-A preference among keys that are free, and no more: nobody waits for a warm key, nor changes the tier for it.
+A preference among keys that are free, or free as soon as any other, and no more: nobody waits longer for a
+warm key, nor changes the tier for it.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ class Sessions:
 
     def prefer(
         self,
-        ready: KeyState,
+        first: KeyState,
         keys: ModelKeys | TieredKeys,
         session: tuple[str, str],
         now: float,
         skip: frozenset[int],
         cost: Cost,
     ) -> KeyState:
-        """Return the key that the conversation had, if it is free in the tier of the one that is *ready*."""
-        index, at = self._last.get(session, (ready.index, now))
-        tier = keys.tiers[keys.tier_of(ready.index)]
-        if tier.sticky or index == ready.index or now - at > IDLE or index in skip or not tier.has(index):
-            return ready
+        """Return the key that it had, if that is free as soon as the one that is *first*, and of its tier."""
+        index, at = self._last.get(session, (first.index, now))
+        tier = keys.tiers[keys.tier_of(first.index)]
+        if tier.sticky or index == first.index or now - at > IDLE or index in skip or not tier.has(index):
+            return first
         warm = tier.state(index)
-        return warm if warm.free_at(now, cost=cost) <= now else ready
+        return warm if warm.free_at(now, cost=cost) <= max(now, first.free_at(now, cost=cost)) else first
