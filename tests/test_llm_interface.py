@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,13 @@ def test_a_key_that_is_replaced_in_a_dotenv_file_serves_after_a_reload(tmp_path,
             llm.reload()
             llm.send_prompt("Hello", provider="openai", model="m")
         assert world.requests("sk-canary-old", "sk-canary-new") == [1, 1]
+
+
+@pytest.mark.parametrize("way", ["send", "asend"])
+def test_what_was_counted_is_written_when_the_interface_is_closed(way, tmp_path, monkeypatch):
+    with world_of("openai", way, tmp_path, monkeypatch) as world:
+        world.add(ONE)
+        world.call()
+        counts = tmp_path.rglob("api_key_state.counts.json")
+        (line,) = [row for file in counts for row in json.loads(file.read_text())["counts"]]
+    assert line["requests"] == 1

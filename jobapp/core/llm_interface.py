@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from jobapp.calls.call import Call, Target
 from jobapp.calls.call_policy import Flow, call_policy
-from jobapp.calls.drive import aask_whole, adrive, ask_whole, drive
+from jobapp.calls.drive import aask_whole, adrive, ask_whole, drive, in_thread
 from jobapp.calls.messages import read_prompt
 from jobapp.calls.streams import AsyncTextStream, TextStream, text_of
 from jobapp.core.api_key_manager import APIKeyManager
@@ -329,10 +329,11 @@ class LLMInterface(SDKClients, Batches, Picklable):
             yield from self.config.keys_of(provider)
 
     def close(self) -> None:
-        """Close the connections of synchronous calls; so does the end of the object's life."""
+        """Close the connections of synchronous calls, and write what is not yet written; it stays usable."""
         _close(self._adapters)
         for transport in list(self._transports):
             transport.close()
+        self._store.flush()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and those of synchronous calls."""
@@ -341,6 +342,7 @@ class LLMInterface(SDKClients, Batches, Picklable):
         for transport in list(self._transports):
             await transport.aclose()
             transport.close()
+        await in_thread(self._store.flush)
 
     def __enter__(self) -> Self:
         return self

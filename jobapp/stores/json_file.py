@@ -173,10 +173,14 @@ class JSONFileStore:
         if known.swept(now, provider) is not known or self._disk.outdated:
             self._flush(swept=provider)
 
-    def close(self) -> None:
-        """Write what is not written yet, if that is possible now; the store stays usable."""
+    def flush(self) -> None:
+        """Write what is not written yet, if that is possible now."""
         self._flush()
         self._counts.finish()
+
+    def close(self) -> None:
+        """Do so; the store stays usable."""
+        self.flush()
 
     def _read(self) -> None:
         """Read what others wrote."""

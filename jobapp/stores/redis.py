@@ -151,10 +151,14 @@ class RedisStore:
         with self._memory:
             self._adopt(self._seen.swept(now, provider))
 
-    def close(self) -> None:
-        """Write what could not be written before, if that is possible now, and release the connection."""
+    def flush(self) -> None:
+        """Write what is not written yet, if that is possible now."""
         self._write()
         self._counts.finish()
+
+    def close(self) -> None:
+        """Write what is not written yet, if that is possible now, and release the connection."""
+        self.flush()
         self._counts.close()
         self._server.close()
 

@@ -76,8 +76,12 @@ class QuotaStore(Protocol):
         """Drop the blocks of *provider* that expired so long ago that they are of no use."""
         ...
 
+    def flush(self) -> None:
+        """Write what is not written yet, if that is possible now. May wait for I/O."""
+        ...
+
     def close(self) -> None:
-        """Write what could not be written before and release connections; the store stays usable."""
+        """Do so and release connections; the store stays usable."""
         ...
 
 
