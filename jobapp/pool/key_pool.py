@@ -154,6 +154,7 @@ class KeyPool:
 
     def _find(self, keys: Keys, model: str, wanted: Wanted, ticket: int) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""
+        costs_are_known = keys.shared.tokens.is_known
         while True:
             want, now, cost, skip, _ = wanted
             state, is_ready = choose(keys, wanted)
@@ -164,7 +165,7 @@ class KeyPool:
                 return NoneFree(first, all_bad=self._are_all_bad(model, now))
             was_free = is_ready or state.free_at(now, cost=cost) <= now
             with self._room.hold(state) as has_news:
-                if has_news or not keys.shared.tokens.is_known:
+                if has_news or not costs_are_known:
                     wanted = wanted._replace(cost=self._estimate_with(state, keys, model, want, now))
                     if was_free and state.free_at(now, cost=wanted.cost) > now:
                         continue  # another process took the room in this moment, or what is usual is more
