@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import openai
 import pytest
 import yaml
 
@@ -165,6 +166,56 @@ def test_below_an_sdk_each_resource_gets_its_own_address_host_and_key(
     assert set(good.hosts) == {good.address.removeprefix("http://")}
 
 
+OF_THE_CLIENT = "2025-01-01-preview"
+DEPLOYMENT = f"/openai/deployments/gpt-4o/chat/completions?api-version={OF_THE_CLIENT}"
+V1 = "/openai/v1/chat/completions"
+
+
+OLDER: tuple[str, dict[str, str]] = ("", {"api_version": VERSION})
+NEWER: tuple[str, dict[str, str]] = ("/openai/v1", {})
+
+
+@pytest.mark.parametrize("endpoint", ["WEST", "EAST"])
+@pytest.mark.parametrize("west", [OLDER, NEWER])
+@pytest.mark.parametrize("east", [OLDER, NEWER])
+def test_below_azure_s_own_client_another_resource_is_asked_in_its_form(
+    configured, spent, good, endpoint, west, east
+):
+    forms = {"WEST": (spent, west), "EAST": (good, east)}
+    keys = [of(server, name, form[0], **form[1]) for name, (server, form) in forms.items()]
+    llm = configured({"azure": {"keys": keys}})
+    client = openai.AzureOpenAI(
+        api_key="not-needed",
+        api_version=OF_THE_CLIENT,
+        azure_endpoint=forms[endpoint][0].address,
+        http_client=llm.http_client("azure"),
+    )
+    said = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
+    assert said.choices[0].message.content == "hello"
+    for name, (server, form) in forms.items():
+        path = V1 if form is NEWER and name != endpoint else DEPLOYMENT
+        assert server.asked == [(path, f"sk-{name.lower()}", False)]
+
+
+def test_a_key_without_an_address_of_its_own_goes_to_no_other_key_s(configured, spent, good):
+    keys = [of(spent, "WEST", "/eu/v1"), {"name": "PLAIN"}]
+    llm = configured({"openai": {"base_url": f"{good.address}/v1", "keys": keys}})
+    client = openai.OpenAI(
+        api_key="not-needed", base_url=f"{spent.address}/eu/v1", http_client=llm.http_client("openai")
+    )
+    client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
+    assert [path for path, *_ in spent.asked] == ["/eu/v1/chat/completions"]
+    assert [path for path, *_ in good.asked] == ["/v1/chat/completions"]
+
+
+def test_a_client_of_a_host_that_no_key_is_for_gets_none(configured, spent, good):
+    llm = configured({"azure": {"keys": [of(good, "EAST", "/openai/v1")]}})
+    client = openai.OpenAI(api_key="x", base_url=spent.address, http_client=llm.http_client("azure"))
+    with pytest.raises(ConfigError, match=r"azure: no key is sent to http://127\.0\.0\.1:\d+, for its keys"):
+        client.models.list()
+    assert spent.asked == []
+
+
 def test_below_an_sdk_in_an_event_loop_too(configured, spent, good):
     keys = [of(spent, "WEST", api_version=VERSION), of(good, "EAST", api_version=VERSION)]
     llm = configured({"azure": {"keys": keys}})
@@ -250,6 +301,8 @@ def test_a_key_without_an_address_goes_to_no_other_keys_one(configured, good):
         ("http://a/openai/deployments/d/chat/completions", "http://a", "http://b", "1",
          "http://b/openai/deployments/d/chat/completions?api-version=1"),
         ("http://a/openai/responses", "http://a/openai", "http://b", "1", "http://b/openai/responses?api-version=1"),
+        ("http://a/openai/models?x=1&api-version=2", "http://a", "http://b/openai/v1", None, "http://b/openai/v1/models?x=1"),
+        ("http://a/openai/v1/models?x=1", "http://a/openai/v1", "http://b/openai/v1/", None, "http://b/openai/v1/models?x=1"),
     ],
 )  # fmt: skip
 def test_what_an_sdk_asks_for_is_asked_beneath_the_key_s_address(url, home, address, version, expected):

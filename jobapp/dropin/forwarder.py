@@ -73,7 +73,8 @@ class Forwarder:
 
     Args:
         provider: Who is asked.
-        home: The provider's address.
+        home: The address that the SDK was given: the provider's, or a key's own.
+        address: The provider's, where keys are sent that have none of their own.
         model: The model that is asked; empty where none is named.
         key_header: The header in which the provider wants its key.
         request: The SDK's request; it is copied, never changed.
@@ -93,12 +94,13 @@ class Forwarder:
         send: Any,
         *,
         home: str,
+        address: str,
         model: str,
         first: str,
         wants_stream: bool,
     ) -> None:
         self.provider = provider
-        self._home = home
+        self._home, self._address = home, address
         self._model = model
         self.last: LastRejection | None = None
         self._key_header = key_header
@@ -166,7 +168,7 @@ class Forwarder:
             extensions=request.extensions,
         )
         self._adapt(copy.headers, key)
-        if key.base_url:
+        if url is not request.url:
             copy.headers["host"] = url.netloc.decode("ascii")
         copy.extensions["timeout"] = _within(request.extensions.get("timeout") or {}, timeout)
         return copy
@@ -174,8 +176,8 @@ class Forwarder:
     def _url(self, key: ApiKey) -> Any:
         """Return what the SDK asks for, at the address of *key*, without a key in it."""
         url = self._request.url
-        if key.base_url or key.api_version:
-            address = key.base_url or self._home
+        address = key.base_url or self._address
+        if address != self._home or key.api_version:
             url = type(url)(azure.moved(str(url), self._home, address, self._model, key.api_version))
         query = url.query.decode("ascii")
         if "key=" in query:
@@ -185,7 +187,7 @@ class Forwarder:
     def _adapt(self, headers: Any, key: ApiKey) -> None:
         """Make *headers* those of *key*: another account gets no organisation and no repeat of ours."""
         self._began_with = self._began_with or key.fingerprint
-        is_azure = azure.is_azure(self.provider, key.base_url or self._home, key)
+        is_azure = azure.is_azure(self.provider, key.base_url or self._address, key)
         put_key(headers, azure.KEY_HEADER if is_azure else self._key_header, key.secret)
         if key.fingerprint != self._first:
             for name in ACCOUNT_HEADERS:

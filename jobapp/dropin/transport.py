@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from urllib.parse import urlsplit
 
 from jobapp.calls.call import Call, Opened, Target
 from jobapp.calls.call_policy import Flow, GaveUp, Served, StopReason, call_policy
@@ -49,6 +50,14 @@ class _Started(NamedTuple):
     flow: Flow
     forwarder: Forwarder
     route: Route
+
+
+class _Home(NamedTuple):
+    """An address that a client may use: scheme, host and port; the path beneath; and as it is written."""
+
+    site: tuple[str, str, int | None]
+    path: str
+    address: str
 
 
 class KeyTransport:
@@ -164,7 +173,7 @@ class KeyTransport:
     def _goes_as_it_is(self, request: Any, headers: Mapping[str, str]) -> bool:
         """Return whether the caller brings a credential of its own, which is respected: one attempt."""
         self._release_dropped()
-        self._check_host(request)
+        self._home_of(request)
         brought = credentials_in(headers, request.url.query.decode("ascii"))
         if not is_callers_own(brought, self._secrets):
             return False
@@ -183,22 +192,27 @@ class KeyTransport:
             self._dropped.popleft().abandon(GeneratorExit())
 
     @cached_property
-    def _home(self) -> Any:
-        """The provider's address, read; httpx and httpx2 read one alike."""
-        import httpx
+    def _homes(self) -> list[_Home]:
+        """The addresses that a client may use: the provider's, and those that keys have of their own."""
+        own = (key.base_url for key in self._below.manager.keys if key.base_url)
+        return [_read(address) for address in dict.fromkeys((self._below.provider.base_url or "", *own))]
 
-        return httpx.URL(self._below.provider.base_url or "")
-
-    def _check_host(self, request: Any) -> None:
-        home, there = self._home, request.url
-        if (there.scheme, there.host, there.port) != (home.scheme, home.host, home.port):
-            name, host = self._below.provider.name, f"{there.scheme}://{there.netloc.decode()}"
-            why = (
-                f"{name}: no key is sent to {host}, for its keys are "
-                f"{home.scheme}://{home.netloc.decode()}'s; set providers.{name}.base_url "
-                "to the address that the client uses"
-            )
-            raise untouched(ConfigError(why))
+    def _home_of(self, request: Any) -> str:
+        """Return the address beneath which *request* is; of several on one host the one with its path."""
+        there = request.url
+        site = (there.scheme, there.host, there.port)
+        near = [home for home in self._homes if home.site == site]
+        if len(near) > 1:
+            near.sort(key=lambda home: _depth(home.path, there.path), reverse=True)
+        if near:
+            return near[0].address
+        name, home = self._below.provider.name, urlsplit(self._homes[0].address)
+        why = (
+            f"{name}: no key is sent to {there.scheme}://{there.netloc.decode()}, for its keys are "
+            f"{home.scheme}://{home.netloc}'s; set providers.{name}.base_url, or that of one of its keys, to "
+            "the address that the client uses"
+        )
+        raise untouched(ConfigError(why))
 
     def _rules(self, request: Any, headers: Mapping[str, str]) -> RetrySettings:
         """Return the rules for one request: what can't be sent twice is sent once, an SDK's repeat is one."""
@@ -224,7 +238,8 @@ class KeyTransport:
             below.key_header,
             request,
             send,
-            home=below.provider.base_url or "",
+            home=self._home_of(request),
+            address=below.provider.base_url or "",
             model=route.model,
             first=below.manager.keys[0].fingerprint,
             wants_stream=request.url.path.endswith(":streamGenerateContent"),
@@ -292,6 +307,20 @@ class KeyTransport:
         status = endings.own_status(states, deadline=outcome.reason is StopReason.DEADLINE)
         body = endings.own_body(below.provider.name, status, str(error))
         return made(request, status, [("content-type", "application/json"), *told], body)
+
+
+def _read(address: str) -> _Home:
+    """Read an address; httpx and httpx2 read one alike."""
+    import httpx
+
+    url = httpx.URL(address)
+    return _Home((url.scheme, url.host, url.port), url.path, address)
+
+
+def _depth(home: str, path: str) -> int:
+    """Return how much of *path* is that of *home*; -1 where it is another."""
+    home = home.rstrip("/")
+    return len(home) if path.startswith(f"{home}/") else -1
 
 
 def _route(request: Any, headers: Mapping[str, str]) -> Route:

@@ -11,6 +11,7 @@ lifecycle" and "REST API reference", 2026-11.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from jobapp.domain.types import ApiKey
@@ -41,6 +42,8 @@ def deployment_of(address: str, model: str) -> str:
 def moved(url: str, home: str, address: str, model: str, api_version: str | None) -> str:
     """Return *url*, which is beneath *home*, beneath *address*.
 
+    What is asked in Azure's older form goes to a newer address in its form.
+
     Args:
         url: What an SDK asks for.
         home: The address that the SDK was given.
@@ -52,6 +55,8 @@ def moved(url: str, home: str, address: str, model: str, api_version: str | None
     rest = there.path.removeprefix(urlsplit(home).path.rstrip("/"))
     query = there.query
     base = to.path.rstrip("/")
+    if base.endswith("/openai/v1") and rest.startswith("/openai/"):
+        rest, query = re.sub("^/openai(/deployments/[^/]+)?", "", rest), _without_version(query)
     if api_version:
         base, rest = urlsplit(root_of(address)).path, rest.removeprefix("/openai")
         if model and rest.startswith(_OF_A_DEPLOYMENT):
@@ -59,6 +64,10 @@ def moved(url: str, home: str, address: str, model: str, api_version: str | None
         if "api-version=" not in query:
             query = "&".join(filter(None, (query, f"api-version={quote(api_version)}")))
     return urlunsplit((to.scheme, to.netloc, base + rest, query, ""))
+
+
+def _without_version(query: str) -> str:
+    return "&".join(part for part in query.split("&") if not part.startswith("api-version="))
 
 
 def _deployment(model: str) -> str:
