@@ -17,7 +17,7 @@ from jobapp.core.config_manager import ConfigManager
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.exceptions import ConfigError
 from jobapp.providers import azure
-from jobapp.testing import Fault, Simulator
+from jobapp.testing import Fault, Response, Simulator
 from tests.calling import WAYS
 
 VERSION = "2024-10-21"
@@ -254,6 +254,19 @@ def test_regions_are_keys_of_one_provider(configured, monkeypatch, provider, way
         ]
         done = WAYS[way](configured({provider: {"keys": keys}}), "Hello", provider=provider, model="gpt-4o")
         assert (done.key, west.requests(), east.requests()) == ("EAST", 1, 1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_redirect_names_the_address_of_the_key_and_where_it_is_set(configured, way):
+    with Simulator() as west:
+        west.add_key("openai", "sk-west").script([Response(302, {"location": "http://elsewhere/v1"})])
+        llm = configured({"openai": {"keys": [{"name": "WEST", "base_url": west.base_url("openai")}]}})
+        with pytest.raises(ConfigError) as caught:
+            WAYS[way](llm, "Hello", provider="openai", model="gpt-4o")
+        assert str(caught.value) == (
+            f"openai: {west.base_url('openai')} redirects to http://elsewhere/v1, where no key is sent "
+            "unasked; set the base_url of the key WEST in providers.openai.keys to the right address"
+        )
 
 
 def test_a_key_s_own_address_goes_before_the_model_s_and_the_environment_s(configured, good, monkeypatch):

@@ -85,7 +85,7 @@ class SDKAdapter:
             answer = self._clients.client(opened, key).ask(request, arguments)
             return self._reply(declared_as_text(answer), context.response, request.model)
         except Exception as error:
-            self._explain(error, context.response, request.model)
+            self._explain(error, key, context.response, request.model)
             raise
         finally:
             context.response = None  # the context holds the context until the next one
@@ -101,7 +101,7 @@ class SDKAdapter:
             answer = await clients.client(opened, key).ask(request, arguments)
             return self._reply(declared_as_text(answer), context.response, request.model)
         except Exception as error:
-            self._explain(error, context.response, request.model)
+            self._explain(error, key, context.response, request.model)
             raise
         finally:
             context.response = None
@@ -121,7 +121,7 @@ class SDKAdapter:
                     reader.context.limit.renew()  # the caller's time is no silence
             yield reader.reply()
         except BaseException as error:
-            self._explain_in_stream(error, reader)
+            self._explain_in_stream(error, key, reader)
             raise
         finally:
             if (response := reader.response) is not None:
@@ -152,7 +152,7 @@ class SDKAdapter:
                     limit.renew()  # the caller's time is no silence
             yield reader.reply()
         except BaseException as error:
-            self._explain_in_stream(error, reader)
+            self._explain_in_stream(error, key, reader)
             raise
         finally:
             if (response := reader.response) is not None:
@@ -258,13 +258,13 @@ class SDKAdapter:
         """Say before sending what the provider can't do."""
         raise InvalidRequestError(f"{self.provider}: {why}", provider=self.provider, model=model)
 
-    def _explain_in_stream(self, error: BaseException, reader: StreamReader) -> None:
+    def _explain_in_stream(self, error: BaseException, key: ApiKey, reader: StreamReader) -> None:
         """Do so for a stream; let *error*, which may be its caller's end of it, tell the tokens so far."""
         error.usage_so_far = reader.usage_so_far()  # type: ignore[attr-defined]
         if isinstance(error, Exception):
-            self._explain(error, reader.response, reader.model, reader.failing_event())
+            self._explain(error, key, reader.response, reader.model, reader.failing_event())
 
-    def _explain(self, error: Exception, response: Any, model: str, event: Any = None) -> None:
+    def _explain(self, error: Exception, key: ApiKey, response: Any, model: str, event: Any = None) -> None:
         """Let *error* tell the response that came before it, and the whole *event* of a stream that it is in.
 
         SDKs often leave out status and headers, and of an event keep a part.
@@ -282,10 +282,12 @@ class SDKAdapter:
             message = f"the answer is too large: {too_large} (providers.{self.provider}.max_answer)"
             raise reply_error(self.provider, model, response, message, message) from error
         if response.status_code in REDIRECTS:
-            here, there = redact(self._base_url), redact(response.headers.get("location") or "nowhere")
+            here, there = redact(self._address(key)), redact(response.headers.get("location") or "nowhere")
+            place = f"the base_url of the key {key.name} in " if key.base_url else ""
+            setting = f"providers.{self.provider}.{'keys' if key.base_url else 'base_url'}"
             raise ConfigError(
                 f"{self.provider}: {here} redirects to {there}, where no key is sent unasked; "
-                f"set providers.{self.provider}.base_url to the right address"
+                f"set {place}{setting} to the right address"
             ) from error
         if isinstance(error, self._unreadable_errors()):
             message = f"the answer can't be read: {type(error).__name__}: {error}"
