@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from jobapp.domain.quota_reset import WITHDRAWN_MODEL
 from jobapp.domain.types import ErrorFacts, Kind, Verdict
 from jobapp.pool.withdrawn import FIRST, PROBE, WithdrawnModels
 from jobapp.testing import Fault, Trouble
-from tests.calling import ONE, TWO, world_of
+from tests.calling import ONE, TWO, WAYS, world_of
 from tests.command_support import MODELS, cli
 
 __all__ = ["cli"]
@@ -127,6 +128,61 @@ def test_without_a_fallback_the_provider_is_asked_and_its_words_are_told(tmp_pat
         assert world.requests(ONE) == [2]
 
 
+NO_MODEL = Trouble(Fault.UNKNOWN_MODEL)  # OpenAI's words: "does not exist or you do not have access to it"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_that_may_not_use_a_model_does_not_withdraw_it_for_the_others(way, tmp_path, monkeypatch):
+    with world_of("openai", way, tmp_path, monkeypatch) as world:
+        world.add(ONE, NO_MODEL, name="ONE")
+        world.add(TWO, name="TWO")
+        world.settings["providers"] = {"openai": {"keys": ["ONE", "TWO"]}}
+        world.fall_back_to_the_spare()
+        done = [world.call() for _ in range(3)]
+        for thread in threading.enumerate():
+            if thread.name == "jobapp-late-block":
+                thread.join()
+        with world.interface() as llm:
+            lines = {(line.key, line.model, line.state) for line in llm.key_status()}
+    assert [each.key for each in done] == ["TWO"] * 3
+    assert [each.model for each in done] == [world.provider.model] * 3
+    assert world.requests(ONE, TWO) == [1, 3]
+    assert lines == {("ONE", world.provider.model, "auth"), ("TWO", None, "free")}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_where_every_key_says_so_the_model_is_withdrawn(way, tmp_path, monkeypatch):
+    with world_of("openai", way, tmp_path, monkeypatch) as world:
+        world.add(ONE, NO_MODEL)
+        world.add(TWO, NO_MODEL)
+        for _ in range(2):
+            with pytest.raises(InvalidRequestError, match="does not exist or you do not have access"):
+                world.call()
+    assert sum(world.requests(ONE, TWO)) == 3, "what is known is asked of one key"
+
+
+def test_keys_of_one_account_are_not_asked_one_after_the_other(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE, NO_MODEL, name="ONE")
+        world.add(TWO, NO_MODEL, name="TWO")
+        world.settings["providers"] = {"openai": {"keys": ["ONE", "TWO"], "groups": {"team": ["ONE", "TWO"]}}}
+        with pytest.raises(InvalidRequestError):
+            world.call()
+        with world.interface() as llm:
+            assert [line.model for line in llm.withdrawn_models()] == [world.provider.model]
+    assert sum(world.requests(ONE, TWO)) == 1
+
+
+def test_a_client_of_an_sdk_is_served_by_the_key_that_may(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE, NO_MODEL)
+        world.add(TWO)
+        with world.interface() as llm, llm.client("openai") as client:
+            for _ in range(3):
+                client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello"}])
+        assert world.requests(ONE, TWO) == [1, 3]
+
+
 def test_status_and_check_tell_of_a_withdrawn_model_and_reset_forgets_it(cli, llm_simulator):
     llm_simulator.add_key("openai", "sk-canary-one", Trouble(Fault.UNKNOWN_MODEL))
     assert cli.ask() == 1
@@ -134,7 +190,7 @@ def test_status_and_check_tell_of_a_withdrawn_model_and_reset_forgets_it(cli, ll
         cli(command)
         told = " ".join(cli.out.split())
         assert "every key model withdrawn" in told
-        assert f"{MODELS['openai']}: there is no such model or address" in told
+        assert f"{MODELS['openai']}: there is no such model, or this key may not use it" in told
     cli("status", "--json")
     (line,) = [line for line in cli.json["keys"] if line["state"] == "request"]
     assert (line["model"], line["seconds_left"]) == (MODELS["openai"], 600.0)

@@ -9,7 +9,7 @@ action          is answered with                     means
 ``Take``        ``Taken`` or ``NoneFree``            find a key and reserve room with it
 ``Wait``        ``None``                             sleep
 ``Send``        ``Answered`` or ``Rejected``         ask with the key that was taken
-``Settle``      ``None``                             end the reservation of a rejection: count, block, store
+``Settle``      whether it is true of every key      end the reservation of a rejection: count, block, store
 ==============  ===================================  =====================================================
 
 It returns ``Served`` or ``GaveUp``. Each ``Rejected`` is followed by one ``Settle``, whatever its kind::
@@ -42,6 +42,7 @@ from typing import Any, NamedTuple
 from jobapp.domain.settings import Jitter, OnExhausted, RetrySettings, Strategy
 from jobapp.domain.types import ApiKey, Kind, Verdict
 from jobapp.pool.reservation import NoneFree, Take, Taken
+from jobapp.pool.withdrawn import MAY_BE_THE_KEY
 
 POLL = 1.0
 """Seconds between two looks while a call waits for any key: another process may free one early."""
@@ -61,6 +62,10 @@ JITTER = 0.02
 
 MOST_TIMED_OUT = 1
 """How often a request is repeated that was sent and met silence: each may be paid for."""
+
+
+MOST_DENIED = 10
+"""So many keys are asked for a model that may not be there."""
 
 
 class Enter(NamedTuple):
@@ -193,7 +198,7 @@ def call_policy(
                 withdrawn.append(target)
                 continue
             order.append(target)
-            tries = _Tries(rules, rng, told=told, only=only, stay=only)
+            tries = _Tries(rules, rng, told=told, only=only, stay=only, is_withdrawn=is_withdrawn)
             end = yield from _ask_model(tries)
             if isinstance(end, Served):
                 return end
@@ -228,7 +233,13 @@ def _summary(ends: Sequence[GaveUp]) -> GaveUp:
 
 @dataclass(slots=True)
 class _Tries:
-    """What one call has spent on one model; ``told`` are the seconds of the wait that goes on, 0 for none."""
+    """What one call has spent on one model.
+
+    Attributes:
+        told: The seconds of the wait that goes on, 0 for none.
+        is_withdrawn: Whether the model is known not to be there.
+        denied: The last rejection that another key may not meet.
+    """
 
     rules: RetrySettings
     rng: random.Random
@@ -241,6 +252,8 @@ class _Tries:
     only: str | None = None
     stay: str | None = None
     last: Verdict | None = None
+    is_withdrawn: bool = False
+    denied: Verdict | None = None
 
     @property
     def max_wait(self) -> float:
@@ -317,6 +330,8 @@ def _nap(tries: _Tries, wait: float) -> float:
 
 
 def _nothing_free(tries: _Tries, found: NoneFree) -> GaveUp:
+    if tries.denied is not None:
+        return GaveUp(StopReason.REQUEST, tries.denied)
     reason = StopReason.NO_KEY
     if _too_late(tries.rules, found):
         reason = StopReason.DEADLINE
@@ -339,10 +354,10 @@ def _react(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Action, 
     """Decide what follows from a rejection: ``None`` to try on."""
     verdict = tries.last = rejected.verdict
     cooldown = _cooldown(tries, key, rejected) if verdict.kind is Kind.RATE_LIMIT else None
-    yield Settle(verdict, cooldown)
+    is_every_keys = yield Settle(verdict, cooldown)
     match verdict.kind:
         case Kind.REQUEST:
-            return GaveUp(StopReason.REQUEST, verdict)
+            return GaveUp(StopReason.REQUEST, verdict) if is_every_keys else _ask_another(tries, key, verdict)
         case Kind.UNAVAILABLE:
             return (yield from _back_off(tries, key, rejected))
         case Kind.RATE_LIMIT:
@@ -350,6 +365,14 @@ def _react(tries: _Tries, key: ApiKey, rejected: Rejected) -> Generator[Action, 
         case Kind.QUOTA | Kind.AUTH:
             tries.stay = None
     return None if tries.rules.retry else GaveUp(StopReason.TRIES, verdict)
+
+
+def _ask_another(tries: _Tries, key: ApiKey, verdict: Verdict) -> GaveUp | None:
+    """Give the model up, but for words that may be true of this key alone: some others are asked, too."""
+    tries.given_up.add(key.fingerprint)
+    tries.stay, tries.denied = None, verdict
+    may_help = verdict.rule in MAY_BE_THE_KEY and not tries.is_withdrawn and tries.rules.retry
+    return None if may_help and len(tries.given_up) < MOST_DENIED else GaveUp(StopReason.REQUEST, verdict)
 
 
 def _cooldown(tries: _Tries, key: ApiKey, rejected: Rejected) -> float:

@@ -13,6 +13,7 @@ from jobapp.calls.call import Call, Opened
 from jobapp.calls.call_policy import Answered, Enter, Flow, GaveUp, Rejected, Send, Served, Settle, Wait
 from jobapp.domain.types import ApiKey, Block
 from jobapp.pool.reservation import Take
+from jobapp.pool.withdrawn import is_every_keys
 
 Ask = Callable[[Call, ApiKey], Answered | Rejected]
 _Result = TypeVar("_Result")
@@ -40,7 +41,9 @@ def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
                 case Enter():
                     answer = call.enter(action.target)
                 case Settle():
-                    _remember(call, call.settle(action))
+                    blocks = call.settle(action)
+                    _remember(call, blocks)
+                    answer = is_every_keys(blocks)
                 case Wait():
                     call.clock.sleep(call.wait(action))
     except BaseException as error:
@@ -71,6 +74,7 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
                 case Settle():
                     blocks = await from_thread(call.settle, action) if call.waits else call.settle(action)
                     await _aremember(call, blocks)
+                    answer = is_every_keys(blocks)
                 case Wait():
                     await call.clock.asleep(call.wait(action))
     except BaseException as error:

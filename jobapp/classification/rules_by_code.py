@@ -7,6 +7,7 @@ that the provider's words name is stronger than they are.
 from __future__ import annotations
 
 from jobapp.classification.rule import Mark, ResetRule, Rule
+from jobapp.classification.rules_by_message import phrases
 from jobapp.domain.types import Kind, Scope
 
 CODES = (Mark.CODE, Mark.TYPE, Mark.ERROR_TYPE)
@@ -65,6 +66,14 @@ _REQUESTS = (
         "network-refused", Kind.REQUEST, Scope.MODEL, "the network is not served; the key is fine",
         CODES, words("forbidden"), "langgenius/dify#5445, 2024-06",
         also={Mark.MESSAGE: "^request not allowed"},
+    ),
+    Rule(
+        "unknown-model-or-no-access", Kind.REQUEST, Scope.MODEL,
+        "there is no such model, or this key may not use it", (Mark.MESSAGE,), phrases(r"""
+            \b(?:does|do) ?(?:not|n't) have access to (?:it\b|(?:the |this )?(?:\w+ )?(?:model|deployment)\b)
+            and that you have access to the model
+        """), "pydantic/pydantic-ai, cassettes of OpenAI and Cohere, 2025",
+        also={Mark.STATUS: "40[04]", Mark.MESSAGE: r"\b(?:model|deployment)\b"},
     ),
     Rule(
         "unknown-model", Kind.REQUEST, Scope.MODEL, "there is no such model or address", CODES,

@@ -41,7 +41,7 @@ from jobapp.pool.block_rules import BlockRules
 from jobapp.pool.blocks import scopes_of
 from jobapp.pool.key_pool import NO_USAGE, Days, KeyPool
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
-from jobapp.pool.withdrawn import WithdrawnModels
+from jobapp.pool.withdrawn import NO_ACCESS, WithdrawnModels
 from jobapp.providers import spec_of
 
 if TYPE_CHECKING:
@@ -197,6 +197,8 @@ class APIKeyManager(OlderSurface):
         self._pool.answered(reservation, at, said, usage)
         if usage.cost is None and reservation.state.budget.counts_dollars:
             self._tell_unpriced(reservation.model)
+        if reservation.model in self._withdrawn.said:
+            self._set_aside_without_access(reservation.key, reservation.model)
         if self._seen is not None and self._seen.blocks:
             self._withdrawn.answered(reservation.model, self._seen.blocks, self.clock.now())
 
@@ -263,11 +265,14 @@ class APIKeyManager(OlderSurface):
         with self._lock:
             key, model = reservation.key, reservation.model
             blocks = self._block_rules.blocks(key, model, verdict, now, self.keys, cooldown)
-            if verdict.kind is Kind.REQUEST:
+            if verdict.kind is Kind.REQUEST and self._is_of_all(key, model, verdict, at):
                 blocks = self._withdrawn.learn(model, verdict, self.store.view().blocks, now)
             self._pool.settle(reservation, at, verdict, blocks, said)
             self._unwritten.update(blocks)
         return blocks
+
+    def _is_of_all(self, key: ApiKey, model: str, verdict: Verdict, now: float) -> bool:
+        return self._withdrawn.is_said_by_all(model, verdict, key, self._pool.not_bad(model, now))
 
     def set_aside(self, key: ApiKey, model: str, verdict: Verdict) -> None:
         """Remember what *verdict* says of *key*, told by other means than a call. May wait for I/O.
@@ -277,13 +282,24 @@ class APIKeyManager(OlderSurface):
             model: The model it is about; empty for all.
             verdict: What is known.
         """
-        now = self.clock.now()
+        self.remember(self._set_aside(key, model, verdict))
+
+    def _set_aside(self, key: ApiKey, model: str, verdict: Verdict) -> tuple[Block, ...]:
         with self._lock:
-            blocks = self._block_rules.blocks(key, model, verdict, now, self.keys)
+            blocks = self._block_rules.blocks(key, model, verdict, self.clock.now(), self.keys)
             for block in blocks:
                 self._pool.block(block, half_open=verdict.retry_after is None)
             self._unwritten.update(blocks)
-        self.remember(blocks)
+        return blocks
+
+    def _set_aside_without_access(self, answered: ApiKey, model: str) -> None:
+        """Set those aside that may not use a model which *answered* may use; a thread writes it down."""
+        for key in self._withdrawn.lack_access(model, answered, self.keys):
+            logger.warning(
+                "%s: %s may not use %s, and %s may", self.provider_name, key.name, model, answered.name
+            )
+            blocks = self._set_aside(key, model, NO_ACCESS)
+            threading.Thread(target=self.remember, args=(blocks,), name="jobapp-late-block").start()
 
     def remember(self, blocks: Sequence[Block]) -> None:
         """Write *blocks* to the store. May wait for a disk or a server: not for an event loop's thread."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jobapp.domain.prices import CostOf
@@ -369,13 +369,21 @@ class KeyPool:
                 state.tell(since, until, half_open=half_open, backoff=backoff)
 
     def _are_all_bad(self, model: str, now: float) -> bool:
+        bad = self._bad(model, now)
+        return bool(bad) and all(key.fingerprint in bad for key in self.keys if key.serves(model))
+
+    def not_bad(self, model: str, now: float) -> Iterator[ApiKey]:
+        """Yield the keys that serve *model* and were not rejected as bad."""
+        bad = self._bad(model, now)
+        return (key for key in self.keys if key.serves(model) and key.fingerprint not in bad)
+
+    def _bad(self, model: str, now: float) -> set[str]:
         scopes = scopes_of(model)
-        bad = {
+        return {
             block.fingerprint
             for block in self.blocks.all()
             if block.kind is Kind.AUTH and block.model in scopes and block.until.timestamp() > now
         }
-        return bool(bad) and all(key.fingerprint in bad for key in self.keys if key.serves(model))
 
     def _first_free(self, keys: Keys, now: float, only: str | None, cost: Cost) -> float | None:
         """Return the seconds until any key, or *only* that one, is free, the skipped ones included."""

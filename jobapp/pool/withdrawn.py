@@ -1,5 +1,8 @@
 """Models that their provider has withdrawn, or never had: known for a while, for all keys. No I/O.
 
+Some rejections leave open whether the model is not there, or only not for this key. Then it is withdrawn when
+each key has said so; where another key is answered, those that said so lack access.
+
 What is known of a model is a block of :data:`~jobapp.domain.types.EVERY_KEY`. It keeps no key from
 anything: while it holds, a call that has a fallback asks that first. When it has ended, one call of each
 process asks for the model again, and the others leave it alone until that call is back, or :data:`PROBE`
@@ -8,14 +11,27 @@ has passed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from jobapp.domain.quota_reset import WITHDRAWN_MODEL
-from jobapp.domain.types import EVERY_KEY, Block, BlockId, Kind, Verdict
+from jobapp.domain.types import EVERY_KEY, ApiKey, Block, BlockId, Kind, Scope, Verdict
 
-RULES = frozenset({"unknown-model", "unknown-model-words"})
-"""The rules of :mod:`jobapp.classification` that speak of a model, or of an address: the words tell which."""
+MAY_BE_THE_KEY = frozenset({"unknown-model-or-no-access"})
+"""The rules of :mod:`jobapp.classification` that say so of a model, or only of this key for it."""
+
+RULES = frozenset({"unknown-model", "unknown-model-words", *MAY_BE_THE_KEY})
+"""Those that speak of a model, or of an address: the words tell which."""
+
+NO_ACCESS = Verdict(
+    Kind.AUTH,
+    Scope.MODEL,
+    rule="unknown-model-or-no-access",
+    reason="this key may not use this model; another may",
+)
+
+MOST_MODELS = 1000
+"""So many models are kept in mind of which some keys said so."""
 
 FIRST = timedelta(minutes=10)
 """How long it is believed at first; twice as long each time it is confirmed."""
@@ -37,6 +53,26 @@ class WithdrawnModels:
         self._provider = provider
         self._probed_at: dict[str, datetime] = {}
         self._answered_at: dict[str, datetime] = {}
+        self.said: dict[str, set[str]] = {}
+        """The fingerprints of the keys that may lack access to a model."""
+
+    def is_said_by_all(self, model: str, verdict: Verdict, key: ApiKey, keys: Iterable[ApiKey]) -> bool:
+        """Return whether a rejection of *key* is true of all *keys*: by its words, or since each has said so.
+
+        A group is one account.
+        """
+        if verdict.rule not in MAY_BE_THE_KEY:
+            return True
+        if len(self.said) >= MOST_MODELS:
+            self.said.clear()
+        said = self.said.setdefault(model, set())
+        said.update({key.fingerprint, *({key.group} if key.group else ())})
+        return all(each.fingerprint in said or each.group in said for each in keys)
+
+    def lack_access(self, model: str, key: ApiKey, keys: Iterable[ApiKey]) -> list[ApiKey]:
+        """Return, once, those of *keys* that lack access to a model, for *key* was answered."""
+        said = self.said.pop(model, set())
+        return [each for each in keys if each.fingerprint in said and each.fingerprint != key.fingerprint]
 
     def learn(self, model: str, verdict: Verdict, blocks: Blocks, now: datetime) -> tuple[Block, ...]:
         """Return the block that follows from a rejection, where it says that there is no such model."""
@@ -83,6 +119,11 @@ class WithdrawnModels:
         block = blocks.get((self._provider, EVERY_KEY, model))
         answered_at = self._answered_at.get(model)
         return None if block is None or (answered_at is not None and answered_at >= block.since) else block
+
+
+def is_every_keys(blocks: Iterable[Block]) -> bool:
+    """Return whether one of *blocks* says that a model is withdrawn."""
+    return any(block.fingerprint == EVERY_KEY for block in blocks)
 
 
 def _is_about(model: str, words: str) -> bool:
