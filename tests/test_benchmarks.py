@@ -59,7 +59,7 @@ def test_spread_without_hints_learns_the_limits():
         ({"outages": ((2.0, 4.0),)}, 1.2, 0.5),
         ({"kind": SILENT}, 1.1, 0.12),
         ({"kind": SILENT, "cold": 0.5}, 1.15, 0.12),
-        ({"kind": SILENT, "cold": 2.0}, 1.6, 0.15),
+        ({"kind": SILENT, "cold": 2.0}, 1.9, 0.15),
         ({"kind": SILENT, "store_latency": 0.002}, 1.1, 0.12),
     ],
     ids=str,

@@ -15,12 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from jobapp.domain.settings import BudgetSettings
+from jobapp.domain.settings import BudgetSettings, Strategy
 from jobapp.domain.types import ApiKey, Block, Kind, Usage, Verdict
+=======
+from jobapp.domain.settings import Strategy
+from jobapp.domain.types import ApiKey, Block, Kind, Verdict
+>>>>>>> 00ef530 (Pass over keys that other processes found full by a hint of eight bytes, and let a fleet that spreads begin with different keys)
 from jobapp.limits.headers import Reported
 from jobapp.limits.ledger import Ledger
 from jobapp.limits.limit import Unit
 from jobapp.pool.key_pool import Days, KeyPool
+from jobapp.pool.model_keys import NEARLY_FIRST
 from jobapp.pool.reservation import Take, Taken
 from jobapp.stores.room_table import RoomTable
 
@@ -184,6 +189,7 @@ def test_what_is_settled_while_the_lock_is_held_elsewhere_is_not_under_way_for_e
     taken(second, NOW + 2)
 
 
+<<<<<<< HEAD
 def capped(path: Path, ledger: Ledger | None = None) -> KeyPool:
     """Return the keys with a dollar for the day, as another process sees them; a token is a tenth of a cent."""
     days = Days("UTC", ledger, lambda _: lambda usage: usage.total_tokens / 1000)

@@ -22,7 +22,7 @@ from jobapp.limits.meter import NOTHING, Cost
 from jobapp.pool.blocks import Blocks, scopes_of
 from jobapp.pool.choice import Keys, Wanted, choose, is_best
 from jobapp.pool.key_state import KeyState, SharedEstimates
-from jobapp.pool.model_keys import ModelKeys
+from jobapp.pool.model_keys import ModelKeys, Sharing
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 from jobapp.pool.sessions import Sessions
 from jobapp.pool.shared_room import Part, SharedRoom, Table
@@ -343,16 +343,23 @@ class KeyPool:
                 self._strategy,
                 lambda index: self.budgets.of(self.keys[index], model),
                 shared,
-                self._room.me,
-                lambda state: self._share(state, model, common),
-                self._room.look,
+                Sharing(
+                    self._room.me,
+                    lambda state: self._share(state, model, common),
+                    self._room.look,
+                    lambda index: self._room.full_until(self._record_of(index, model)),
+                    self._room.tell_full,
+                ),
             ),
         )
+
+    def _record_of(self, index: int, model: str) -> str:
+        return f"{self.provider} {model} {self.keys[index].fingerprint}"
 
     def _share(self, state: KeyState, model: str, common: Part) -> None:
         """Let other processes know of a key what this one knows."""
         key = self.keys[state.index]
-        mine = Part(f"{self.provider} {model} {key.fingerprint}", state)
+        mine = Part(self._record_of(state.index, model), state)
         budgets = self.budgets.counted(key, model).items()
         state.parts = (common, mine, *(Part(f"{self.provider} {name}", limits) for name, limits in budgets))
 

@@ -7,8 +7,9 @@ the epoch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
+from typing import NamedTuple
 
 from jobapp.domain.settings import Strategy
 from jobapp.limits.budgets import BudgetLimits
@@ -25,6 +26,27 @@ NEARLY = 0.02
 NEARLY_FIRST = 8
 """How many keys are looked at for that."""
 
+LONG, LONGEST = 1.0, 120.0
+"""Seconds for which a key is full that others are told of: from a moment to a window."""
+
+
+class Sharing(NamedTuple):
+    """What the keys of a model have to do with other processes.
+
+    Attributes:
+        me: This process.
+        join: Shares a new state with them.
+        look: Brings one up to date with them.
+        full_until: Returns until when one of them found the key of an index full, without more of a look.
+        tell_full: Lets them know that.
+    """
+
+    me: Me
+    join: Callable[[KeyState], None]
+    look: Callable[[KeyState], None]
+    full_until: Callable[[int], float]
+    tell_full: Callable[[KeyState, float], None]
+
 
 class ModelKeys:
     """The keys as one model sees them.
@@ -38,9 +60,7 @@ class ModelKeys:
         strategy: Which ready key is preferred.
         budget: Returns what the configuration allows the key of an index.
         shared: What the keys have in common.
-        me: This process.
-        join: Shares a new state with other processes.
-        look: Brings one up to date with them.
+        sharing: What other processes have to do with them.
     """
 
     def __init__(
@@ -49,37 +69,43 @@ class ModelKeys:
         strategy: Strategy,
         budget: Callable[[int], BudgetLimits],
         shared: SharedEstimates,
-        me: Me,
-        join: Callable[[KeyState], None],
-        look: Callable[[KeyState], None],
+        sharing: Sharing,
     ) -> None:
         self._budget = budget
-        self._me, self._join, self._look = me, join, look
+        self._sharing = sharing
         self.indexes = frozenset(indexes)
         self.states: dict[int, KeyState] = {}
         self.shared = shared
         self._seen = shared.rates.length.seconds
-        self.ready: list[Rank] = [(-math.inf, 0, i) for i in sorted(self.indexes)]
+        self.sticky = strategy is Strategy.STICKY
+        self.ready: list[Rank] = [(-math.inf, turn, index) for turn, index in self._first_turns()]
         self.cooling: list[tuple[float, int]] = []
         self._cools_until: dict[int, float] = {}  # which entry of a key in ``cooling`` is not stale
-        self.sticky = strategy is Strategy.STICKY
         self.turn = 0
         self.tiers: Sequence[ModelKeys] = (self,)
+
+    def _first_turns(self) -> Iterator[tuple[int, int]]:
+        """Yield a turn and a key; with ``spread`` the processes of a fleet do not all begin with one key."""
+        indexes, count = sorted(self.indexes), len(self.indexes)
+        if self.sticky or not count:
+            return ((0, index) for index in indexes)
+        start = hash(self._sharing.me.owner) % count
+        return ((place - count, indexes[(start + place) % count]) for place in range(count))
 
     def state(self, index: int) -> KeyState:
         """Return what is known of the key of that index, by other processes too."""
         state = self._own_state(index)
-        self._look(state)
+        self._sharing.look(state)
         return state
 
     def _own_state(self, index: int) -> KeyState:
         state = self.states.get(index)
         if state is None:
-            meter, under_way = RateMeter(self.shared.rates), UnderWay(self._me)
+            meter, under_way = RateMeter(self.shared.rates), UnderWay(self._sharing.me)
             state = self.states[index] = KeyState(
                 index, meter, self._budget(index), self.shared, under_way=under_way
             )
-            self._join(state)
+            self._sharing.join(state)
         return state
 
     def knows(self, state: KeyState) -> bool:
@@ -104,11 +130,16 @@ class ModelKeys:
         found = None
         while self.ready and found is None:
             index = self.ready[0][2]
+            if (full_until := self._full_until(index, now)) > now:
+                heappop(self.ready)
+                self._cool(index, full_until)
+                continue
             state = self._own_state(index)
             free_at = state.free_at(now, cost=cost)
             if free_at > now:
                 heappop(self.ready)
                 self._cool(index, free_at)
+                self._tell_full(state, now)
             elif index in skip:
                 passed.append(heappop(self.ready))
             else:
@@ -139,6 +170,19 @@ class ModelKeys:
             self._cool(index, free_at)
         return min((state for state, _ in nearly), key=lambda state: state.turn, default=None)
 
+    def _full_until(self, index: int, now: float) -> float:
+        """Return until when another process found a key full that this one has not looked at; 0 for free."""
+        if index in self.states:
+            return 0.0
+        until = self._sharing.full_until(index)
+        return until if until <= now + LONGEST else 0.0
+
+    def _tell_full(self, state: KeyState, now: float) -> None:
+        """Let other processes pass over a key that is full for long, whatever waits for it here."""
+        until = state.free_at(now, 0)
+        if now + LONG < until <= now + LONGEST:
+            self._sharing.tell_full(state, until)
+
     def _cool(self, index: int, free_at: float) -> None:
         self._cools_until[index] = free_at
         heappush(self.cooling, (free_at, index))
@@ -148,6 +192,7 @@ class ModelKeys:
         known = self._cools_until.get(state.index)
         if known is not None and (free_at := state.free_at(now)) < known:
             self._cool(state.index, free_at)
+            self._sharing.tell_full(state, 0.0)
 
     def use(self, state: KeyState, now: float) -> None:
         """Give a request its turn; with ``spread`` the key then goes behind those with more room."""
@@ -179,18 +224,22 @@ class ModelKeys:
             at, index = heappop(self.cooling)
             if self._cools_until.get(index) != at:
                 continue
-            state = self.state(index)
-            free_at = state.free_at(now, cost=cost)
+            state = self.states.get(index)
+            if state is None:
+                free_at = self._full_until(index, now)
+            else:
+                self._sharing.look(state)
+                free_at = state.free_at(now, cost=cost)
             if free_at > now:
                 self._cool(index, free_at)
             else:
                 del self._cools_until[index]
-                heappush(self.ready, self._rank(state, now))
+                heappush(self.ready, (-math.inf, 0, index) if state is None else self._rank(state, now))
 
     def _look_again(self, now: float, cost: Cost) -> None:
         """Put the keys in order that wait, for all of them may be free at other instants than was thought."""
         self._seen = self.shared.rates.length.seconds
-        for index in self._cools_until:
+        for index in self._cools_until.keys() & self.states.keys():
             self._cools_until[index] = self.state(index).free_at(now, cost=cost)
         self.cooling = [(at, index) for index, at in self._cools_until.items()]
         heapify(self.cooling)

@@ -7,6 +7,7 @@ or settles *holds* the key: under the lock of its provider it takes over, decide
 processes never take the same room, whatever each of them believed before::
 
     hold:  lock -> take over what is newer -> (the caller decides) -> write what has changed -> unlock
+    look:  take over what is newer
 
 Where there is no table, or its lock can't be had in a moment, this process goes on with its copies.
 """
@@ -62,9 +63,20 @@ class Table(Protocol):
         """Replace what a record of that *stamp* holds; return its new one, which it never had."""
         ...
 
+    def full_until(self, name: str) -> float:
+        """Return what was told last of the key of a record, 0 where nothing was; needs no lock."""
+        ...
+
+    def tell_full(self, name: str, until: float) -> None:
+        """Tell until when it is full; needs no lock, for it is a hint that costs a look where it is wrong."""
+        ...
+
 
 UNSEEN = -1
 
+
+OWN = 1
+"""The place among a state's parts of the record that is its own."""
 
 ALONE: AbstractContextManager[bool] = nullcontext(False)
 """What is held where nothing is shared: it costs next to nothing."""
@@ -105,14 +117,24 @@ class SharedRoom:
         return ALONE if self._table is None else _Hold(self._table, self._provider, state)
 
     def look(self, state: KeyState) -> None:
-        """Take over what other processes wrote of a key, if they wrote anything."""
+        """Take over what other processes wrote of a key; without the lock, so it may come a moment late."""
         table = self._table
-        if table is None:
+        if table is None or table.waits:
             return
         for part in state.parts:
-            if table.stamp(part.name) != part.seen:
-                with _Hold(table, self._provider, state):
-                    return
+            stamp = table.stamp(part.name)
+            if stamp != part.seen and _read(table, part):
+                part.seen = stamp
+        _write_off_dead(table, state)
+
+    def full_until(self, record: str) -> float:
+        """Return until when another process found the key of a *record* full; 0 for free."""
+        return 0.0 if self._table is None else self._table.full_until(record)
+
+    def tell_full(self, state: KeyState, until: float) -> None:
+        """Let other processes know until when a key is full."""
+        if self._table is not None:
+            self._table.tell_full(state.parts[OWN].name, until)
 
 
 class _Hold:
@@ -154,27 +176,32 @@ def _take_over(table: Table, state: KeyState) -> bool:
     for part in state.parts:
         stamp = table.stamp(part.name)
         if stamp != part.seen:
-            _read(table, part, stamp)
+            part.seen = stamp
+            _read(table, part)
             has_news = True
-    for owner in state.owners():
-        if not table.is_alive(owner):
-            state.write_off(owner)
-            has_news = True
-    return has_news
+    return _write_off_dead(table, state) or has_news
 
 
-def _read(table: Table, part: Part, stamp: int) -> None:
-    """Take over what was written with another stamp."""
-    part.seen = stamp
+def _write_off_dead(table: Table, state: KeyState) -> bool:
+    """Forget what dead processes had under way; return whether there was any."""
+    dead = [owner for owner in state.owners() if not table.is_alive(owner)]
+    for owner in dead:
+        state.write_off(owner)
+    return bool(dead)
+
+
+def _read(table: Table, part: Part) -> bool:
+    """Take over what a record holds; return whether it holds anything whole."""
     found = table.read(part.name)
-    if found is None or found == part.known:
-        return
-    numbers: Sequence[float] = array("d", found)
-    try:
-        part.copy.take_over(iter(numbers))
-    except (ValueError, StopIteration):
-        return  # of another form: it is written over
-    part.known = found
+    if found is None:
+        return False
+    if found != part.known:
+        try:
+            part.copy.take_over(iter(array("d", found)))
+        except (ValueError, StopIteration):
+            return True  # of another form: it is written over
+        part.known = found
+    return True
 
 
 def _write(table: Table, part: Part) -> None:

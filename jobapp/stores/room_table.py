@@ -4,6 +4,7 @@ It is a table of records of one size, each a row of numbers under a name::
 
     head     | form of the file, size of a record, how many there are
     record   | digest of its name, stamp, time, length and CRC-32 of the numbers, the numbers (float64)
+             | in its last 8 bytes until when its key is full, for those who look for another one
 
 A record is read and written whole, by one system call each, under a lock that the operating system takes
 back from a process that dies. It is not mapped into memory, which would save a call some microseconds: a
@@ -39,6 +40,7 @@ except (
 
 HEAD = struct.Struct("<8sIIQ")
 RECORD = struct.Struct("<16sQdII")
+FULL = struct.Struct("<d")
 DIGEST = 16
 WRITTEN = struct.Struct("<QdII")
 """What is written anew with each record, after the digest of its name."""
@@ -48,18 +50,23 @@ STAMP = struct.Struct("<Q")
 SIZE = 4096
 """Bytes of a record, and of the head."""
 
+FULL_AT = SIZE - FULL.size
+
 MAGIC = b"jobroom\x01"
 MOST = 200_000
 """Records; beyond, a key is known to this process only."""
 
 PATIENCE = 0.1
-"""Seconds to wait for a lock: it is held for microseconds, unless its process was stopped."""
+"""Seconds to wait for a lock while nobody writes: one is held for microseconds, unless a process was stopped."""
+
+LONGEST = 0.5
+"""Seconds to wait for one at most, while others have it in turns: the machine is busy."""
 
 BRIEF = 0.002
-"""The same from then on, until it is there again: the thread may run an event loop."""
+"""Seconds to wait for one that could not be had, until somebody writes: the thread may run an event loop."""
 
-POLL = 0.0003
-"""Seconds between two tries."""
+POLL, LONGEST_POLL = 0.0003, 0.005
+"""Seconds between the first two tries, and between later ones at most."""
 
 PAUSE = 1.0
 """Seconds for which the file, or a living process, is not looked at again, and by which clocks may differ."""
@@ -94,7 +101,7 @@ class RoomTable:
         self._digests: dict[bytes, int] = {}
         self._is_usable = False  # a file that failed is closed when nobody is in the middle of anything
         self._looked_at = self._retry_at = 0.0
-        self._stuck: set[str] = set()
+        self._stuck: dict[str, int] = {}  # locks that could not be had, and when the table was written before
         self._alive_at: dict[Owner, float] = {}
         self._told = False
         self._members = Members()
@@ -176,7 +183,7 @@ class RoomTable:
         """Replace what a record holds, whose *stamp* was read under this lock; return the new one."""
         try:
             offset = self._offset(name)
-            if offset is None or len(numbers) > SIZE - RECORD.size:
+            if offset is None or len(numbers) > FULL_AT - RECORD.size:
                 return 0
             stamp = max(0, stamp) + 1
             head = WRITTEN.pack(stamp, time.time(), len(numbers), zlib.crc32(numbers))
@@ -186,6 +193,23 @@ class RoomTable:
             return 0
         return stamp
 
+    def full_until(self, name: str) -> float:
+        """Return until when the key of a record is full, as the last one found who looked; 0 for free."""
+        try:
+            offset = self._known_offset(name)
+            return 0.0 if offset is None else FULL.unpack(os.pread(self._fd, FULL.size, offset + FULL_AT))[0]
+        except (OSError, struct.error) as error:
+            self._fail(error)
+            return 0.0
+
+    def tell_full(self, name: str, until: float) -> None:
+        """Tell it; eight bytes in their place are written whole."""
+        try:
+            if (offset := self._known_offset(name)) is not None:
+                os.pwrite(self._fd, FULL.pack(until), offset + FULL_AT)
+        except OSError as error:
+            self._fail(error)
+
     def forget(self) -> None:
         """Empty all records."""
         if not self._is_open():
@@ -194,6 +218,7 @@ class RoomTable:
             for offset in range(SIZE, (self._count() + 1) * SIZE, SIZE):
                 digest, stamp, *_ = RECORD.unpack(os.pread(self._fd, RECORD.size, offset))
                 os.pwrite(self._fd, RECORD.pack(digest, stamp + 1, 0.0, 0, 0), offset)
+                os.pwrite(self._fd, FULL.pack(0.0), offset + FULL_AT)
         except (OSError, struct.error) as error:
             self._fail(error)
 
@@ -244,24 +269,55 @@ class RoomTable:
             _logger.debug("The room of keys in %s is not shared: %s.", self._path, error)
 
     def _lock_byte(self, name: str) -> bool:
-        until = time.monotonic() + (BRIEF if name in self._stuck else PATIENCE)
-        while True:
-            try:
-                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(name))
-            except (BlockingIOError, PermissionError):
-                if time.monotonic() >= until:
-                    self._stuck.add(name)
-                    return False
-                time.sleep(POLL)
-            except OSError as error:
-                self._fail(error)
+        try:
+            if not (self._try_byte(name) or self._wait_for_byte(name)):
                 return False
-            else:
-                self._stuck.discard(name)
-                return True
+        except OSError as error:
+            self._fail(error)
+            return False
+        self._stuck.pop(name, None)
+        return True
+
+    def _try_byte(self, name: str) -> bool:
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(name))
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _wait_for_byte(self, name: str) -> bool:
+        """Wait for a lock, longer while others write; a holder that was stopped keeps nobody for long."""
+        began, poll, written_at = time.monotonic(), POLL, self._written_at()
+        until = began + (BRIEF if self._stuck.get(name) == written_at else PATIENCE)
+        while not self._try_byte(name):
+            now = time.monotonic()
+            if now >= until:
+                before, written_at = written_at, self._written_at()
+                if written_at == before or now >= began + LONGEST:
+                    self._stuck[name] = written_at
+                    return False
+                until = now + PATIENCE
+            time.sleep(poll)
+            poll = min(2 * poll, LONGEST_POLL)
+        return True
+
+    def _written_at(self) -> int:
+        """Return when any record was written last, as the file system tells."""
+        return os.fstat(self._fd).st_mtime_ns
 
     def _count(self) -> int:
         return min(MOST, int(STAMP.unpack(os.pread(self._fd, 8, COUNT_AT))[0]))
+
+    def _known_offset(self, name: str) -> int | None:
+        """Return where a record is; ``None`` where it is missing."""
+        offset = self._offsets.get(name)
+        if not self._is_usable or offset is not None:
+            return offset if self._is_usable else None
+        with self._threads:
+            found = self._find(_digest(name))
+        if found is not None:
+            self._offsets[name] = found
+        return found
 
     def _offset(self, name: str) -> int | None:
         """Return where a record is; one that is missing is added."""

@@ -38,7 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repeat", type=int, default=1, help="how often goodput is measured (default 1)")
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the batch (default 20,000)")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each virtual mix (default 5)")
-    parser.add_argument("--day", action="store_true", help="add a virtual day of 1,000,000 prompts")
+    parser.add_argument(
+        "--day",
+        action="store_true",
+        help="add virtual fleets of up to 1,000 processes, and a day of 1,000,000 prompts: half an hour",
+    )
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], None]] = {
         "overhead": lambda: overhead.main(options.pairs, tuple(options.providers or overhead.SUBJECTS)),

@@ -176,15 +176,17 @@ FLEETS: Sequence[Mix] = (
     fleet("each 50th request kills its process", dying=0.02),
 )
 
-LARGE_FLEET = Mix(
-    "100 processes, 1,000 keys, a store of 2 ms",
-    (MINUTE,) * 1000,
-    20_000,
-    200,
-    latency=0.5,
-    rules=_PATIENT,
-    processes=100,
-    store_latency=0.002,
+
+def large(name: str, keys: int, prompts: int, **change: Any) -> Mix:
+    """Return a mix of many keys of ten a minute, more prompts than one minute serves, and a store of 2 ms."""
+    return Mix(name, (MINUTE,) * keys, prompts, latency=0.5, rules=_PATIENT, store_latency=0.002, **change)
+
+
+LARGE: Sequence[Mix] = (
+    large("100 processes, 1,000 keys", 1000, 20_000, workers=200, processes=100),
+    large("each 500th request kills one of them", 1000, 19_000, workers=200, processes=100, dying=0.002),
+    large("1 process, 100,000 keys", 100_000, 1_100_000, workers=20_000),
+    large("1,000 processes, 10,000 keys", 10_000, 200_000, workers=2000, processes=1000),
 )
 
 

@@ -47,6 +47,8 @@ class Shared:
         self.clock, self.latency, self._outages = clock, latency, outages
         self.states = [(0.0, QuotaState())]
         self.records: dict[str, tuple[int, bytes]] = {}
+        self.full: dict[str, float] = {}
+        self.numbers = itertools.count(1)
         self.dead: set[float] = set()
 
     def is_away(self) -> bool:
@@ -94,6 +96,12 @@ class Room:
         self._shared.records[name] = (stamp, numbers)
         return stamp
 
+    def full_until(self, name: str) -> float:
+        return self._shared.full.get(name, 0.0)
+
+    def tell_full(self, name: str, until: float) -> None:
+        self._shared.full[name] = until
+
 
 class Store:
     """The blocks, as one process sees them.
@@ -104,14 +112,13 @@ class Store:
     """
 
     stale = unwritten = False
-    _numbers = itertools.count(1)
 
     def __init__(self, shared: Shared, *, alone: bool) -> None:
         self._shared = shared
         self._alone = alone
         self._seen = 0
         self._state = QuotaState()
-        self.room = None if alone else Room(shared, next(self._numbers))
+        self.room = None if alone else Room(shared, next(shared.numbers))
         self.ledger = Ledger()
 
     def view(self) -> QuotaState:
