@@ -517,3 +517,18 @@ def test_a_reply_belongs_to_its_own_request_in_every_thread(simulator: Simulator
     ids = [reply.headers["x-request-id"] for reply in replies]
     assert ids == [reply.raw.id.removeprefix("chatcmpl-") for reply in replies]
     assert len(set(ids)) == 6
+
+
+def test_clients_are_made_before_room_is_reserved_for_the_first_request(adapter, simulator):
+    assert adapter.warm_up(KEY)
+    assert not adapter.warm_up(KEY)
+    assert KEY.fingerprint in adapter._clients._opened.clients
+    assert not simulator.received
+
+
+def test_clients_of_a_loop_are_made_before_room_is_reserved_for_the_first_request(adapter, simulator):
+    async def twice() -> list[bool]:
+        return [await adapter.awarm_up(KEY) for _ in range(2)]
+
+    assert asyncio.run(twice()) == [True, False]
+    assert not simulator.received

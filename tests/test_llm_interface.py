@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.exceptions import ConfigError, NoAPIKeysAvailableError
+from jobapp.providers.openai import OpenAIAdapter
 from jobapp.testing import Fault, Simulator
 from tests.calling import ONE, world_of
 
@@ -25,6 +27,22 @@ def llm(own_folders, monkeypatch):
         simulator.add_key("openai", "sk-canary-one")
         with LLMInterface() as llm:
             yield llm
+
+
+def test_the_sdk_is_loaded_before_room_is_taken_for_a_request(llm, monkeypatch):
+    done = []
+    for owner, step in ((OpenAIAdapter, "warm_up"), (APIKeyManager, "take"), (OpenAIAdapter, "send")):
+        monkeypatch.setattr(owner, step, _noted(done, step, getattr(owner, step)))
+    llm.send_prompt("Hello", **ASKED)
+    assert done == ["warm_up", "take", "send"]
+
+
+def _noted(done: list[str], step: str, do: Any) -> Any:
+    def noted(*arguments: Any) -> Any:
+        done.append(step)
+        return do(*arguments)
+
+    return noted
 
 
 def test_the_object_itself_and_a_chains_invoke_ask_too(llm):

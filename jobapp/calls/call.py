@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -156,6 +157,24 @@ class Call:
         self._entered[id(target)] = target
         self._asked = self._asked or target
         return target.manager.is_withdrawn(target.settings.model)
+
+    def warm_up(self) -> None:
+        """Load what a request needs before room is reserved for the first; faults show when it is sent."""
+        if keys := self.target.manager.keys:
+            with suppress(Exception):
+                if self.target.adapter.warm_up(keys[0]):
+                    self._load_prices()
+
+    async def awarm_up(self) -> None:
+        """Do so for the running event loop."""
+        if keys := self.target.manager.keys:
+            with suppress(Exception):
+                if await self.target.adapter.awarm_up(keys[0]):
+                    self._load_prices()
+
+    def _load_prices(self) -> None:
+        """Load them: the next one waits for what the first answer tells of its key's limits."""
+        self.target.manager.priced(self.target.settings.model, Usage(1, 1))
 
     @cached_property
     def _size(self) -> int:

@@ -40,6 +40,7 @@ def drive(call: Call, flow: Flow, ask: Ask) -> Served | GaveUp:
                     answer = ask(call, action.key)
                 case Enter():
                     answer = call.enter(action.target)
+                    call.warm_up()
                 case Settle():
                     blocks = call.settle(action)
                     _remember(call, blocks)
@@ -71,6 +72,7 @@ async def adrive(call: Call, flow: Flow, ask: AsyncAsk) -> Served | GaveUp:
                     answer = await ask(call, action.key)
                 case Enter():
                     answer = call.enter(action.target)
+                    await call.awarm_up()
                 case Settle():
                     blocks = await from_thread(call.settle, action) if call.waits else call.settle(action)
                     await _aremember(call, blocks)

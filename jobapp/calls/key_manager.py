@@ -27,6 +27,11 @@ class KeyManager(Protocol):
     """One provider's keys. Only :meth:`remember` and the store's ``refresh`` may wait for I/O."""
 
     @property
+    def keys(self) -> Sequence[ApiKey]:
+        """The keys, in order."""
+        ...
+
+    @property
     def store(self) -> SharedState:
         """Where the blocks live that other processes see."""
         ...

@@ -110,6 +110,14 @@ class Forwarder:
         self._began_with: str | None = None
         self._wants_stream = wants_stream
 
+    def warm_up(self, key: ApiKey) -> bool:  # noqa: ARG002 - the adapter's form
+        """Return that nothing was to be done: the SDK is there."""
+        return False
+
+    async def awarm_up(self, key: ApiKey) -> bool:  # noqa: ARG002 - the adapter's form
+        """Return the same."""
+        return False
+
     def stream(
         self,
         request: ChatRequest,  # noqa: ARG002 - the adapter's form

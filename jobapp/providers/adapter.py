@@ -27,6 +27,14 @@ class Adapter(Protocol):
 
     provider: str
 
+    def warm_up(self, key: ApiKey) -> bool:
+        """Load the SDK and make the client of *key*, if there is none yet; return whether there was none."""
+        ...
+
+    async def awarm_up(self, key: ApiKey) -> bool:
+        """Do so for the running event loop."""
+        ...
+
     def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer."""
         ...

@@ -61,6 +61,11 @@ class ClientCache:
         self._opened: Opened | None = None
         stay_whole_in_forks(self)  # what makes a client may have locks of its own: OpenSSL's, say
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a client was made since it was emptied."""
+        return self._opened is not None
+
     def begin(self) -> Opened:
         """Begin a request; :meth:`Opened.end` ends it."""
         opened = self._opened or self._open()

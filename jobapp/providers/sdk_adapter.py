@@ -76,6 +76,30 @@ class SDKAdapter:
         self._clients = ClientCache(self._open_pool, self._open_client)
         self._async_clients = LoopCaches(self._open_async_pool, self._open_async_client)
 
+    def warm_up(self, key: ApiKey) -> bool:
+        """Load the SDK and make the first client, where there is none; return whether there was none."""
+        if self._clients.is_open:
+            return False
+        opened = self._clients.begin()
+        try:
+            self._clients.client(opened, key)
+        finally:
+            self._end(opened)
+        return True
+
+    async def awarm_up(self, key: ApiKey) -> bool:
+        """Do so for the running event loop; the import of an SDK goes to a thread."""
+        clients = self._async_clients.of_loop()
+        if clients.is_open:
+            return False
+        await self._import_beside_loop(key)
+        opened = clients.begin()
+        try:
+            clients.client(opened, key)
+        finally:
+            await self._aend(opened)
+        return True
+
     def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer."""
         arguments = self._arguments(request, timeout)
@@ -207,14 +231,7 @@ class SDKAdapter:
     async def _import_beside_loop(self, key: ApiKey) -> None:
         """Let a thread make the first client, for the import of an SDK takes up to a second."""
         if self.sdk not in sys.modules:
-            await asyncio.to_thread(self._import, key)
-
-    def _import(self, key: ApiKey) -> None:
-        opened = self._clients.begin()
-        try:
-            self._clients.client(opened, key)
-        finally:
-            self._end(opened)
+            await asyncio.to_thread(self.warm_up, key)
 
     def _arguments(self, request: ChatRequest, timeout: float) -> dict[str, Any]:
         """Return *request* as the SDK's arguments."""

@@ -57,7 +57,7 @@ MOST = 200_000
 """Records; beyond, a key is known to this process only."""
 
 PATIENCE = 0.1
-"""Seconds to wait for a lock while nobody writes: one is held for microseconds, unless a process was stopped."""
+"""Seconds to wait for a lock while nobody writes: it is held for microseconds, if no process was stopped."""
 
 LONGEST = 0.5
 """Seconds to wait for one at most, while others have it in turns: the machine is busy."""
