@@ -30,7 +30,7 @@ def llm(own_folders, monkeypatch):
 
 
 def test_the_sdk_is_loaded_before_room_is_taken_for_a_request(llm, monkeypatch):
-    done = []
+    done: list[str] = []
     for owner, step in ((OpenAIAdapter, "warm_up"), (APIKeyManager, "take"), (OpenAIAdapter, "send")):
         monkeypatch.setattr(owner, step, _noted(done, step, getattr(owner, step)))
     llm.send_prompt("Hello", **ASKED)

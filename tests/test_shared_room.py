@@ -17,10 +17,6 @@ import pytest
 
 from jobapp.domain.settings import BudgetSettings, Strategy
 from jobapp.domain.types import ApiKey, Block, Kind, Usage, Verdict
-=======
-from jobapp.domain.settings import Strategy
-from jobapp.domain.types import ApiKey, Block, Kind, Verdict
->>>>>>> 00ef530 (Pass over keys that other processes found full by a hint of eight bytes, and let a fleet that spreads begin with different keys)
 from jobapp.limits.headers import Reported
 from jobapp.limits.ledger import Ledger
 from jobapp.limits.limit import Unit
@@ -189,7 +185,6 @@ def test_what_is_settled_while_the_lock_is_held_elsewhere_is_not_under_way_for_e
     taken(second, NOW + 2)
 
 
-<<<<<<< HEAD
 def capped(path: Path, ledger: Ledger | None = None) -> KeyPool:
     """Return the keys with a dollar for the day, as another process sees them; a token is a tenth of a cent."""
     days = Days("UTC", ledger, lambda _: lambda usage: usage.total_tokens / 1000)
@@ -223,3 +218,44 @@ def test_what_a_killed_process_had_under_way_is_spent(tmp_path):
     assert is_full(pool, NOW), "a request costs 0.40 dollars"
     ((_, window),) = pool.budgets.days_of(KEY)
     assert window.left(NOW) == pytest.approx(0.2)
+
+
+def many(path: Path, strategy: Strategy) -> KeyPool:
+    """Return twenty keys as another process sees them."""
+    keys = [ApiKey(f"KEY_{number}", f"secret {number}") for number in range(20)]
+    return KeyPool("p", keys, strategy, table=RoomTable(path))
+
+
+def fill(pool: KeyPool, now: float) -> None:
+    """Let each key tell that it is full for a minute, and the pool find that."""
+    for _ in pool.keys:
+        reservation = taken(pool, now).reservation
+        assert reservation
+        pool.answered(reservation, now, told(0))
+    assert is_full(pool, now)
+
+
+def test_keys_that_others_found_full_are_passed_over_without_a_look_at_each(tmp_path):
+    first, second = (many(tmp_path / "room", Strategy.STICKY) for _ in range(2))
+    fill(first, NOW)
+    assert is_full(second, NOW + 1)
+    known = second._models["m"].tiers[0].states
+    assert len(known) <= 1 + NEARLY_FIRST
+    assert not is_full(second, NOW + 60.1)
+
+
+def test_a_key_that_was_found_full_is_found_again_when_the_room_is_forgotten(tmp_path):
+    first, second = (many(tmp_path / "room", Strategy.STICKY) for _ in range(2))
+    fill(first, NOW)
+    RoomTable(tmp_path / "room").forget()
+    taken(second, NOW + 1)
+
+
+def test_processes_that_spread_their_requests_begin_with_different_keys(tmp_path):
+    begun = {taken(many(tmp_path / f"{number}", Strategy.SPREAD)).key.name for number in range(20)}
+    assert len(begun) > 5
+
+
+def test_processes_that_stick_to_a_key_begin_with_the_same(tmp_path):
+    begun = {taken(many(tmp_path / f"{number}", Strategy.STICKY)).key.name for number in range(3)}
+    assert begun == {"KEY_0"}

@@ -117,7 +117,7 @@ class SharedRoom:
         return ALONE if self._table is None else _Hold(self._table, self._provider, state)
 
     def look(self, state: KeyState) -> None:
-        """Take over what other processes wrote of a key; without the lock, so it may come a moment late."""
+        """Take over what other processes wrote of a key; needs the lock only where one of them has died."""
         table = self._table
         if table is None or table.waits:
             return
@@ -125,7 +125,9 @@ class SharedRoom:
             stamp = table.stamp(part.name)
             if stamp != part.seen and _read(table, part):
                 part.seen = stamp
-        _write_off_dead(table, state)
+        if _dead(table, state):
+            with self.hold(state):
+                pass
 
     def full_until(self, record: str) -> float:
         """Return until when another process found the key of a *record* full; 0 for free."""
@@ -179,15 +181,14 @@ def _take_over(table: Table, state: KeyState) -> bool:
             part.seen = stamp
             _read(table, part)
             has_news = True
-    return _write_off_dead(table, state) or has_news
-
-
-def _write_off_dead(table: Table, state: KeyState) -> bool:
-    """Forget what dead processes had under way; return whether there was any."""
-    dead = [owner for owner in state.owners() if not table.is_alive(owner)]
+    dead = _dead(table, state)
     for owner in dead:
         state.write_off(owner)
-    return bool(dead)
+    return has_news or bool(dead)
+
+
+def _dead(table: Table, state: KeyState) -> list[Owner]:
+    return [owner for owner in state.owners() if not table.is_alive(owner)]
 
 
 def _read(table: Table, part: Part) -> bool:
