@@ -38,16 +38,14 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from jobapp.limits.budgets import BudgetLimits
 from jobapp.limits.estimated import MANY, SharedRates
 from jobapp.limits.meter import NOTHING, ONE, Cost, RateMeter, Tally
 from jobapp.limits.tokens import TokenEstimate
 from jobapp.limits.under_way import Me, Owner, UnderWay
-
-if TYPE_CHECKING:
-    from jobapp.pool.shared_room import Part
+from jobapp.pool.shared_room import Part
 
 FIRST_WINDOW = 4
 """Requests under way at once to a key of which nothing is known."""

@@ -22,7 +22,6 @@ from typing import Protocol
 
 from jobapp.limits.numbers import Numbered
 from jobapp.limits.under_way import Me, Owner
-from jobapp.pool.key_state import KeyState
 
 
 class Table(Protocol):
@@ -99,6 +98,24 @@ class Part:
         self.known = b""
 
 
+class Recorded(Protocol):
+    """What goes by several records together: one key for one model.
+
+    Attributes:
+        parts: The records; its own is the second.
+    """
+
+    parts: tuple[Part, ...]
+
+    def owners(self) -> list[Owner]:
+        """Return the other processes that have something under way."""
+        ...
+
+    def write_off(self, owner: Owner) -> None:
+        """Forget what a dead process has under way."""
+        ...
+
+
 class SharedRoom:
     """The records of one provider's keys.
 
@@ -112,11 +129,11 @@ class SharedRoom:
         self._table = table
         self.me = Me() if table is None else table.join()
 
-    def hold(self, state: KeyState) -> AbstractContextManager[bool]:
+    def hold(self, state: Recorded) -> AbstractContextManager[bool]:
         """Decide on a key while no other process does; the context tells whether others had news of it."""
         return ALONE if self._table is None else _Hold(self._table, self._provider, state)
 
-    def look(self, state: KeyState) -> None:
+    def look(self, state: Recorded) -> None:
         """Take over what other processes wrote of a key; needs the lock only where one of them has died."""
         table = self._table
         if table is None or table.waits:
@@ -133,7 +150,7 @@ class SharedRoom:
         """Return until when another process found the key of a *record* full; 0 for free."""
         return 0.0 if self._table is None else self._table.full_until(record)
 
-    def tell_full(self, state: KeyState, until: float) -> None:
+    def tell_full(self, state: Recorded, until: float) -> None:
         """Let other processes know until when a key is full."""
         if self._table is not None:
             self._table.tell_full(state.parts[OWN].name, until)
@@ -144,7 +161,7 @@ class _Hold:
 
     __slots__ = ("_is_held", "_name", "_state", "_table")
 
-    def __init__(self, table: Table, name: str, state: KeyState) -> None:
+    def __init__(self, table: Table, name: str, state: Recorded) -> None:
         self._table, self._name, self._state = table, name, state
         self._is_held = False
 
@@ -172,7 +189,7 @@ class _Hold:
             self._table.unlock(self._name)
 
 
-def _take_over(table: Table, state: KeyState) -> bool:
+def _take_over(table: Table, state: Recorded) -> bool:
     """Take over what is newer, without what dead processes had under way; return whether there was any."""
     has_news = False
     for part in state.parts:
@@ -187,7 +204,7 @@ def _take_over(table: Table, state: KeyState) -> bool:
     return has_news or bool(dead)
 
 
-def _dead(table: Table, state: KeyState) -> list[Owner]:
+def _dead(table: Table, state: Recorded) -> list[Owner]:
     return [owner for owner in state.owners() if not table.is_alive(owner)]
 
 
