@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from jobapp.domain.exceptions import RunStoppedError as RunStoppedError
     from jobapp.domain.exceptions import StateStoreError as StateStoreError
     from jobapp.domain.exceptions import StreamInterruptedError as StreamInterruptedError
+    from jobapp.domain.key_status import KeyStatus as KeyStatus
     from jobapp.domain.types import Attempt as Attempt
     from jobapp.domain.types import Block as Block
     from jobapp.domain.types import Completion as Completion
     from jobapp.domain.types import ErrorFacts as ErrorFacts
-    from jobapp.domain.types import KeyStatus as KeyStatus
     from jobapp.domain.types import Kind as Kind
     from jobapp.domain.types import Scope as Scope
     from jobapp.domain.types import Usage as Usage
@@ -69,12 +69,12 @@ _NAMES_BY_MODULE = {
         "StateStoreError",
         "StreamInterruptedError",
     ),
+    "domain.key_status": ("KeyStatus",),
     "domain.types": (
         "Attempt",
         "Block",
         "Completion",
         "ErrorFacts",
-        "KeyStatus",
         "Kind",
         "Scope",
         "Usage",

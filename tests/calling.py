@@ -21,7 +21,8 @@ from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
 from jobapp.domain.events import AttemptFailed, CallDone, Event
 from jobapp.domain.exceptions import JobAppError
-from jobapp.domain.types import Attempt, Completion, KeyStatus, Kind, Verdict
+from jobapp.domain.key_status import KeyStatus
+from jobapp.domain.types import Attempt, Completion, Kind, Verdict
 from jobapp.testing import FakeClock, SimulatedKey, Simulator
 
 Ask = Callable[..., Completion]

@@ -12,9 +12,10 @@ from jobapp.config import build
 from jobapp.core import pricing
 from jobapp.domain.events import CallDone
 from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.key_status import Today
 from jobapp.domain.prices import MILLION, Price, priced
 from jobapp.domain.settings import ProviderSettings
-from jobapp.domain.types import EMPTY, Today, Usage
+from jobapp.domain.types import EMPTY, Usage
 from jobapp.providers.openrouter import OpenRouterAdapter
 from tests.calling import ONE, PROVIDERS, WAYS, world_of
 from tests.config_support import home

@@ -18,7 +18,8 @@ from jobapp.domain.exceptions import (
     QuotaExhaustedError,
     RateLimitError,
 )
-from jobapp.domain.types import Attempt, KeyStatus, Kind, Verdict
+from jobapp.domain.key_status import KeyStatus
+from jobapp.domain.types import Attempt, Kind, Verdict
 from jobapp.domain.wording import duration, moment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

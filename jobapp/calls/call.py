@@ -17,6 +17,7 @@ from jobapp.calls.key_manager import KeyManager
 from jobapp.calls.messages import characters
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import InvalidRequestError, JobAppError, ProviderError, StreamInterruptedError
+from jobapp.domain.key_status import KeyStatus
 from jobapp.domain.settings import ModelSettings, RetrySettings
 from jobapp.domain.types import (
     EMPTY,
@@ -25,7 +26,6 @@ from jobapp.domain.types import (
     Block,
     ChatRequest,
     Completion,
-    KeyStatus,
     Kind,
     Message,
     Reply,

@@ -20,8 +20,9 @@ from jobapp.domain.exceptions import (
     RateLimitError,
     StreamInterruptedError,
 )
+from jobapp.domain.key_status import KeyStatus
 from jobapp.domain.redaction import redact
-from jobapp.domain.types import ApiKey, Attempt, KeyStatus, Kind, Verdict
+from jobapp.domain.types import ApiKey, Attempt, Kind, Verdict
 from jobapp.domain.wording import KIND_WORDS, OWN_BUDGET, moment
 
 E = TypeVar("E", bound=ProviderError)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from jobapp.domain.types import EMPTY, ApiKey, Block, ErrorFacts, KeyStatus, Usage, Verdict
+from jobapp.domain.key_status import KeyStatus
+from jobapp.domain.types import EMPTY, ApiKey, Block, ErrorFacts, Usage, Verdict
 from jobapp.pool.key_pool import NO_USAGE
 from jobapp.pool.reservation import NoneFree, Reservation, Take, Taken
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from jobapp.domain import wording
-from jobapp.domain.types import Attempt, KeyStatus, Today, Verdict
+from jobapp.domain.key_status import KeyStatus, Today
+from jobapp.domain.types import Attempt, Verdict
 
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t\r"

@@ -15,7 +15,8 @@ from jobapp.commands.table import Line, print_lines
 from jobapp.core.config_manager import ConfigManager
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import Clock
-from jobapp.domain.types import KeyStatus, Kind
+from jobapp.domain.key_status import KeyStatus
+from jobapp.domain.types import Kind
 from jobapp.domain.wording import BLOCK_WORDS, allowance, local, name_of_models, until_text
 from jobapp.stores.json_file import FILE_NAME
 from jobapp.stores.redis_connection import without_secrets

@@ -24,18 +24,10 @@ from jobapp.core.pricing import cost_of, is_known, unpriced
 from jobapp.core.warn_once import warn_once
 from jobapp.domain.clock import Clock, SystemClock
 from jobapp.domain.forking import stay_whole_in_forks
+from jobapp.domain.key_status import KeyStatus
 from jobapp.domain.prices import CostOf, priced
 from jobapp.domain.settings import Strategy
-from jobapp.domain.types import (
-    EMPTY,
-    ApiKey,
-    Block,
-    ErrorFacts,
-    KeyStatus,
-    Kind,
-    Usage,
-    Verdict,
-)
+from jobapp.domain.types import EMPTY, ApiKey, Block, ErrorFacts, Kind, Usage, Verdict
 from jobapp.limits.headers import Reported, read_limits
 from jobapp.pool.block_rules import BlockRules
 from jobapp.pool.blocks import scopes_of

@@ -17,9 +17,10 @@ from jobapp.classification.exception_facts import read_exception
 from jobapp.classification.rules import UNKNOWN
 from jobapp.core.api_key_manager import APIKeyManager
 from jobapp.domain.clock import Clock
+from jobapp.domain.key_status import KeyStatus
 from jobapp.domain.redaction import redact
 from jobapp.domain.settings import ProviderSettings
-from jobapp.domain.types import EMPTY, ApiKey, ErrorFacts, KeyStatus, Kind, Scope, Verdict
+from jobapp.domain.types import EMPTY, ApiKey, ErrorFacts, Kind, Scope, Verdict
 from jobapp.domain.wording import KIND_WORDS, name_of_models, until_text
 from jobapp.providers import azure
 from jobapp.stores.state import Reset

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from jobapp.domain.key_status import Allowance, KeyStatus, Today
 from jobapp.domain.settings import BudgetSettings
-from jobapp.domain.types import Allowance, ApiKey, KeyStatus, Kind, Today
+from jobapp.domain.types import ApiKey, Kind
 from jobapp.domain.wording import OWN_BUDGET, allowance
 from jobapp.limits.budgets import Budgets
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from jobapp.domain.clock import Clock
 from jobapp.domain.exceptions import ConfigError
-from jobapp.domain.types import ApiKey, Block, ErrorFacts, KeyStatus, Kind, Verdict
+from jobapp.domain.key_status import KeyStatus
+from jobapp.domain.types import ApiKey, Block, ErrorFacts, Kind, Verdict
 from jobapp.pool.block_rules import BLOCKING
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from jobapp.domain.types import Attempt, KeyStatus, Usage, Verdict
+from jobapp.domain.key_status import KeyStatus
+from jobapp.domain.types import Attempt, Usage, Verdict
 
 
 class JobAppError(Exception):
