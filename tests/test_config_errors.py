@@ -103,6 +103,15 @@ FAULTS = {
     "providers: {openai: {budgets: {key: A}}}": (
         "budgets[1]: limits nothing; write rpm, tpm, rpd, tpd, usd_per_day, usd_per_month or max_concurrency"
     ),
+    "providers: {openai: {keys: [A], budgets: {key: B, rpd: 5}}}": (
+        "budgets[1].key: B is not among the keys of openai; add it to providers.openai.keys or correct"
+    ),
+    "providers: {openai: {keys: [{name: A, group: g}], budgets: {key: A, group: g, rpd: 5}}}": (
+        "budgets[1]: names a key and a group; write one of them, and the other in another row"
+    ),
+    "providers: {openai: {budgets: {group: g, rpd: 5}}}": (
+        "budgets[1].group: there is no group g; the groups are: none"
+    ),
     "providers: {openai: {budgets: {tpd: 0}}}": "budgets[1].tpd: is 0; write a whole number",
     "providers: {openai: {budgets: {usd_per_day: 0}}}": (
         "budgets[1].usd_per_day: is 0; write US dollars above 0, or leave it out"

@@ -222,6 +222,8 @@ class TestTheWindow:
         assert how_many(pool({"group": "team", "rpd": 3}, keys=team)) == 3
         keys = pool({"model": "m", "rpd": 2})
         assert [how_many(keys, model=model) for model in "mn"] == [2, 50]
+        keys = pool({"model": "gpt-4o*", "rpd": 3})
+        assert [how_many(keys, model=model) for model in ("gpt-4o-mini", "gpt-4o", "o3")] == [3, 0, 50]
 
     def test_dollars_are_reserved_until_an_answer_settles_them(self):
         keys = pool({"usd_per_day": 1.0})

@@ -161,6 +161,8 @@ def test_a_key_may_name_its_group(home):
             "the group g shares one quota, but is in the",
         ),
         ("[A, {name: B, models: m*, tier: 2, group: g}]", ""),
+        ("[A], budgets: [{rpd: 5}, {model: n*, rpd: 5}]", "budgets[2].model: no configured model fits n*"),
+        ("[A], budgets: [{model: m*, rpd: 5}]", ""),
     ],
 )
 def test_what_is_hardly_meant_is_told_at_start(home, keys, told):

@@ -47,8 +47,9 @@ def build(sources: Sources, default_cache: Callable[[], Path]) -> Settings:
     fallbacks = models.fallbacks(primary)
     everywhere = (*primary.values(), *(model for several in fallbacks.values() for model in several))
     for provider in providers.values():
-        _check_groups(provider, everywhere, sources)
-        _check_budgets(provider, sources, has_prices=bool(tree.get("prices")))
+        keys = _KnownKeys(provider, everywhere)
+        _check_groups(provider, keys, sources)
+        _check_budgets(provider, keys, sources, has_prices=bool(tree.get("prices")))
     cache = _text(sources, tree, "JOBAPP_CACHE_DIR", "paths", "cache")
     return Settings(
         models=MappingProxyType(primary),
@@ -189,20 +190,31 @@ def _groups(
     return groups
 
 
-def _check_groups(provider: ProviderSettings, models: Iterable[ModelSettings], sources: Sources) -> None:
+class _KnownKeys:
+    """The names of a provider's keys, those that models name among them."""
+
+    def __init__(self, provider: ProviderSettings, models: Iterable[ModelSettings]) -> None:
+        self._provider = provider
+        self._names = {*provider.keys}
+        self._names.update(key for model in models if model.provider == provider.name for key in model.keys)
+
+    def check(self, name: str, place: Location) -> None:
+        """Refuse a name that is no key's."""
+        usual = not self._provider.keys and is_usual_name(name, self._provider.name)
+        if not usual and not self._names & {name, variable_of(name)}:
+            raise place.fault(
+                f"{name} is not among the keys of {self._provider.name}",
+                f"add it to providers.{self._provider.name}.keys or correct its name",
+            )
+
+
+def _check_groups(provider: ProviderSettings, keys: _KnownKeys, sources: Sources) -> None:
     """Refuse a group whose member is no key of the provider, or is in another group too."""
-    known = {*provider.keys}
-    known.update(key for model in models if model.provider == provider.name for key in model.keys)
     group_of: dict[str, str] = {}
     for group, names in provider.groups.items():
         place = sources.place("providers", provider.name, "groups", group)
         for name in names:
-            usual = not provider.keys and is_usual_name(name, provider.name)
-            if not usual and not known & {name, variable_of(name)}:
-                raise place.fault(
-                    f"{name} is not among the keys of {provider.name}",
-                    f"add it to providers.{provider.name}.keys or correct its name",
-                )
+            keys.check(name, place)
             if group_of.setdefault(name, group) != group:
                 raise place.fault(f"{name} is in {group_of[name]} too", "leave it in one group")
 
@@ -211,8 +223,10 @@ LIMITS = ("rpm", "tpm", "rpd", "tpd", "usd_per_day", "usd_per_month", "max_concu
 DOLLARS = ("usd_per_day", "usd_per_month")
 
 
-def _check_budgets(provider: ProviderSettings, sources: Sources, *, has_prices: bool) -> None:
-    """Refuse a budget that limits nothing, names a group that is not there, or needs prices nobody knows."""
+def _check_budgets(
+    provider: ProviderSettings, keys: _KnownKeys, sources: Sources, *, has_prices: bool
+) -> None:
+    """Refuse a budget that limits nothing, is nobody's, or needs prices that nobody knows."""
     tells_cost = has_prices or provider.name == "openrouter" or is_installed("genai_prices")
     for index, budget in enumerate(provider.budgets):
         place = sources.place("providers", provider.name, "budgets").item(index)
@@ -224,6 +238,10 @@ def _check_budgets(provider: ProviderSettings, sources: Sources, *, has_prices: 
                     f"nobody knows what answers of {provider.name} cost",
                     "write prices:, or install genai-prices",
                 )
+        if budget.key is not None and budget.group is not None:
+            raise place.fault("names a key and a group", "write one of them, and the other in another row")
+        if budget.key is not None:
+            keys.check(budget.key, place.at("key"))
         if budget.group is not None and budget.group not in provider.groups:
             known = ", ".join(provider.groups) or "none"
             raise place.at("group").fault(f"there is no group {budget.group}", f"the groups are: {known}")

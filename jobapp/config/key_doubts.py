@@ -1,4 +1,4 @@
-"""What is no fault in the settings of keys, but hardly meant: told at start. No I/O."""
+"""What is no fault in the settings of keys and budgets, but hardly meant: told at start. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from jobapp.domain.settings import ProviderSettings, Settings
 def doubts(settings: Settings) -> Iterator[str]:
     """Yield what a person should look at, a sentence each."""
     for provider in settings.providers.values():
-        yield from _of_patterns(provider, _models_of(provider.name, settings))
+        models = _models_of(provider.name, settings)
+        yield from _of_patterns(provider, models)
+        yield from _of_budgets(provider, models)
         yield from _of_tiers(provider)
 
 
@@ -30,6 +32,13 @@ def _of_patterns(provider: ProviderSettings, models: set[str]) -> Iterator[str]:
             yield f"{place} may serve none of the configured models ({', '.join(sorted(models))})"
         elif idle:
             yield f"{place}: no configured model fits {', '.join(idle)}"
+
+
+def _of_budgets(provider: ProviderSettings, models: set[str]) -> Iterator[str]:
+    """Tell of budgets that no configured model counts in; where none is configured, calls name theirs."""
+    for number, row in enumerate(provider.budgets if models else (), 1):
+        if not any(row.is_for(model) for model in models):
+            yield f"providers.{provider.name}.budgets[{number}].model: no configured model fits {row.model}"
 
 
 def _of_tiers(provider: ProviderSettings) -> Iterator[str]:

@@ -25,7 +25,7 @@ def spent_budgets(
         now: Seconds since the epoch.
     """
     for row, day in budgets.days_of(key):
-        if None not in (model, row.model) and model != row.model:
+        if model is not None and not row.is_for(model):
             continue
         if (until := day.spent_until(now)) is not None:
             reason = (

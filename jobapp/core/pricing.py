@@ -55,7 +55,7 @@ def price_doubts(settings: Settings) -> Iterator[str]:
     for provider, model in dict.fromkeys((each.provider, each.model) for each in every):
         configured = settings.providers.get(provider)
         rows = configured.budgets if configured and provider not in TELL_THEMSELVES else ()
-        capped = any(row.usd_per_day or row.usd_per_month for row in rows if row.model in (None, model))
+        capped = any(row.usd_per_day or row.usd_per_month for row in rows if row.is_for(model))
         if capped and not is_known(cost_of(provider, model, settings.prices)):
             yield unpriced(provider, model)
 

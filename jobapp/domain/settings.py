@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from jobapp.domain.prices import Price
@@ -99,7 +100,7 @@ class BudgetSettings:
     Attributes:
         key: Only the key of this name.
         group: The keys of this group together.
-        model: Only requests to this model; left out, all models together.
+        model: Only requests to this model, or to all together that fit a pattern; left out, to any model.
         rpm: Requests per minute.
         tpm: Tokens per minute.
         rpd: Requests a day, until the midnight of ``reset_timezone``.
@@ -121,6 +122,10 @@ class BudgetSettings:
     usd_per_month: float | None = None
     max_concurrency: int | None = None
     reset_timezone: str | None = None
+
+    def is_for(self, model: str) -> bool:
+        """Return whether requests to *model* count."""
+        return self.model is None or fnmatchcase(model, self.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ class Budgets:
         return [(row, day) for row in rows for day in self._days_of(key, row)]
 
     def _rows_of(self, key: ApiKey, model: str) -> list[BudgetSettings]:
-        return [row for row in self._rows if _is_of(row, key) and row.model in (None, model)]
+        return [row for row in self._rows if _is_of(row, key) and row.is_for(model)]
 
     def _row(self, key: ApiKey, row: BudgetSettings) -> RowLimits:
         name = _name(key, row)
