@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from jobapp.config import build
 from jobapp.core import pricing
 from jobapp.domain.events import CallDone
-from jobapp.domain.exceptions import ConfigError
+from jobapp.domain.exceptions import ConfigError, ProviderUnavailableError
 from jobapp.domain.key_status import Today
 from jobapp.domain.prices import MILLION, Price, priced
 from jobapp.domain.settings import ProviderSettings
 from jobapp.domain.types import EMPTY, Usage
 from jobapp.providers.openrouter import OpenRouterAdapter
+from jobapp.testing import Fault
 from tests.calling import ONE, PROVIDERS, WAYS, world_of
 from tests.config_support import home
 
@@ -186,6 +187,20 @@ def test_a_configured_model_without_a_price_is_told_at_start(home, monkeypatch, 
     capped = f"providers: {{{provider}: {{budgets: {{{budget}}}}}}}"
     config = home.config(f"models: {{default: {{provider: {provider}, model: m}}}}\n{prices}\n{capped}")
     assert [FIX % "m" in words for words in pricing.price_doubts(config.settings)] == [True] * is_told
+
+
+def test_a_request_that_met_silence_counts_for_the_day_for_it_may_be_paid_for(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE)
+        world.settings["prices"] = {"*": {"input": 1000, "output": 1000}}
+        world.settings["providers"] = {"openai": {"budgets": {"usd_per_day": 100}}}
+        world.simulator.fail("openai", Fault.HANG, times=1)
+        with world.interface() as llm:
+            with pytest.raises(ProviderUnavailableError):
+                llm.complete("x" * 4000, provider="openai", model="m", retry=False, timeout=0.2)
+            (line,) = llm.key_status()
+    assert line.today is not None
+    assert line.today.dollars == pytest.approx(1.0)  # a thousand tokens, as far as one can tell
 
 
 def test_the_price_list_is_looked_up_once_an_hour(monkeypatch):

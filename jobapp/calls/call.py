@@ -279,7 +279,8 @@ class Call:
         self._announcer.failed(attempt, len(self.attempts))
         streak = target.manager.streak(key, self.request.model, verdict)
         was_silent = timed_out(facts)
-        if was_silent:
+        if was_silent and self._reservation is not None:
+            self._reservation.may_be_paid = True
             logger.warning(
                 "%s %s: no answer to a request that was sent with %s; it may be paid for all the same",
                 *(target.settings.provider, target.settings.model, key.name),

@@ -279,6 +279,8 @@ class KeyPool:
                 state.shared.spent_after = state.sent.requests or math.inf
             else:
                 state.meter.ended(reservation.sent_at)
+                if reservation.may_be_paid:
+                    self._spend(reservation)
         for block in blocks:
             self.block(block, half_open=verdict.retry_after is None)
 

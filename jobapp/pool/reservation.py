@@ -68,6 +68,7 @@ class Reservation:
         "free_at",
         "key",
         "late",
+        "may_be_paid",
         "model",
         "opened_at",
         "sent_at",
@@ -102,6 +103,8 @@ class Reservation:
         """When it was handed over for asking."""
         self.ended_before = NOTHING
         """What of the key's requests was over then."""
+        self.may_be_paid = False
+        """Whether it was sent and met silence: an answer may be paid for that nobody read."""
         self.opened_at: float | None = None
         """When the stream began that it was sent for."""
 
