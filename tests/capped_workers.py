@@ -21,6 +21,7 @@ from typing import NamedTuple
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.clock import SystemClock
 from jobapp.domain.exceptions import NoAPIKeysAvailableError
+from jobapp.stores import redis_room
 
 A_DOLLAR_A_DAY = """
 prices: {'*': {input: 3000, output: 6000}}  # an answer to "Hello" is 0.015 dollars
@@ -60,6 +61,7 @@ class ShiftedClock(SystemClock):
 
 def call_until_spent(config: str, start: str, threads: int) -> None:
     """Do so in this process."""
+    redis_room.SKEW = float("inf")  # the clock of a Redis server is not set to another day
     llm = LLMInterface(config, clock=ShiftedClock(datetime.fromisoformat(start)))
     costs: list[float | None] = []
 

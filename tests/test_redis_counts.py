@@ -242,13 +242,13 @@ def test_a_reset_of_the_keys_leaves_the_counts_alone(opened, monkeypatch):
     assert Process(opened, NOON, usd_per_day=1.0).spend()[0] == 0
 
 
-def test_programs_that_end_leave_their_dollars_on_the_server(server, tmp_path):
+def test_eight_processes_spend_a_days_dollars_and_leave_them_on_the_server(server, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(f"{A_DOLLAR_A_DAY}state: {{url: '{server.url}'}}\n")
     with Simulator() as simulator:
         simulator.add_key("openai", "sk-one")
         environ = {**simulator.environ(), "JOBAPP_CACHE_DIR": str(tmp_path / "cache")}
-        costs, _ = capped_workers.run(config, environ, "2026-11-27T12:00:00+00:00")
+        costs, _ = capped_workers.run(config, environ, "2026-11-27T12:00:00+00:00", processes=8)
         assert 0.98 <= sum(costs) <= 1.00 + 4 * max(costs)
         forget_room(server)
         costs, errors = capped_workers.run(config, environ, "2026-11-27T13:00:00+00:00")

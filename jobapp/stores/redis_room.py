@@ -34,8 +34,14 @@ from jobapp.limits.under_way import Me, Members, Owner
 from jobapp.pool.shared_room import Part
 from jobapp.stores.redis_connection import FIRST_PAUSE, LONGEST_PAUSE, open_client
 
+TIMEOUT = 0.5
+"""Seconds to wait for an answer."""
+
 PATIENCE = 0.1
-"""Seconds to wait for a lock, or for an answer."""
+"""Seconds to wait for a lock."""
+
+OF_BUDGETS = 1.2
+"""Seconds to wait for one where a budget counts: it lasts no longer, and who counts alone spends too much."""
 
 PATIENCE_AT_THE_END = 1.0
 """Seconds to wait for what a thread has still to note."""
@@ -117,7 +123,7 @@ class RedisRoom:
     """Whether a look takes a round trip, so that it is nothing for an event loop's thread."""
 
     def __init__(self, url: str, prefix: str, clock: Clock) -> None:
-        self._client, self._prefix, self._clock = open_client(url, PATIENCE), prefix, clock
+        self._client, self._prefix, self._clock = open_client(url, TIMEOUT), prefix, clock
         self._retry_at, self._pause = 0.0, FIRST_PAUSE
         self._is_told = False
         self._members = Members()
@@ -180,10 +186,11 @@ class RedisRoom:
 
     def lock(self, name: str, parts: Sequence[Part]) -> bool:
         """Take the lock of that name, and read the records; return whether it could be had in a moment."""
-        if time.monotonic() < self._retry_at or not self._threads.acquire(timeout=PATIENCE):
+        patience = PATIENCE if len(parts) == OWN else OF_BUDGETS
+        if time.monotonic() < self._retry_at or not self._threads.acquire(timeout=patience):
             return False
         try:
-            if self._lock(name, [part.name for part in parts]):
+            if self._lock(name, [part.name for part in parts], patience):
                 return True
         except _errors() as error:
             self._fail(error)
@@ -193,11 +200,11 @@ class RedisRoom:
         self._threads.release()
         return False
 
-    def _lock(self, name: str, records: Sequence[str]) -> bool:
+    def _lock(self, name: str, records: Sequence[str], patience: float) -> bool:
         """Do so; what keys of several models may have in common is budgets."""
         held = self._name("lock", records[0] if len(records) == OWN else name)
         self._token = secrets.token_bytes(8)
-        until = time.monotonic() + (BRIEF if held in self._stuck else PATIENCE)
+        until = time.monotonic() + (BRIEF if held in self._stuck and patience == PATIENCE else patience)
         names = [self._name("alive"), held, *(self._name("record", record) for record in records)]
         while not (found := self._ask("EVAL", LOCK, len(names), *names, *self._heard(), self._token, HOLD)):
             if time.monotonic() >= until:
