@@ -47,7 +47,10 @@ def http_client(transport: KeyTransport, provider: str, *, asynchronous: bool = 
     """Return a client of the HTTP library that the installed SDK of *provider* uses, on *transport*."""
     sdk = sdk_of(provider)
     if sdk == "google.genai":
-        library = import_module("httpx")
+        _module(sdk)
+        from jobapp.providers.google import http_library
+
+        library = http_library()
         client = library.AsyncClient if asynchronous else library.Client
         return client(transport=transport, follow_redirects=True, timeout=600.0)
     name = "DefaultAsyncHttpxClient" if asynchronous else "DefaultHttpxClient"

@@ -46,7 +46,10 @@ class FirstEvent:
         if not self._is_readable or self._seen > LONGEST_PEEK:
             self.is_clear = True
             return
-        self._text += self._inflate.decompress(part) if self._inflate else part
+        try:
+            self._text += self._inflate.decompress(part) if self._inflate else part
+        except zlib.error:  # the HTTP library may read it all the same: deflate without its head
+            self.is_clear = True
         for event in self._events():
             self._judge(event)
 

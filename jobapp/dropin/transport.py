@@ -325,5 +325,5 @@ def _depth(home: str, path: str) -> int:
 
 def _route(request: Any, headers: Mapping[str, str]) -> Route:
     is_in_memory = type(request.stream).__name__ == "ByteStream"
-    body = request.content if is_in_memory else None
+    body = b"".join(request.stream) if is_in_memory else None  # a redirected request has no content
     return route_of(request.method, request.url.path, headers.get("content-type", ""), body)

@@ -112,19 +112,19 @@ class GoogleAdapter(SDKAdapter):
         return last.model_copy(update={"candidates": [candidate, *last.candidates[1:]]})
 
     def _open_pool(self) -> Any:
-        return open_client(_http_library().Client)
+        return open_client(http_library().Client)
 
     def _open_async_pool(self) -> Any:
-        return open_async_client(_http_library().AsyncClient)
+        return open_async_client(http_library().AsyncClient)
 
     def _open_client(self, pool: Any, key: ApiKey) -> Calls:
-        library = _http_library()
+        library = http_library()
         unused = library.AsyncClient(transport=library.AsyncBaseTransport())
         client = self._client(key, httpx_client=pool, httpx_async_client=unused)
         return shortened(client)
 
     def _open_async_client(self, pool: Any, key: ApiKey) -> Calls:
-        library = _http_library()
+        library = http_library()
         unused = library.Client(transport=library.BaseTransport())
         client = self._client(key, httpx_client=unused, httpx_async_client=pool)
         return ashortened(client)
@@ -193,7 +193,7 @@ def _is_text(part: Any) -> bool:
     return bool(part.text) and not part.thought_signature
 
 
-def _http_library() -> Any:
+def http_library() -> Any:
     """Return the library that the SDK prefers: httpx, from 3.0 on httpx2."""
     from google.genai import _api_client
 

@@ -1,0 +1,96 @@
+"""An SDK with keys beneath it bears what servers do on the wire, as the SDK alone does."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import contextmanager
+from typing import Any
+
+import openai
+import pytest
+import yaml
+
+from jobapp.core.llm_interface import LLMInterface
+from jobapp.testing import FakeClock
+from tests.account_server import ANSWERS
+from tests.calling import unfinished
+from tests.raw_server import Habit, event, in_turn, message, raw_server, stream
+
+ONE, TWO = "sk-canary-one-0123456789", "sk-canary-two-0123456789"
+PROVIDERS = {"openai": ("OPENAI", "/v1"), "anthropic": ("ANTHROPIC", ""), "google": ("GOOGLE", "")}
+CHAT, CLAUDE, GEMINI = "/v1/chat/completions", "/v1/messages", "/v1beta/models/m:generateContent"
+QUESTION: list[Any] = [{"role": "user", "content": "Hi"}]
+GOOD = {
+    "openai": ANSWERS[CHAT],
+    "anthropic": ANSWERS[CLAUDE],
+    "google": ANSWERS[GEMINI.replace("v1beta", "v1")],
+}
+CHOICE = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
+PIECE = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [CHOICE]}
+
+
+@pytest.fixture
+def serving(tmp_path, monkeypatch):
+    """Return what serves a habit to an interface with two keys, each of which may have one request at a time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBAPP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("JOBAPP_CONFIG_DIR", str(tmp_path / "config"))
+    one_each = {name: {"budgets": {"max_concurrency": 1}} for name in PROVIDERS}
+
+    @contextmanager
+    def serve(habit: Habit, **settings: Any) -> Any:
+        path = tmp_path / "jobapp.yaml"
+        path.write_text(yaml.safe_dump({"retry": {"jitter": "none"}, "providers": one_each, **settings}))
+        with raw_server(habit) as server:
+            for prefix, below in PROVIDERS.values():
+                monkeypatch.setenv(f"{prefix}_API_KEYS", f"{ONE},{TWO}")
+                monkeypatch.setenv(f"{prefix}_BASE_URL", server.base + below)
+            with LLMInterface(path, clock=FakeClock()) as llm:
+                yield server, llm
+
+    return serve
+
+
+def ask(client: Any) -> Any:
+    match type(client).__name__:
+        case "OpenAI":
+            answer = client.chat.completions.create(model="m", messages=QUESTION)
+            return answer.choices[0].message.content
+        case "Anthropic":
+            return client.messages.create(model="m", max_tokens=9, messages=QUESTION).content[0].text
+        case _:
+            return client.models.generate_content(model="m", contents="Hi").text
+
+
+def ask_for_stream(client: openai.OpenAI) -> str:
+    chunks = client.chat.completions.create(model="m", messages=QUESTION, stream=True)
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_redirect_within_the_host_is_followed(provider, serving):
+    there = message(307, headers=[("location", "/elsewhere/chat/completions")])
+    with serving(in_turn(there, message(200, GOOD[provider]))) as (server, llm):
+        assert ask(llm.client(provider)) == "Hi"
+        assert unfinished(llm) == []
+    assert server.keys == [ONE, ONE]
+    assert server.received[0].body == server.received[1].body
+
+
+def test_a_stream_that_the_transport_can_not_unpack_is_left_to_the_http_library(serving):
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(event(PIECE) + event(b"[DONE]")) + packer.flush()
+    with serving(in_turn(stream(packed, headers=[("content-encoding", "deflate")]))) as (server, llm):
+        assert ask_for_stream(llm.client("openai")) == "Hi"
+    assert len(server.received) == 1
+
+
+def test_a_cut_connection_raises_what_googles_sdk_raises_alone(serving):
+    from google import genai
+
+    with serving(lambda _: b"") as (server, llm):
+        own = genai.Client(api_key="unused", http_options={"base_url": server.base})
+        with pytest.raises(Exception) as expected:
+            ask(own)
+        with pytest.raises(type(expected.value)):
+            ask(llm.client("google"))
