@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from jobapp.core.llm_interface import LLMInterface
+from jobapp.domain.events import AttemptStarted
 from jobapp.testing import FakeClock
 from tests.account_server import ANSWERS
 from tests.calling import unfinished
@@ -38,14 +40,14 @@ def serving(tmp_path, monkeypatch):
     one_each = {name: {"budgets": {"max_concurrency": 1}} for name in PROVIDERS}
 
     @contextmanager
-    def serve(habit: Habit, **settings: Any) -> Any:
+    def serve(habit: Habit, on_event: Any = None, **settings: Any) -> Any:
         path = tmp_path / "jobapp.yaml"
         path.write_text(yaml.safe_dump({"retry": {"jitter": "none"}, "providers": one_each, **settings}))
         with raw_server(habit) as server:
             for prefix, below in PROVIDERS.values():
                 monkeypatch.setenv(f"{prefix}_API_KEYS", f"{ONE},{TWO}")
                 monkeypatch.setenv(f"{prefix}_BASE_URL", server.base + below)
-            with LLMInterface(path, clock=FakeClock()) as llm:
+            with LLMInterface(path, clock=FakeClock(), on_event=on_event) as llm:
                 yield server, llm
 
     return serve
@@ -83,6 +85,42 @@ def test_a_stream_that_the_transport_can_not_unpack_is_left_to_the_http_library(
     with serving(in_turn(stream(packed, headers=[("content-encoding", "deflate")]))) as (server, llm):
         assert ask_for_stream(llm.client("openai")) == "Hi"
     assert len(server.received) == 1
+
+
+SPENT = message(429, {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}})
+
+
+class Pipe(io.RawIOBase):
+    """A file that can't be wound back."""
+
+    def __init__(self) -> None:
+        self._left = [b"RIFF"]
+
+    def read(self, size: int = -1) -> bytes:
+        return self._left.pop() if self._left else b""
+
+    def readable(self) -> bool:
+        return True
+
+
+def transcribe(client: openai.OpenAI, file: Any) -> str:
+    return client.audio.transcriptions.create(model="whisper-1", file=("a.wav", file)).text
+
+
+def test_a_form_is_sent_again_with_its_file_and_the_model_that_it_names_is_told(serving):
+    events: list[Any] = []
+    with serving(in_turn(SPENT, message(200, {"text": "Hi"})), events.append) as (server, llm):
+        assert transcribe(llm.client("openai"), io.BytesIO(b"RIFF")) == "Hi"
+    assert server.keys == [ONE, TWO]
+    assert all(b"RIFF" in request.body for request in server.received)
+    assert {event.model for event in events if isinstance(event, AttemptStarted)} == {"whisper-1"}
+
+
+def test_a_form_whose_file_can_not_be_wound_back_is_sent_once(serving):
+    said = in_turn(SPENT, message(200, {"text": "Hi"}))
+    with serving(said) as (server, llm), pytest.raises(openai.RateLimitError):
+        transcribe(llm.client("openai"), Pipe())
+    assert server.keys == [ONE]
 
 
 def test_a_cut_connection_raises_what_googles_sdk_raises_alone(serving):

@@ -28,6 +28,7 @@ from jobapp.dropin.bodies import Watch
 from jobapp.dropin.credentials import credentials_in, is_callers_own
 from jobapp.dropin.forwarder import Forwarder, RejectedResponseError
 from jobapp.dropin.home import LONGEST, asend_home, send_home
+from jobapp.dropin.request_bodies import can_be_sent_again, looked_at
 from jobapp.dropin.routes import Kind, Route, ids_made, route_of
 from jobapp.dropin.senders import Senders
 from jobapp.dropin.tail import Tail, usage_in
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from jobapp.providers.adapter import Adapter
 
 logger = logging.getLogger(__name__)
-
-_REPLAYED = frozenset({"ByteStream", "MultipartStream"})
-"""Bodies that can be sent again, by the name of their class in httpx and httpx2."""
 
 
 class _Started(NamedTuple):
@@ -216,7 +214,7 @@ class KeyTransport:
 
     def _rules(self, request: Any, headers: Mapping[str, str]) -> RetrySettings:
         """Return the rules for one request: what can't be sent twice is sent once, an SDK's repeat is one."""
-        if type(request.stream).__name__ not in _REPLAYED:
+        if not can_be_sent_again(request):
             return replace(self._below.rules, retry=False)
         if headers.get("x-stainless-retry-count", "0") != "0":
             return replace(self._below.rules, max_retries=0)
@@ -324,6 +322,5 @@ def _depth(home: str, path: str) -> int:
 
 
 def _route(request: Any, headers: Mapping[str, str]) -> Route:
-    is_in_memory = type(request.stream).__name__ == "ByteStream"
-    body = b"".join(request.stream) if is_in_memory else None  # a redirected request has no content
-    return route_of(request.method, request.url.path, headers.get("content-type", ""), body)
+    content_type = headers.get("content-type", "")
+    return route_of(request.method, request.url.path, content_type, looked_at(request))
