@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zlib
 from contextlib import contextmanager
@@ -67,6 +68,42 @@ def ask(client: Any) -> Any:
 def ask_for_stream(client: openai.OpenAI) -> str:
     chunks = client.chat.completions.create(model="m", messages=QUESTION, stream=True)
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_that_is_cut_is_asked_for_again(provider, serving):
+    cut = message(200, GOOD[provider], short_of=10)
+    with serving(in_turn(cut, message(200, GOOD[provider]))) as (server, llm):
+        assert ask(llm.client(provider)) == "Hi"
+        assert unfinished(llm) == []
+    assert server.keys == [ONE, ONE]
+
+
+def test_an_answer_that_is_cut_is_asked_for_again_in_an_event_loop_too(serving):
+    async def ask_once(llm: LLMInterface) -> Any:
+        async with llm:
+            answer = await llm.async_client("openai").chat.completions.create(model="m", messages=QUESTION)
+            return answer.choices[0].message.content
+
+    cut = message(200, GOOD["openai"], short_of=10)
+    with serving(in_turn(cut, message(200, GOOD["openai"]))) as (_, llm):
+        assert asyncio.run(ask_once(llm)) == "Hi"
+        assert unfinished(llm) == []
+
+
+def test_an_error_in_a_200_is_a_rejection_without_a_stream_too(serving):
+    said = {"error": {"code": 402, "message": "Insufficient credits"}, "user_id": "u"}
+    with serving(in_turn(message(200, said), message(200, GOOD["openai"]))) as (server, llm):
+        assert ask(llm.client("openai")) == "Hi"
+    assert server.keys == [ONE, TWO]
+
+
+def test_an_answer_that_brings_an_error_with_it_goes_up_as_it_came(serving):
+    failed: dict[str, Any] = {"id": "resp_1", "object": "response", "status": "failed", "created_at": 1}
+    said = {**failed, "error": {"code": "x", "message": "y"}, "output": [], "model": "m", "tools": []}
+    with serving(in_turn(message(200, said))) as (server, llm):
+        assert llm.client("openai").responses.create(model="m", input="Hi").status == "failed"
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -1,7 +1,8 @@
-"""One request of an SDK, sent with the key that the policy chose: an adapter whose answers are unread.
+"""One request of an SDK, sent with the key that the policy chose: an adapter that hands responses on.
 
 It serves the two loops of :mod:`jobapp.calls.drive` as an adapter does: the HTTP response is its first piece,
-and a rejection is an exception.
+and a rejection is an exception. A stream is looked at until it brings something, an answer in JSON to its
+end; all else is unread.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts
 from jobapp.dropin.credentials import ACCOUNT_HEADERS, put_key, query_without_key, unnamed
 from jobapp.dropin.first_event import FirstEvent
+from jobapp.dropin.whole_answer import WholeAnswer
 from jobapp.providers import azure
 from jobapp.providers.request_context import AnswerTooLargeError, SizeLimit
 from jobapp.providers.responses import facts_without, headers_of, whole_body
@@ -31,7 +33,7 @@ REPEAT = "idempotency-key"
 
 
 class RejectedResponseError(Exception):
-    """A response that is a rejection, by its status or by its first event."""
+    """A response that is a rejection, by its status or by what it says in a 200."""
 
     def __init__(self, response: Any, body: Any) -> None:
         super().__init__(f"HTTP {response.status_code}")
@@ -48,7 +50,7 @@ class LastRejection(NamedTuple):
 
     @property
     def is_decoded(self) -> bool:
-        """Whether the content is decompressed: all but the error event of a stream."""
+        """Whether the content is decompressed: all but an error in a 200."""
         return self.status >= _FIRST_ERROR
 
 
@@ -130,7 +132,7 @@ class Forwarder:
         if response.status_code >= _FIRST_ERROR:
             self._reject(key, response, *_read(response))
         peeked = Peeked(response)
-        if self._is_stream(response) and (error := self._peek(peeked)):
+        if error := self._peek(peeked):
             response.close()
             self._reject(key, response, b"".join(peeked.held_back), error)
         yield peeked
@@ -147,7 +149,7 @@ class Forwarder:
         if response.status_code >= _FIRST_ERROR:
             self._reject(key, response, *await _aread(response))
         peeked = Peeked(response)
-        if self._is_stream(response) and (error := await self._apeek(peeked)):
+        if error := await self._apeek(peeked):
             await response.aclose()
             self._reject(key, response, b"".join(peeked.held_back), error)
         yield peeked
@@ -203,25 +205,31 @@ class Forwarder:
         if key.fingerprint != self._began_with and (repeat := headers.get(REPEAT)):
             headers[REPEAT] = f"{repeat}-{key.fingerprint}"
 
-    def _is_stream(self, response: Any) -> bool:
-        return self._wants_stream or response.headers.get("content-type", "").startswith(STREAMED)
+    def _looked_at(self, peeked: Peeked) -> FirstEvent | WholeAnswer | None:
+        """Return what looks at an answer: at its first event, or at all of it; ``None`` for a file."""
+        content_type = str(peeked.response.headers.get("content-type", ""))
+        if self._wants_stream or content_type.startswith(STREAMED):
+            return FirstEvent(peeked.encoding)
+        return WholeAnswer(peeked.encoding) if content_type.startswith("application/json") else None
 
     def _peek(self, peeked: Peeked) -> Any:
-        """Hold back what comes until it is clear how the stream begins; return the error if it is one."""
+        """Hold back what comes until it is clear what it is; return the error if it is one."""
+        if (seen := self._looked_at(peeked)) is None:
+            return None
         parts = peeked.rest = iter(peeked.response.stream)
-        first = FirstEvent(peeked.encoding)
-        while not first.is_clear and (part := next(parts, None)) is not None:
+        while not seen.is_clear and (part := next(parts, None)) is not None:
             peeked.held_back.append(part)
-            first.feed(part)
-        return first.error
+            seen.feed(part)
+        return seen.error
 
     async def _apeek(self, peeked: Peeked) -> Any:
+        if (seen := self._looked_at(peeked)) is None:
+            return None
         parts = peeked.rest = aiter(peeked.response.stream)
-        first = FirstEvent(peeked.encoding)
-        while not first.is_clear and (part := await anext(parts, None)) is not None:
+        while not seen.is_clear and (part := await anext(parts, None)) is not None:
             peeked.held_back.append(part)
-            first.feed(part)
-        return first.error
+            seen.feed(part)
+        return seen.error
 
     def _reject(self, key: ApiKey, response: Any, content: bytes, body: Any) -> NoReturn:
         headers = response.headers.multi_items()
