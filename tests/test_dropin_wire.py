@@ -17,7 +17,7 @@ from jobapp.domain.events import AttemptStarted
 from jobapp.testing import FakeClock
 from tests.account_server import ANSWERS
 from tests.calling import unfinished
-from tests.raw_server import Habit, event, in_turn, message, raw_server, stream
+from tests.raw_server import Habit, Received, event, in_turn, message, raw_server, stream
 
 ONE, TWO = "sk-canary-one-0123456789", "sk-canary-two-0123456789"
 PROVIDERS = {"openai": ("OPENAI", "/v1"), "anthropic": ("ANTHROPIC", ""), "google": ("GOOGLE", "")}
@@ -169,3 +169,51 @@ def test_a_cut_connection_raises_what_googles_sdk_raises_alone(serving):
             ask(own)
         with pytest.raises(type(expected.value)):
             ask(llm.client("google"))
+
+
+OOPS = message(503, {"error": {"message": "Try again later"}})
+MODELS = message(200, {"object": "list", "data": []})
+
+
+@pytest.mark.parametrize("fault", [OOPS, message(200, {"object": "list"}, short_of=9)[:20], b""])
+def test_what_only_reads_an_account_is_repeated_when_the_server_is_not_well(fault, serving):
+    with serving(in_turn(fault, fault, MODELS)) as (server, llm):
+        assert llm.client("openai").models.list().data == []
+    assert server.keys == [ONE, ONE, ONE]
+
+
+def test_what_only_reads_an_account_is_repeated_in_an_event_loop_too(serving):
+    async def models(llm: LLMInterface) -> Any:
+        async with llm:
+            return (await llm.async_client("openai").models.list()).data
+
+    with serving(in_turn(OOPS, MODELS)) as (server, llm):
+        assert asyncio.run(models(llm)) == []
+    assert server.keys == [ONE, ONE]
+
+
+def test_what_acts_on_an_account_is_sent_once_by_an_sdk_that_retries_too(serving):
+    with serving(in_turn(OOPS)) as (server, llm), pytest.raises(openai.InternalServerError):
+        llm.client("openai", max_retries=2).files.create(file=b"{}", purpose="batch")
+    assert server.keys == [ONE]
+
+
+def test_a_server_that_stays_away_ends_what_only_reads_an_account_by_the_rules_of_a_call(serving):
+    said = in_turn(OOPS)
+    with serving(said) as (server, llm), pytest.raises(openai.InternalServerError):
+        llm.client("openai", max_retries=2).models.list()
+    assert len(server.received) == 4
+    with serving(said) as (server, llm), pytest.raises(openai.InternalServerError):
+        llm.client("openai", deadline=0.5).models.list()
+    assert len(server.received) == 1
+
+
+def test_a_key_that_a_server_repeats_in_any_error_is_not_in_what_goes_up(serving):
+    def repeating(request: Received) -> bytes:
+        return message(
+            404, {"error": {"message": f"no such thing for {request.key}"}}, [("x-key", request.key)]
+        )
+
+    with serving(repeating) as (_, llm), pytest.raises(openai.NotFoundError) as raised:
+        llm.client("openai").models.retrieve("x")
+    assert "canary" not in f"{raised.value!r} {raised.value.response.headers!r} {raised.value.response.text}"

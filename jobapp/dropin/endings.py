@@ -15,6 +15,9 @@ from jobapp.domain.wording import utc
 
 Headers = list[tuple[str, str]]
 
+NO_REPEAT = ("x-should-retry", "false")
+"""What keeps an SDK from repeating a request."""
+
 _REWRITTEN = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "x-should-retry", "connection"}
 )
@@ -45,7 +48,7 @@ def last_word(headers: Iterable[tuple[str, str]], told: Headers, *, is_decoded: 
 
 def told_headers(text: str, available_at: datetime | None, now: datetime) -> Headers:
     """Return what jobapp tells in headers: that a repeat is of no use, why, and when a key is free."""
-    headers = [("x-should-retry", "false"), ("x-jobapp-reason", _one_line(text))]
+    headers = [NO_REPEAT, ("x-jobapp-reason", _one_line(text))]
     if available_at is not None:
         seconds = max(0, -int(-(available_at - now).total_seconds() // 1))
         headers += [

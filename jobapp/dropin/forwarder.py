@@ -26,7 +26,8 @@ STREAMED = ("text/event-stream", "application/x-ndjson", "application/vnd.amazon
 MOST = 2**24
 """Bytes of a rejection that are read."""
 
-_FIRST_ERROR = 400
+FIRST_ERROR = 400
+"""The first status of errors."""
 
 REPEAT = "idempotency-key"
 """The header that tells the repeat of a request."""
@@ -51,7 +52,7 @@ class LastRejection(NamedTuple):
     @property
     def is_decoded(self) -> bool:
         """Whether the content is decompressed: all but an error in a 200."""
-        return self.status >= _FIRST_ERROR
+        return self.status >= FIRST_ERROR
 
 
 class Peeked:
@@ -129,7 +130,7 @@ class Forwarder:
     ) -> Generator[Any]:
         """Send with *key* and yield the response, which begins well."""
         response = self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
-        if response.status_code >= _FIRST_ERROR:
+        if response.status_code >= FIRST_ERROR:
             self._reject(key, response, *_read(response))
         peeked = Peeked(response)
         if error := self._peek(peeked):
@@ -146,7 +147,7 @@ class Forwarder:
     ) -> AsyncGenerator[Any]:
         """Do so in the running event loop."""
         response = await self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
-        if response.status_code >= _FIRST_ERROR:
+        if response.status_code >= FIRST_ERROR:
             self._reject(key, response, *await _aread(response))
         peeked = Peeked(response)
         if error := await self._apeek(peeked):
