@@ -8,12 +8,15 @@ import zlib
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import openai
 import pytest
 import yaml
+from google.genai.types import HttpOptions
 
 from jobapp.core.llm_interface import LLMInterface
 from jobapp.domain.events import AttemptStarted
+from jobapp.domain.exceptions import ConfigError
 from jobapp.testing import FakeClock
 from tests.account_server import ANSWERS
 from tests.calling import unfinished
@@ -217,3 +220,20 @@ def test_a_key_that_a_server_repeats_in_any_error_is_not_in_what_goes_up(serving
     with serving(repeating) as (_, llm), pytest.raises(openai.NotFoundError) as raised:
         llm.client("openai").models.retrieve("x")
     assert "canary" not in f"{raised.value!r} {raised.value.response.headers!r} {raised.value.response.text}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "arguments"),
+    [
+        ("openai", {"http_client": httpx.Client()}),
+        ("anthropic", {"http_client": httpx.Client()}),
+        ("google", {"http_options": {"httpx_client": httpx.Client()}}),
+        ("google", {"http_options": HttpOptions(client_args={"verify": False})}),
+    ],
+)
+def test_what_would_go_round_the_keys_is_refused_by_name(provider, arguments, serving):
+    with serving(in_turn(MODELS)) as (server, llm):
+        for make in (llm.client, llm.async_client):
+            with pytest.raises(ConfigError, match=r"(http|httpx)_client|client_args.*llm\.transport"):
+                make(provider, **arguments)
+    assert server.received == []

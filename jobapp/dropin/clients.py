@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,18 @@ from jobapp.dropin.transport import KeyTransport
 
 KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
 """The header in which a provider wants its key; all others: ``authorization``."""
+
+OURS = frozenset(
+    {
+        "http_client",
+        "httpx_client",
+        "httpx_async_client",
+        "aiohttp_client",
+        "client_args",
+        "async_client_args",
+    }
+)
+"""What an SDK's constructor, or google-genai's ``http_options``, takes to send requests without the keys."""
 
 _SDKS = {"anthropic": "anthropic", "google": "google.genai"}
 _CLASSES = {"anthropic": "Anthropic", "openai": "OpenAI"}
@@ -30,6 +43,9 @@ def sdk_client(transport: KeyTransport, settings: ProviderSettings, arguments: d
         transport: Has the keys.
         settings: The provider.
         arguments: For the SDK's constructor.
+
+    Raises:
+        ConfigError: They would go round the keys.
     """
     if sdk_of(settings.name) == "google.genai":
         return _google_client(transport, settings, arguments)
@@ -61,6 +77,7 @@ def _stainless_client(
     transport: KeyTransport, settings: ProviderSettings, arguments: dict[str, Any], kind: str
 ) -> Any:
     sdk = sdk_of(settings.name)
+    _check_ours(arguments)
     given = {
         "api_key": PLACEHOLDER,
         "base_url": settings.base_url,
@@ -75,12 +92,22 @@ def _google_client(transport: KeyTransport, settings: ProviderSettings, argument
     genai = _module("google.genai")
     given = arguments.pop("http_options", None) or {}
     options = given if isinstance(given, dict) else given.model_dump(exclude_none=True)
+    _check_ours(options)
     ours = {
         "base_url": settings.base_url,
         "httpx_client": http_client(transport, "google"),
         "httpx_async_client": http_client(transport, "google", asynchronous=True),
     }
     return genai.Client(**{"api_key": PLACEHOLDER, **arguments}, http_options={**ours, **options})
+
+
+def _check_ours(arguments: Mapping[str, Any]) -> None:
+    if found := OURS.intersection(arguments):
+        raise ConfigError(
+            f"client: {', '.join(sorted(found))} would send requests without the keys; proxies and "
+            "certificates are taken from the environment (HTTPS_PROXY, SSL_CERT_FILE), and a client of your "
+            "own gets the keys by llm.transport(...) as its transport"
+        )
 
 
 def _part(sdk: str, name: str) -> Any:
