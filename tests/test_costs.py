@@ -177,6 +177,9 @@ def test_a_capped_model_that_counts_nothing_is_told_once_with_the_fix(tmp_path, 
         ("openai", "usd_per_day: 1", True),
         ("openai", "usd_per_month: 1, model: m", True),
         ("openai", "usd_per_month: 1, model: other", False),
+        ("openai", "usd_per_month: 1, key: A", False),
+        ("openai", "usd_per_month: 1, key: B", True),
+        ("openai", "usd_per_month: 1, group: g", False),
         ("openai", "rpd: 100", False),
         ("openrouter", "usd_per_day: 1", False),
     ],
@@ -184,7 +187,8 @@ def test_a_capped_model_that_counts_nothing_is_told_once_with_the_fix(tmp_path, 
 def test_a_configured_model_without_a_price_is_told_at_start(home, monkeypatch, provider, budget, is_told):
     monkeypatch.setattr(pricing, "is_installed", lambda _: False)
     prices = "prices: {other: {input: 1, output: 1}}"
-    capped = f"providers: {{{provider}: {{budgets: {{{budget}}}}}}}"
+    keys = "keys: [{name: A, models: [o*], group: g}, B]"
+    capped = f"providers: {{{provider}: {{{keys}, budgets: {{{budget}}}}}}}"
     config = home.config(f"models: {{default: {{provider: {provider}, model: m}}}}\n{prices}\n{capped}")
     assert [FIX % "m" in words for words in pricing.price_doubts(config.settings)] == [True] * is_told
 

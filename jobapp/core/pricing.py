@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 
 from jobapp.domain.prices import MILLION, CostOf, Price
-from jobapp.domain.settings import Settings
+from jobapp.domain.settings import BudgetSettings, ProviderSettings, Settings
 from jobapp.domain.types import Usage
 from jobapp.providers import is_installed
 
@@ -54,10 +54,27 @@ def price_doubts(settings: Settings) -> Iterator[str]:
     every = chain(settings.models.values(), *settings.fallbacks.values())
     for provider, model in dict.fromkeys((each.provider, each.model) for each in every):
         configured = settings.providers.get(provider)
-        rows = configured.budgets if configured and provider not in TELL_THEMSELVES else ()
-        capped = any(row.usd_per_day or row.usd_per_month for row in rows if row.is_for(model))
-        if capped and not is_known(cost_of(provider, model, settings.prices)):
+        if configured is None or provider in TELL_THEMSELVES or not _is_capped(configured, model):
+            continue
+        if not is_known(cost_of(provider, model, settings.prices)):
             yield unpriced(provider, model)
+
+
+def _is_capped(provider: ProviderSettings, model: str) -> bool:
+    """Return whether a budget of dollars counts for a key that serves *model*."""
+    rows = (row for row in provider.budgets if row.usd_per_day or row.usd_per_month)
+    return any(row.is_for(model) and _is_served(provider, row, model) for row in rows)
+
+
+def _is_served(provider: ProviderSettings, row: BudgetSettings, model: str) -> bool:
+    names = provider.groups[row.group] if row.group else provider.keys
+    patterns = [_patterns(provider, name) for name in ((row.key,) if row.key else names)]
+    return not patterns or any(not each or any(fnmatchcase(model, one) for one in each) for each in patterns)
+
+
+def _patterns(provider: ProviderSettings, key: str) -> tuple[str, ...]:
+    settings = provider.key_settings.get(key)
+    return settings.models if settings else ()
 
 
 def unpriced(provider: str, model: str) -> str:
