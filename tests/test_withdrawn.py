@@ -161,6 +161,19 @@ def test_where_every_key_says_so_the_model_is_withdrawn(way, tmp_path, monkeypat
     assert sum(world.requests(ONE, TWO)) == 3, "what is known is asked of one key"
 
 
+def test_when_the_time_is_over_each_key_is_asked_again(tmp_path, monkeypatch):
+    with world_of("openai", "send", tmp_path, monkeypatch) as world:
+        world.add(ONE, NO_MODEL)
+        world.add(TWO).script([NO_MODEL])
+        with world.interface() as llm:
+            ask = {"provider": "openai", "model": world.provider.model}
+            with pytest.raises(InvalidRequestError):
+                WAYS["send"](llm, "Hello", **ask)
+            world.clock.advance(FIRST.total_seconds())
+            assert WAYS["send"](llm, "Hello", **ask).text
+    assert world.requests(ONE, TWO) == [2, 2]
+
+
 def test_keys_of_one_account_are_not_asked_one_after_the_other(tmp_path, monkeypatch):
     with world_of("openai", "send", tmp_path, monkeypatch) as world:
         world.add(ONE, NO_MODEL, name="ONE")

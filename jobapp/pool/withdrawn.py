@@ -67,7 +67,10 @@ class WithdrawnModels:
             self.said.clear()
         said = self.said.setdefault(model, set())
         said.update({key.fingerprint, *({key.group} if key.group else ())})
-        return all(each.fingerprint in said or each.group in said for each in keys)
+        if not all(each.fingerprint in said or each.group in said for each in keys):
+            return False
+        del self.said[model]  # who asks again when the time is over asks all
+        return True
 
     def lack_access(self, model: str, key: ApiKey, keys: Iterable[ApiKey]) -> list[ApiKey]:
         """Return, once, those of *keys* that lack access to a model, for *key* was answered."""
