@@ -190,7 +190,8 @@ class RedisRoom:
         if time.monotonic() < self._retry_at or not self._threads.acquire(timeout=patience):
             return False
         try:
-            if self._lock(name, [part.name for part in parts], patience):
+            is_worth_it = time.monotonic() >= self._retry_at  # the thread before may have met silence
+            if is_worth_it and self._lock(name, [part.name for part in parts], patience):
                 return True
         except _errors() as error:
             self._fail(error)
