@@ -224,6 +224,16 @@ def test_where_every_key_was_rejected_as_bad_the_sdk_raises_its_error_for_a_bad_
     assert world.requests(ONE) == [1]
 
 
+def test_a_bad_key_that_was_asked_last_does_not_hide_that_another_comes_back(world):
+    world.add(ONE, Fault.SPENT_DAY)
+    world.add(TWO, Fault.BAD_KEY)
+    with world.interface() as llm:
+        for _ in range(2):
+            with pytest.raises(RATE_LIMITED[world.provider.name], match=r"429.*No API keys available"):
+                ask(world, llm)
+    assert world.requests(ONE, TWO) == [1, 1]
+
+
 def test_the_request_s_own_fault_goes_up_as_it_came_after_one_request(world):
     world.add(ONE, Fault.BAD_REQUEST)
     world.add(TWO)

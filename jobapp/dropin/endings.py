@@ -10,13 +10,15 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
-from jobapp.domain.types import Kind
+from jobapp.domain.types import Kind, Verdict
 from jobapp.domain.wording import utc
 
 Headers = list[tuple[str, str]]
 
 NO_REPEAT = ("x-should-retry", "false")
 """What keeps an SDK from repeating a request."""
+
+RATE_LIMITED = 429
 
 _REWRITTEN = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "x-should-retry", "connection"}
@@ -68,7 +70,15 @@ def own_status(kinds: Iterable[str], *, deadline: bool) -> int:
     if deadline:
         return 504
     states = set(kinds)
-    return 401 if states and states == {Kind.AUTH.value} else 429
+    return 401 if states and states == {Kind.AUTH.value} else RATE_LIMITED
+
+
+def hides_a_return(last: Verdict | None, status: int) -> bool:
+    """Return whether the provider's *last* word is of a bad key, while another key comes back (*status*).
+
+    Programs take a bad key for the end, and a spent one for a wait.
+    """
+    return last is not None and last.kind is Kind.AUTH and status == RATE_LIMITED
 
 
 def own_body(provider: str, status: int, text: str) -> bytes:

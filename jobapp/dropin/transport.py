@@ -298,11 +298,12 @@ class KeyTransport:
         below = self._below
         available_at = getattr(error, "available_at", None)
         told = endings.told_headers(str(error), available_at, below.clock.now())
-        if last := started.forwarder.last:
-            headers = endings.last_word(last.headers, told, is_decoded=last.is_decoded)
-            return made(request, last.status, headers, last.content)
         states = [line.state for line in below.manager.statuses(started.route.model)]
         status = endings.own_status(states, deadline=outcome.reason is StopReason.DEADLINE)
+        hides = outcome.reason is StopReason.NO_KEY and endings.hides_a_return(outcome.verdict, status)
+        if (last := started.forwarder.last) and not hides:
+            headers = endings.last_word(last.headers, told, is_decoded=last.is_decoded)
+            return made(request, last.status, headers, last.content)
         body = endings.own_body(below.provider.name, status, str(error))
         return made(request, status, [("content-type", "application/json"), *told], body)
 
