@@ -73,6 +73,18 @@ def test_every_provider_names_the_variable_and_sends_nothing(provider, monkeypat
         assert simulator.requests() == 0
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "openrouter"])
+def test_a_client_of_an_sdk_is_not_made_on_a_machine_that_can_not_send(provider, monkeypatch, tmp_path):
+    with Simulator(export=monkeypatch.setenv) as simulator:
+        simulator.add_key(provider, "sk-a-key-0001")
+        monkeypatch.setenv("JOBAPP_CACHE_DIR", str(tmp_path))
+        monkeypatch.setenv("HTTPS_PROXY", "ftp://proxy:1")
+        with LLMInterface() as llm:
+            for make in (llm.client, llm.async_client, llm.http_client, llm.async_http_client, llm.transport):
+                with pytest.raises(ConfigError, match="the variable HTTPS_PROXY"):
+                    make(provider)
+
+
 @contextmanager
 def plain_server() -> Iterator[int]:
     """Listen on a port, and say to everyone what no TLS is."""

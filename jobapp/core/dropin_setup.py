@@ -16,6 +16,7 @@ from jobapp.dropin.below import Below
 from jobapp.dropin.clients import KEY_HEADERS
 from jobapp.dropin.transport import KeyTransport
 from jobapp.providers import spec_of
+from jobapp.providers.machine import check_machine
 from jobapp.stores.object_owners import FILE_NAME, ObjectOwners
 
 
@@ -42,8 +43,9 @@ def open_transport(
         session: The conversation that its requests are turns of.
 
     Raises:
-        ConfigError: A rule is wrong.
+        ConfigError: A rule is wrong, or a proxy or a certificate file of this machine can't be used.
     """
+    check_machine()
     known = spec_of(settings.name)
     address = settings.base_url or (known.base_url if known else None)
     below = Below(

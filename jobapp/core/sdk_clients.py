@@ -56,7 +56,8 @@ class SDKClients:
                 in a call; the others go to the SDK's constructor.
 
         Raises:
-            ConfigError: A setting is wrong, or the SDK is not installed.
+            ConfigError: A setting is wrong, a proxy or a certificate file of this machine can't be used, or
+                the SDK is not installed.
             MissingKeyError: The provider has no key.
         """
         from jobapp.dropin.clients import sdk_client

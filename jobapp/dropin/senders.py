@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobapp.domain.forking import survive_fork
-from jobapp.providers.http_client import NoCookies
+from jobapp.providers.http_client import manners
 
 Send = Callable[[Any], Any]
 
@@ -78,8 +78,8 @@ class Senders:
 
 
 def _open(library: Any, kind: str) -> Any:
-    limits = library.Limits(max_connections=1000, max_keepalive_connections=100)
-    return getattr(library, kind)(limits=limits, cookies=NoCookies(), follow_redirects=False, timeout=None)
+    client_class = getattr(library, kind)
+    return client_class(**manners(client_class), timeout=None)
 
 
 def _transport(client: Any, request: Any) -> Any:

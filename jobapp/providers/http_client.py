@@ -26,7 +26,7 @@ def open_client(client_class: type[Any]) -> Any:
         client_class: ``httpx.Client``, ``httpx2.Client`` or the class with which an SDK makes its own.
     """
     hooks = {"request": [_limit_request], "response": [_note_response]}
-    client = client_class(event_hooks=hooks, **_manners(client_class))
+    client = client_class(event_hooks=hooks, **manners(client_class))
     _limit_all_reads(client)
     return client
 
@@ -34,7 +34,7 @@ def open_client(client_class: type[Any]) -> Any:
 def open_async_client(client_class: type[Any]) -> Any:
     """Return an asynchronous HTTP client for the running event loop; its caller limits all of a request."""
     hooks = {"request": [_alimit_request], "response": [_anote_response]}
-    return client_class(event_hooks=hooks, **_manners(client_class))
+    return client_class(event_hooks=hooks, **manners(client_class))
 
 
 class NoCookies(CookieJar):
@@ -47,7 +47,7 @@ class NoCookies(CookieJar):
         """Send none."""
 
 
-def _manners(client_class: type[Any]) -> dict[str, Any]:
+def manners(client_class: type[Any]) -> dict[str, Any]:
     """Return the arguments of all clients.
 
     The limits are those the SDKs give themselves (openai 3.54, anthropic 2.12). Redirects are not followed,
