@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
+import time
 import zlib
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +17,7 @@ import yaml
 from google.genai.types import HttpOptions
 
 from jobapp.core.llm_interface import LLMInterface
-from jobapp.domain.events import AttemptStarted
+from jobapp.domain.events import AttemptStarted, CallDone
 from jobapp.domain.exceptions import ConfigError
 from jobapp.testing import FakeClock
 from tests.account_server import ANSWERS
@@ -237,3 +239,21 @@ def test_what_would_go_round_the_keys_is_refused_by_name(provider, arguments, se
             with pytest.raises(ConfigError, match=r"(http|httpx)_client|client_args.*llm\.transport"):
                 make(provider, **arguments)
     assert server.received == []
+
+
+def test_a_stream_that_is_let_go_unread_gives_its_room_to_any_other_call(serving):
+    def habit(request: Received) -> bytes:
+        is_stream = b'"stream":true' in request.body.replace(b" ", b"")
+        return stream(event(PIECE), event(b"[DONE]")) if is_stream else message(200, GOOD["openai"])
+
+    events: list[Any] = []
+    with serving(habit, events.append) as (server, llm):
+        for _ in range(3):
+            llm.client("openai").chat.completions.create(model="m", messages=QUESTION, stream=True)
+            gc.collect()
+        assert llm.send_prompt("Hi", provider="openai", model="m") == "Hi"
+        while unfinished(llm):
+            time.sleep(0.001)
+    assert len(server.received) == 4
+    errors = [each.error for each in events if isinstance(each, CallDone)]
+    assert errors == [*["GeneratorExit"] * 3, None]

@@ -20,6 +20,9 @@ class Watch:
         tail: Keeps what is looked at afterwards.
         done: Is called when the whole body has been read.
         dropped: Is called when it is closed before, or breaks.
+
+    Attributes:
+        is_over: Whether it has ended.
     """
 
     def __init__(
@@ -28,7 +31,7 @@ class Watch:
         self._tail = tail
         self._done = done
         self._dropped = dropped
-        self._over = False
+        self.is_over = False
 
     def part(self, part: bytes) -> bytes:
         """Note a part and return it."""
@@ -37,14 +40,14 @@ class Watch:
 
     def end(self) -> None:
         """Note that the whole body has been read."""
-        if not self._over:
-            self._over = True
+        if not self.is_over:
+            self.is_over = True
             self._done(self._tail)
 
     def drop(self, error: BaseException | None = None) -> None:
         """Note that nobody reads on, or that *error* broke it."""
-        if not self._over:
-            self._over = True
+        if not self.is_over:
+            self.is_over = True
             self._dropped(error)
 
 

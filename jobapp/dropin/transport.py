@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -26,6 +25,7 @@ from jobapp.dropin import endings
 from jobapp.dropin.below import Below
 from jobapp.dropin.bodies import Watch
 from jobapp.dropin.credentials import credentials_in, is_callers_own
+from jobapp.dropin.dropped import dropped
 from jobapp.dropin.forwarder import Forwarder, RejectedResponseError
 from jobapp.dropin.home import LONGEST, asend_home, send_home
 from jobapp.dropin.request_bodies import can_be_sent_again, looked_at
@@ -69,7 +69,6 @@ class KeyTransport:
         self._below = below
         self._senders = Senders()
         self._secrets = frozenset(key.secret for key in below.manager.keys)
-        self._dropped: deque[Call] = deque()
         self._told_of_own = False
         weakref.finalize(self, self._senders.close).atexit = False
 
@@ -170,7 +169,6 @@ class KeyTransport:
 
     def _goes_as_it_is(self, request: Any, headers: Mapping[str, str]) -> bool:
         """Return whether the caller brings a credential of its own, which is respected: one attempt."""
-        self._release_dropped()
         self._home_of(request)
         brought = credentials_in(headers, request.url.query.decode("ascii"))
         if not is_callers_own(brought, self._secrets):
@@ -183,11 +181,6 @@ class KeyTransport:
                 self._below.provider.name,
             )
         return True
-
-    def _release_dropped(self) -> None:
-        """Give back the room of answers that nobody read to their end, nor closed."""
-        while self._dropped:
-            self._dropped.popleft().abandon(GeneratorExit())
 
     @cached_property
     def _homes(self) -> list[_Home]:
@@ -283,14 +276,15 @@ class KeyTransport:
             if makes_objects:
                 self._below.owners.add(ids_made(text), key.fingerprint)
 
-        def dropped(error: BaseException | None) -> None:
+        def broken(error: BaseException | None) -> None:
             if isinstance(error, Exception):
                 call.interrupted(call.broken(key, error), "")
             else:
                 call.abandon(GeneratorExit())
 
-        response = watched(request, peeked, Watch(Tail(peeked.encoding), done, dropped))
-        weakref.finalize(response.stream, self._dropped.append, call).atexit = False
+        watch = Watch(Tail(peeked.encoding), done, broken)
+        response = watched(request, peeked, watch)
+        dropped.follow(response.stream, watch)
         return response
 
     def _ending(self, request: Any, started: _Started, outcome: GaveUp, error: JobAppError) -> Any:
