@@ -59,6 +59,10 @@ def test_what_is_no_object_has_no_fields(body):
     [
         ("POST", "/v1/chat/completions", Kind.ROTATE, "m"),
         ("POST", "/v1/responses", Kind.ROTATE, "m"),
+        ("POST", "/v1/responses/input_tokens", Kind.ROTATE, "m"),
+        ("POST", "/v1/responses/compact", Kind.ROTATE, "m"),
+        ("POST", "/v1beta/interactions", Kind.ROTATE, "m"),
+        ("GET", "/v1beta/interactions/v1_abcdef", Kind.HOME, ""),
         ("POST", "/v1/embeddings", Kind.ROTATE, "m"),
         ("POST", "/v1/images/generations", Kind.ROTATE, "m"),
         ("POST", "/v1/messages", Kind.ROTATE, "m"),
@@ -67,12 +71,12 @@ def test_what_is_no_object_has_no_fields(body):
         ("POST", "/v1/messages/batches", Kind.HOME, "m"),
         ("POST", "/v1/files", Kind.HOME, "m"),
         ("POST", "/v1beta/cachedContents", Kind.HOME, "m"),
-        ("GET", "/v1/models", Kind.HOME, "m"),
-        ("DELETE", "/v1/responses/resp_abcdef123", Kind.HOME, "m"),
+        ("GET", "/v1/models", Kind.HOME, ""),
+        ("DELETE", "/v1/responses/resp_abcdef123", Kind.HOME, ""),
     ],
 )
 def test_questions_rotate_and_what_belongs_to_an_account_stays_home(method, path, kind, model):
-    route = route_of(method, path, JSON, b'{"model": "m"}')
+    route = route_of(method, path, JSON, b'{"model": "m"}' if method == "POST" else None)
     assert (route.kind, route.model) == (kind, model)
 
 
@@ -80,6 +84,7 @@ def test_questions_rotate_and_what_belongs_to_an_account_stays_home(method, path
     ("path", "body", "id_"),
     [
         ("/v1/responses", {"previous_response_id": "resp_0123456789"}, "resp_0123456789"),
+        ("/v1beta/interactions", {"previous_interaction_id": "v1_Chd-PU0_F4"}, "v1_Chd-PU0_F4"),
         ("/v1/responses", {"conversation": {"id": "conv_0123456789"}}, "conv_0123456789"),
         ("/v1/responses", {"input": [{"content": [{"file_id": "file-0123456789"}]}]}, "file-0123456789"),
         ("/v1/responses", {"tools": [{"vector_store_ids": ["vs_0123456789"]}]}, "vs_0123456789"),
@@ -258,6 +263,7 @@ USAGES = [
         {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 5}},
         Usage(3, 9),
     ),
+    ({"usage": {"total_input_tokens": 3, "total_output_tokens": 4, "total_thought_tokens": 5}}, Usage(3, 9)),
     ({"usage": None}, Usage()),
     ({"usage": []}, Usage()),
 ]

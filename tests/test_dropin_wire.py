@@ -257,3 +257,27 @@ def test_a_stream_that_is_let_go_unread_gives_its_room_to_any_other_call(serving
     assert len(server.received) == 4
     errors = [each.error for each in events if isinstance(each, CallDone)]
     assert errors == [*["GeneratorExit"] * 3, None]
+
+
+def interact(client: Any, **arguments: Any) -> str:
+    if not hasattr(client, "interactions"):
+        pytest.skip("this google-genai has no interactions")
+    return str(client.interactions.create(model="m", input="Hi", **arguments).id)
+
+
+def test_geminis_interactions_rotate_and_go_on_with_the_key_that_made_them(serving):
+    made = {"id": "v1_Chd-PU0_F4", "status": "completed", "model": "m", "outputs": []}
+    with serving(in_turn(SPENT, message(200, made))) as (server, llm):
+        first = interact(llm.client("google"))
+        llm.reset()
+        interact(llm.client("google"), previous_interaction_id=first)
+    assert server.keys == [ONE, TWO, TWO]
+
+
+def test_geminis_interactions_do_not_sleep_until_a_key_is_back(serving):
+    with serving(in_turn(SPENT)) as (server, llm):
+        with pytest.raises(Exception, match="exceeded your current quota"):
+            interact(llm.client("google"))
+        with pytest.raises(Exception, match="No API keys available"):
+            interact(llm.client("google"))
+    assert server.keys == [ONE, TWO]

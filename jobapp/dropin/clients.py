@@ -97,6 +97,7 @@ def _google_client(transport: KeyTransport, settings: ProviderSettings, argument
         "base_url": settings.base_url,
         "httpx_client": http_client(transport, "google"),
         "httpx_async_client": http_client(transport, "google", asynchronous=True),
+        "retry_options": {"attempts": 1},  # its interactions sleep for as long as ``retry-after`` says
     }
     return genai.Client(**{"api_key": PLACEHOLDER, **arguments}, http_options={**ours, **options})
 

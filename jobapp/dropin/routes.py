@@ -47,7 +47,7 @@ class Route(NamedTuple):
 
 
 QUESTIONS = re.compile(
-    r"/(?:chat/completions|completions|responses|embeddings|images/(?:generations|edits|variations)|audio/\w+|"
+    r"/(?:chat/completions|completions|responses(?:/compact|/input_tokens)?|interactions|embeddings|images/(?:generations|edits|variations)|audio/\w+|"
     r"moderations|rerank|messages|messages/count_tokens|complete)$"
     r"|:(?:generateContent|streamGenerateContent|embedContent|batchEmbedContents|countTokens|predict)$"
 )
@@ -58,7 +58,7 @@ Sources: the API references of OpenAI, Anthropic, Gemini and OpenRouter, 2026-11
 
 _PREFIXED = (
     r"(?:resp|conv|file|vs|batch|asst|thread|run|container|cntr|upload|ftjob|msgbatch|skill)"
-    r"[-_][A-Za-z0-9_-]{6,}"
+    r"[-_][A-Za-z0-9_-]{6,}|v1_[A-Za-z0-9_-]{6,}"
 )
 OBJECT_ID = re.compile(
     rf"\b(?:{_PREFIXED}"
@@ -66,18 +66,26 @@ OBJECT_ID = re.compile(
 )
 """Ids of objects that belong to an account, as the three providers write them.
 
-Gemini's begin with a collection (``files/abc``); in a path of OpenAI's or Anthropic's
-(``/files/file-abc``) that is no part of the id.
+Gemini's begin with a collection (``files/abc``), but an interaction's with ``v1_``; in a path of OpenAI's or
+Anthropic's (``/files/file-abc``) the collection is no part of the id.
 """
 
 _ITEM = re.compile(r'"id"\s*:\s*"((?:rs|msg|fc|ig|ws|ci|mcp)_[A-Za-z0-9]{6,})"')
 
-_NAMING = ("previous_response_id", "conversation", "cachedContent", "cached_content", "container")
+_NAMING = (
+    "previous_response_id",
+    "previous_interaction_id",
+    "conversation",
+    "cachedContent",
+    "cached_content",
+    "container",
+)
 _MODEL_IN_PATH = re.compile(r"/models/([^/:]+):")
 _ID_IN_TEXT = re.compile(
     rb'"(?:(?:input_)?file_id|file_ids|fileUri|file_uri|fileName|file_name|training_file|validation_file'
     rb'|assistant_id|vector_store_ids|skill_id|container)"'
 )
+_MAKING = ("/responses", "/interactions")
 _NEAR = 512
 _RECENT = 1_000_000
 
@@ -99,6 +107,11 @@ def route_of(method: str, path: str, content_type: str, body: bytes | None) -> R
         return Route(Kind.HOME, model, ids)
     items = _items_in(body) if path.endswith("/responses") else ()
     return Route(Kind.PINNED if ids else Kind.ROTATE, model, ids, items)
+
+
+def makes_objects(path: str) -> bool:
+    """Return whether an answer from *path* is an object of its account, too: a later question may name it."""
+    return path.endswith(_MAKING)
 
 
 def ids_made(text: str) -> list[str]:

@@ -69,10 +69,14 @@ def _read(usage: Mapping[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     told = _first(details, "cached_tokens") if isinstance(details, dict) else 0
     return Usage(
-        input_tokens=_first(usage, "prompt_tokens", "input_tokens", "promptTokenCount") + read + written,
-        output_tokens=_first(usage, "completion_tokens", "output_tokens", "candidatesTokenCount")
-        + _first(usage, "thoughtsTokenCount"),
-        cached_tokens=read or told or _first(usage, "cachedContentTokenCount"),
+        input_tokens=_first(usage, "prompt_tokens", "input_tokens", "promptTokenCount", "total_input_tokens")
+        + read
+        + written,
+        output_tokens=_first(
+            usage, "completion_tokens", "output_tokens", "candidatesTokenCount", "total_output_tokens"
+        )
+        + _first(usage, "thoughtsTokenCount", "total_thought_tokens"),
+        cached_tokens=read or told or _first(usage, "cachedContentTokenCount", "total_cached_tokens"),
         cost=cost_told(usage.get("cost")),
         cache_write_tokens=written,
     )

@@ -29,7 +29,7 @@ from jobapp.dropin.dropped import dropped
 from jobapp.dropin.forwarder import Forwarder, RejectedResponseError
 from jobapp.dropin.home import LONGEST, asend_home, send_home
 from jobapp.dropin.request_bodies import can_be_sent_again, looked_at
-from jobapp.dropin.routes import Kind, Route, ids_made, route_of
+from jobapp.dropin.routes import Kind, Route, ids_made, makes_objects, route_of
 from jobapp.dropin.senders import Senders
 from jobapp.dropin.tail import Tail, usage_in
 from jobapp.dropin.upward import bare, made, untouched, watched
@@ -268,12 +268,12 @@ class KeyTransport:
     def _answer(self, request: Any, started: _Started, key: ApiKey, peeked: Any) -> Any:
         """Return the provider's answer, unread; its usage and ids are read when it ends."""
         call, headers = started.call, headers_of(peeked.response)
-        makes_objects = request.url.path.endswith("/responses")
+        is_object = makes_objects(request.url.path)
 
         def done(tail: Tail) -> None:
             text = tail.text()
             call.complete(key, Reply("", usage_in(text), None, headers, started.route.model))
-            if makes_objects:
+            if is_object:
                 self._below.owners.add(ids_made(text), key.fingerprint)
 
         def broken(error: BaseException | None) -> None:
