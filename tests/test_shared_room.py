@@ -259,3 +259,38 @@ def test_processes_that_spread_their_requests_begin_with_different_keys(tmp_path
 def test_processes_that_stick_to_a_key_begin_with_the_same(tmp_path):
     begun = {taken(many(tmp_path / f"{number}", Strategy.STICKY)).key.name for number in range(3)}
     assert begun == {"KEY_0"}
+
+
+def test_what_was_sent_and_answered_while_the_lock_was_held_elsewhere_is_counted_later(tmp_path):
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    learnt(first)
+    with frozen_holder(tmp_path / "room"):
+        alone = taken(first).reservation
+        assert alone
+        first.answered(alone, NOW)
+    taken(second)
+    reservation = taken(second, NOW + 1).reservation
+    assert reservation, "it does not know yet"
+    state = first._models["m"].state(0)
+    with first._room.hold(state):
+        pass
+    assert is_full(second, NOW + 2)
+    assert state.sent.requests == 4
+    assert state.ended.requests == 2
+    assert state.asked == 2
+
+
+def test_a_rejection_while_the_lock_was_held_elsewhere_counts_nothing_later(tmp_path):
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    learnt(first)
+    with frozen_holder(tmp_path / "room"):
+        alone = taken(first).reservation
+        assert alone
+        first.settle(alone, NOW + 0.1, Verdict(Kind.RATE_LIMIT, retry_after=1.0))
+    taken(second)
+    state = first._models["m"].state(0)
+    with first._room.hold(state):
+        pass
+    assert state.sent.requests == 2
+    assert state.ended.requests == 1
+    taken(second)

@@ -179,6 +179,10 @@ class EstimatedLimit:
         self._log.count(now)
         self._try_more(now)
 
+    def count_late(self, sent_at: float) -> None:
+        """Count a request that was sent before what is known, and taught nothing."""
+        self._log.count(sent_at)
+
     def take_back(self, sent_at: float) -> None:
         """Take back a request that was not counted."""
         self._log.take_back(sent_at)

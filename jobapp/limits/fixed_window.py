@@ -58,6 +58,10 @@ class FixedWindow:
             self.ends_at = now + self.length
         self.used = max(0.0, self.used + cost)
 
+    def may_hold(self, instant: float) -> bool:
+        """Return whether a use of that *instant* may be of the open window."""
+        return self.ends_at is None or instant >= self.ends_at - self.length
+
     def roll(self, now: float) -> None:
         """Leave a window that is over."""
         if self.ends_at is not None and now >= self.ends_at - TICK:

@@ -168,6 +168,14 @@ class RateMeter:
         for reported in self._reported.values():
             reported.limit.count(now, cost.of(reported.unit))
 
+    def count_late(self, sent_at: float, cost: Cost) -> None:
+        """Count a request that was sent before what is known, where it may be of the window that is open."""
+        if not self._short:
+            self._estimated.count_late(sent_at)
+        for reported in self._reported.values():
+            if reported.limit.may_hold(sent_at):
+                reported.limit.count(sent_at, cost.of(reported.unit))
+
     def take_back(self, now: float, sent_at: float, cost: Cost) -> None:
         """Take back a request that used nothing."""
         self._estimated.take_back(sent_at)

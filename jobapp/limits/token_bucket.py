@@ -49,6 +49,10 @@ class TokenBucket:
         """Count *cost* units as used; a negative cost takes some back."""
         self.full_at = max(self.full_at, now) + cost * self.interval
 
+    def may_hold(self, instant: float) -> bool:  # noqa: ARG002 - the form of a limit
+        """Return whether a use of that *instant* may still count: what is back is taken off all alike."""
+        return True
+
     def set_used(self, now: float, used: float) -> None:
         """Say how many units are not back yet."""
         self.full_at = now + used * self.interval

@@ -267,7 +267,7 @@ class KeyPool:
             others = reservation.others()
             reservation.end()
             if verdict.kind in (Kind.RATE_LIMIT, Kind.QUOTA):
-                state.not_counted(reservation.cost)
+                state.not_counted(reservation.sent_at, reservation.cost)
             if verdict.kind is Kind.RATE_LIMIT:
                 state.shrink()
                 wait, sent_at = verdict.retry_after, reservation.sent_at

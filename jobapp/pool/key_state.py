@@ -46,6 +46,7 @@ from jobapp.limits.meter import NOTHING, ONE, Cost, RateMeter, Tally
 from jobapp.limits.tokens import TokenEstimate
 from jobapp.limits.under_way import Me, Owner, UnderWay
 from jobapp.pool.shared_room import Part
+from jobapp.pool.unshared import Unshared
 
 FIRST_WINDOW = 4
 """Requests under way at once to a key of which nothing is known."""
@@ -133,6 +134,10 @@ class KeyState:
     """When it was last taken, counted in turns of its model."""
     parts: tuple[Part, ...] = ()
     """The records that other processes share."""
+    alone: Unshared | None = None
+    """Where what happens is noted for others, while the record can't be had."""
+    unshared: Unshared | None = None
+    """What was noted so, and they do not know yet."""
 
     def numbers(self) -> list[float]:
         """Return what is known, for another process."""
@@ -154,8 +159,13 @@ class KeyState:
         self.sent.take_over(numbers)
         self.ended.take_over(numbers)
         self.under_way.take_over(numbers)
-        self._correct_tallies(self.under_way.lost)
+        lost = self.under_way.lost
+        if self.unshared is not None:
+            lost = self.unshared.add_to(self.sent, self.ended, lost)
+        self._correct_tallies(lost)
         self.meter.take_over(numbers)
+        if self.unshared is not None:
+            self.unshared.count_again(self.meter)
         if news.since > known.since and news.since > self.blocked_at:
             until = min(news.until, news.since + BRIEF)
             self.block(news.since, until, half_open=bool(news.half_open), backoff=bool(news.backoff))
@@ -163,7 +173,7 @@ class KeyState:
             self._close()
 
     def _correct_tallies(self, lost: Cost) -> None:
-        """Count what began or ended here while the record could not be written."""
+        """Count what began or ended here of which the record was lost."""
         if lost.requests > 0:
             self.ended.add(lost)
         elif lost.requests < 0:
@@ -261,11 +271,15 @@ class KeyState:
         self.sent.add(cost)
         self.meter.count(now, cost)
         self.budget.begin(now, cost)
+        if self.alone is not None:
+            self.alone.begin(now, cost)
 
     def end(self, cost: Cost) -> None:
         """Note that a request is over."""
         if self.under_way.end(cost):
             self.ended.add(cost)
+            if self.alone is not None:
+                self.alone.end(cost)
         self.budget.end(cost)
 
     def correct(self, now: float, difference: Cost) -> None:
@@ -273,16 +287,24 @@ class KeyState:
         self.meter.correct(now, difference)
         self.budget.use(now, difference._replace(requests=0.0))
 
-    def not_counted(self, cost: Cost) -> None:
+    def not_counted(self, sent_at: float, cost: Cost) -> None:
         """Note that a request that is over was rejected because of a limit."""
         self.sent.add(cost, -1.0)
         self.ended.add(cost, -1.0)
+        if self.alone is not None:
+            self.alone.not_counted(sent_at, cost)
 
     def take_back(self, now: float, sent_at: float, cost: Cost) -> None:
         """Note that a request that is over was not even sent."""
-        self.not_counted(cost)
+        self.not_counted(sent_at, cost)
         self.meter.take_back(now, sent_at, cost)
         self.budget.use(now, NOTHING.plus(cost, -1.0))
+
+    def go_alone(self) -> None:
+        """Note what happens for others: they do not see it now."""
+        if self.unshared is None:
+            self.unshared = Unshared()
+        self.alone = self.unshared
 
     def grow(self) -> None:
         """Let one request more be under way: one was answered."""

@@ -9,7 +9,8 @@ processes never take the same room, whatever each of them believed before::
     hold:  lock -> take over what is newer -> (the caller decides) -> write what has changed -> unlock
     look:  take over what is newer
 
-Where there is no table, or its lock can't be had in a moment, this process goes on with its copies.
+Where there is no table, or its lock can't be had in a moment, this process goes on with its copies; what it
+sent meanwhile is counted at the next hold (:mod:`jobapp.pool.unshared`).
 """
 
 from __future__ import annotations
@@ -169,6 +170,7 @@ class _Hold:
         table = self._table
         self._is_held = table.lock(self._name, self._state.parts)
         if not self._is_held:
+            self._state.go_alone()
             return False
         try:
             return _take_over(table, self._state)
@@ -180,11 +182,14 @@ class _Hold:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._is_held:
+            self._state.alone = None
             return
         try:
             if error is None:
                 for part in self._state.parts:
                     _write(self._table, part)
+                if self._state.unshared:
+                    self._state.unshared = None
         finally:
             self._table.unlock(self._name)
 
