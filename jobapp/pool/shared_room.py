@@ -23,6 +23,7 @@ from typing import Protocol
 
 from jobapp.limits.numbers import Numbered
 from jobapp.limits.under_way import Me, Owner
+from jobapp.pool.unshared import Unshared
 
 
 class Table(Protocol):
@@ -104,9 +105,17 @@ class Recorded(Protocol):
 
     Attributes:
         parts: The records; its own is the second.
+        unshared: What happened while they could not be had.
+        alone: The same, while it happens.
     """
 
     parts: tuple[Part, ...]
+    unshared: Unshared | None
+    alone: Unshared | None
+
+    def go_alone(self) -> None:
+        """Note from now on what happens without the records."""
+        ...
 
     def owners(self) -> list[Owner]:
         """Return the other processes that have something under way."""

@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--providers", nargs="+", choices=overhead.SUBJECTS, help="for overhead (default all)"
     )
+    parser.add_argument("--state", default="", metavar="URL", help="for overhead, such as redis://localhost")
     parser.add_argument("--rounds", type=int, default=40, help="pairs for imports and choice (default 40)")
     parser.add_argument("--repeat", type=int, default=1, help="how often goodput is measured (default 1)")
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the batch (default 20,000)")
@@ -45,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], None]] = {
-        "overhead": lambda: overhead.main(options.pairs, tuple(options.providers or overhead.SUBJECTS)),
+        "overhead": lambda: overhead.main(
+            options.pairs, tuple(options.providers or overhead.SUBJECTS), options.state
+        ),
         "below": lambda: below.main(options.pairs, tuple(options.providers or below.CALLS)),
         "imports": lambda: imports.main(options.rounds),
         "memory": lambda: memory.main(max(2, options.rounds // 8)),

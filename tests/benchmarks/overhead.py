@@ -45,14 +45,14 @@ SUBJECTS = {
 }
 
 
-def run(count: int, names: tuple[str, ...] = tuple(SUBJECTS)) -> Iterator[tuple[str, Pairs]]:
-    """Yield what was measured, and its pairs."""
+def run(count: int, names: tuple[str, ...] = tuple(SUBJECTS), state: str = "") -> Iterator[tuple[str, Pairs]]:
+    """Yield what was measured, and its pairs; with the state at that address."""
     for name in names:
         subject = SUBJECTS[name]
         with serving([(subject.provider, SECRET, {"limit": 10**9})]) as served:
             spec = PROVIDERS[subject.provider]
             raw = subject.raw(served.environ[spec.base_url_env], subject.model)
-            with calling(subject, served.environ) as llm:
+            with calling(subject, served.environ | ({"JOBAPP_STATE_URL": state} if state else {})) as llm:
                 yield from _measure(name, subject, llm, raw, count)
 
 
@@ -122,8 +122,8 @@ def noise(count: int) -> Pairs:
         return in_turns(clocked(raw.send), clocked(raw.send), count)
 
 
-def main(count: int, names: tuple[str, ...] = tuple(SUBJECTS)) -> None:
-    """Print a line for each provider and way of calling."""
+def main(count: int, names: tuple[str, ...] = tuple(SUBJECTS), state: str = "") -> None:
+    """Print a line for each provider and way of calling; the *state* is a file where no address is given."""
     print(noise(count).line("openai: raw call", "itself"), flush=True)
-    for what, pairs in run(count, names):
+    for what, pairs in run(count, names, state):
         print(pairs.line(what, "raw"), flush=True)
