@@ -162,19 +162,13 @@ class Call:
         """Load what a request needs before room is reserved for the first; faults show when it is sent."""
         if keys := self.target.manager.keys:
             with suppress(Exception):
-                if self.target.adapter.warm_up(keys[0]):
-                    self._load_prices()
+                self.target.adapter.warm_up(keys[0])
 
     async def awarm_up(self) -> None:
         """Do so for the running event loop."""
         if keys := self.target.manager.keys:
             with suppress(Exception):
-                if await self.target.adapter.awarm_up(keys[0]):
-                    self._load_prices()
-
-    def _load_prices(self) -> None:
-        """Load them: the next one waits for what the first answer tells of its key's limits."""
-        self.target.manager.priced(self.target.settings.model, Usage(1, 1))
+                await self.target.adapter.awarm_up(keys[0])
 
     @cached_property
     def _size(self) -> int:

@@ -113,13 +113,11 @@ class Forwarder:
         self._began_with: str | None = None
         self._wants_stream = wants_stream
 
-    def warm_up(self, key: ApiKey) -> bool:  # noqa: ARG002 - the adapter's form
-        """Return that nothing was to be done: the SDK is there."""
-        return False
+    def warm_up(self, key: ApiKey) -> None:
+        """Do nothing: the SDK is there."""
 
-    async def awarm_up(self, key: ApiKey) -> bool:  # noqa: ARG002 - the adapter's form
-        """Return the same."""
-        return False
+    async def awarm_up(self, key: ApiKey) -> None:
+        """Do nothing."""
 
     def stream(
         self,

@@ -27,11 +27,11 @@ class Adapter(Protocol):
 
     provider: str
 
-    def warm_up(self, key: ApiKey) -> bool:
-        """Load the SDK and make the client of *key*, if there is none yet; return whether there was none."""
+    def warm_up(self, key: ApiKey) -> None:
+        """Load the SDK and make the client of *key*, if there is none yet; sends nothing."""
         ...
 
-    async def awarm_up(self, key: ApiKey) -> bool:
+    async def awarm_up(self, key: ApiKey) -> None:
         """Do so for the running event loop."""
         ...
 

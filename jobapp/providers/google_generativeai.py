@@ -77,10 +77,10 @@ class GoogleGenerativeAIAdapter(GoogleAdapter):
     sdk = "google.generativeai"
     distribution = "google-generativeai"
 
-    async def awarm_up(self, key: ApiKey) -> bool:
+    async def awarm_up(self, key: ApiKey) -> None:
         """Load the SDK in a thread and make the first client, which threads and loops use alike."""
         await self._import_beside_loop(key)
-        return self.warm_up(key)
+        self.warm_up(key)
 
     async def asend(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer, in a thread."""

@@ -76,29 +76,27 @@ class SDKAdapter:
         self._clients = ClientCache(self._open_pool, self._open_client)
         self._async_clients = LoopCaches(self._open_async_pool, self._open_async_client)
 
-    def warm_up(self, key: ApiKey) -> bool:
-        """Load the SDK and make the first client, where there is none; return whether there was none."""
+    def warm_up(self, key: ApiKey) -> None:
+        """Load the SDK and make the first client, where there is none."""
         if self._clients.is_open:
-            return False
+            return
         opened = self._clients.begin()
         try:
             self._clients.client(opened, key)
         finally:
             self._end(opened)
-        return True
 
-    async def awarm_up(self, key: ApiKey) -> bool:
+    async def awarm_up(self, key: ApiKey) -> None:
         """Do so for the running event loop; the import of an SDK goes to a thread."""
         clients = self._async_clients.of_loop()
         if clients.is_open:
-            return False
+            return
         await self._import_beside_loop(key)
         opened = clients.begin()
         try:
             clients.client(opened, key)
         finally:
             await self._aend(opened)
-        return True
 
     def send(self, request: ChatRequest, key: ApiKey, timeout: float) -> Reply:
         """Ask and return the answer."""
