@@ -528,7 +528,7 @@ def test_clients_are_made_before_room_is_reserved_for_the_first_request(adapter,
 def test_clients_of_a_loop_are_made_before_room_is_reserved_for_the_first_request(adapter, simulator):
     async def warm() -> bool:
         await adapter.awarm_up(KEY)
-        return adapter._clients.is_open or adapter._async_clients.of_loop().is_open
+        return bool(adapter._clients.is_open or adapter._async_clients.of_loop().is_open)
 
     assert asyncio.run(warm())
     assert not simulator.received
