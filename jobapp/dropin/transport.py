@@ -135,7 +135,7 @@ class KeyTransport:
         outcome = await adrive(started.call, started.flow, aask_stream)
         if isinstance(outcome, GaveUp):
             raise started.call.give_up(outcome)
-        response = outcome.reply.first.response
+        response = watched(request, outcome.reply.first, Watch(Tail(), _ignore, _ignore))
         try:
             await response.aread()
         except Exception as error:
@@ -314,6 +314,10 @@ def _depth(home: str, path: str) -> int:
     """Return how much of *path* is that of *home*; -1 where it is another."""
     home = home.rstrip("/")
     return len(home) if path.startswith(f"{home}/") else -1
+
+
+def _ignore(_: object) -> None:
+    """Nobody need hear how an answer ends that is read here."""
 
 
 def _route(request: Any, headers: Mapping[str, str]) -> Route:
