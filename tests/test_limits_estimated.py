@@ -6,6 +6,8 @@ import math
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jobapp.limits.estimated import EstimatedLimit, SharedRates
 from jobapp.limits.window_length import DOUBTS, GUESSES, MARGIN, WindowLength
@@ -50,6 +52,24 @@ def test_requests_under_way_that_are_rejected_too_are_not_taken_for_served():
     limit = EstimatedLimit(SharedRates())
     burst(limit, NOW, 3, rejected=5, wait=60.0)
     assert limit.limit == 3
+
+
+@given(limit=st.integers(2, 50), before=st.integers(0, 50), ends_in=st.floats(0.05, 0.9))
+def test_a_burst_over_the_end_of_a_window_does_not_make_it_look_larger_where_the_end_is_told(
+    limit, before, ends_in
+):
+    shared, early = SharedRates(), min(before, limit)
+    shared.length.told(1.0, 1.0)
+    key = EstimatedLimit(shared)
+    assert key.room(NOW) == math.inf
+    for at, served in ((NOW, early), (NOW + ends_in + 0.02, limit)):
+        for _ in range(served):
+            key.count(at)
+            key.answered(at, at)
+    rejected_at = NOW + ends_in + 0.04
+    key.count(rejected_at)
+    key.rejected(rejected_at, rejected_at, NOW + ends_in + 1.0 - rejected_at, 0.0)
+    assert key.limit == limit
 
 
 def test_where_nobody_says_how_long_the_window_is_tried_at_the_usual_lengths():

@@ -7,6 +7,7 @@ model). What moves its two sizes:
 seen                                          learnt
 ============================================  =============================================================
 a rejection after *n* answers in one length   the limit is *n* at most
+the same, and when the window ends            the limit is what came since it began
 a rejection although none was served          the length was taken for too short
 an answer after a rejection                   the window was over: the length is what passed at most
 the server's "wait so long"                   the length is what passed and that long
@@ -216,20 +217,27 @@ class EstimatedLimit:
             rounding: By how many seconds that may be too long.
         """
         self._go_by_length()
-        tested = self._tested_at == sent_at
+        length, tested = self._shared.length, self._tested_at == sent_at
         self.take_back(sent_at)
         served = self._log.used(now)
         opened = self._opened(sent_at + TICK)
         if opened is not None:
             open_for = sent_at - opened.arrived
             if wait and self._pace == 1.0:
-                self._shared.length.told(wait - rounding, wait + now - opened.first)
-            self._learn(now, sent_at, open_for, served, tested=tested)
+                length.told(wait - rounding, wait + now - opened.first)
+            shown = self._log.used_since(now + wait - length.seconds) if wait and not rounding else 0.0
+            self._learn(now, sent_at, open_for, served, shown, tested=tested)
         if not self._shared.length.known or opened is None:
             self._closed_at = now if self._closed_at is None else self._closed_at
 
-    def _learn(self, now: float, sent_at: float, open_for: float, served: float, *, tested: bool) -> None:
-        """Decide what a rejection after *served*, those under way included, means: longer windows or less?"""
+    def _learn(
+        self, now: float, sent_at: float, open_for: float, served: float, shown: float, *, tested: bool
+    ) -> None:
+        """Decide what a rejection after *served*, those under way included, means: longer windows or less?
+
+        Where the provider says when the open window ends, what it has *shown* is what it holds: a burst may
+        have got a part of each of two.
+        """
         length, of_one_burst = self._shared.length, sent_at <= self._learnt_at
         if tested:
             length.not_over(open_for)
@@ -237,9 +245,12 @@ class EstimatedLimit:
         elif of_one_burst and self._came_back_since is not None:
             self._slow_down()
         elif of_one_burst or self._held <= served <= self._log.limit:
-            self._hold(served, now)
+            self._hold(min(served, shown or served), now)
         elif served > self._held:
             return  # more was on its way than is allowed by now
+        elif 0 < shown < self._held:
+            self._pace = self._pace_before = 1.0
+            self._hold(shown, now)
         elif self._pace == 1.0 and length.may_last(open_for):
             length.not_over(open_for)
         else:
