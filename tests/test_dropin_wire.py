@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import io
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
@@ -281,3 +283,19 @@ def test_geminis_interactions_do_not_sleep_until_a_key_is_back(serving):
         with pytest.raises(Exception, match="No API keys available"):
             interact(llm.client("google"))
     assert server.keys == [ONE, TWO]
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
+def test_a_key_that_a_stream_repeats_in_an_error_is_not_in_what_goes_up_however_it_is_packed(
+    encoding, serving
+):
+    packers: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
+
+    def repeating(request: Received) -> bytes:
+        said = event({"error": {"code": 401, "message": f"{request.key} is wrong"}})
+        return stream(
+            packers.get(encoding, bytes)(said), headers=[("content-encoding", encoding)] if encoding else []
+        )
+
+    with serving(repeating) as (_, llm), pytest.raises(openai.APIError, match=r"\*\*\* is wrong"):
+        ask_for_stream(llm.client("openai"))

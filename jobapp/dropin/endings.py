@@ -34,17 +34,15 @@ _TYPES = {429: "rate_limit_error", 401: "authentication_error", 504: "timeout_er
 _CODES = {429: "rate_limit_exceeded", 401: "invalid_api_key", 504: "timeout", 503: "unavailable"}
 
 
-def last_word(headers: Iterable[tuple[str, str]], told: Headers, *, is_decoded: bool) -> Headers:
+def last_word(headers: Iterable[tuple[str, str]], told: Headers) -> Headers:
     """Return the *headers* of the provider's last response with what jobapp tells added.
 
     Args:
-        headers: As they came.
+        headers: As they came; the body is handed up unpacked.
         told: Of :func:`told_headers`.
-        is_decoded: Whether the body is handed up decompressed.
     """
-    left_out = _REWRITTEN if is_decoded else _REWRITTEN - {"content-encoding"}
     names = {name for name, _ in told}
-    kept = [(name, value) for name, value in headers if name.lower() not in left_out | names]
+    kept = [(name, value) for name, value in headers if name.lower() not in _REWRITTEN | names]
     return [*kept, *told]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, NamedTuple, NoReturn
+from zlib import decompressobj
 
 from jobapp.classification.exception_facts import read_exception
 from jobapp.domain.exceptions import JobAppError
@@ -43,16 +44,11 @@ class RejectedResponseError(Exception):
 
 
 class LastRejection(NamedTuple):
-    """What the provider said last, to hand up when no key is left."""
+    """What the provider said last, unpacked, to hand up when no key is left."""
 
     status: int
     headers: list[tuple[str, str]]
     content: bytes
-
-    @property
-    def is_decoded(self) -> bool:
-        """Whether the content is decompressed: all but an error in a 200."""
-        return self.status >= FIRST_ERROR
 
 
 class Peeked:
@@ -69,6 +65,12 @@ class Peeked:
     def encoding(self) -> str:
         """How the body is compressed."""
         return str(self.response.headers.get("content-encoding", "")).lower()
+
+    @property
+    def content(self) -> bytes:
+        """What was read, unpacked: of an error, which could be read."""
+        packed = b"".join(self.held_back)
+        return packed if self.encoding in {"", "identity"} else decompressobj(wbits=47).decompress(packed)
 
 
 class Forwarder:
@@ -133,7 +135,7 @@ class Forwarder:
         peeked = Peeked(response)
         if error := self._peek(peeked):
             response.close()
-            self._reject(key, response, b"".join(peeked.held_back), error)
+            self._reject(key, response, peeked.content, error)
         yield peeked
 
     async def astream(
@@ -150,7 +152,7 @@ class Forwarder:
         peeked = Peeked(response)
         if error := await self._apeek(peeked):
             await response.aclose()
-            self._reject(key, response, b"".join(peeked.held_back), error)
+            self._reject(key, response, peeked.content, error)
         yield peeked
 
     def error_facts(self, error: Exception, model: str, key: ApiKey | None = None) -> ErrorFacts | None:

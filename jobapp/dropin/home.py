@@ -149,7 +149,7 @@ def _remembering(below: Below, request: Any, key: ApiKey, response: Any) -> Any:
     """Return *response*: the ids it tells are remembered as the key's; an error does not name the key."""
     if response.is_closed:
         told, content = unnamed(response.headers.multi_items(), response.content, key.secret)
-        headers = endings.last_word(told, [endings.NO_REPEAT], is_decoded=True)
+        headers = endings.last_word(told, [endings.NO_REPEAT])
         return made(request, response.status_code, headers, content)
     peeked = Peeked(response)
 

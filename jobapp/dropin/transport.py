@@ -296,7 +296,7 @@ class KeyTransport:
         status = endings.own_status(states, deadline=outcome.reason is StopReason.DEADLINE)
         hides = outcome.reason is StopReason.NO_KEY and endings.hides_a_return(outcome.verdict, status)
         if (last := started.forwarder.last) and not hides:
-            headers = endings.last_word(last.headers, told, is_decoded=last.is_decoded)
+            headers = endings.last_word(last.headers, told)
             return made(request, last.status, headers, last.content)
         body = endings.own_body(below.provider.name, status, str(error))
         return made(request, status, [("content-type", "application/json"), *told], body)
