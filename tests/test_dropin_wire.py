@@ -299,3 +299,33 @@ def test_a_key_that_a_stream_repeats_in_an_error_is_not_in_what_goes_up_however_
 
     with serving(repeating) as (_, llm), pytest.raises(openai.APIError, match=r"\*\*\* is wrong"):
         ask_for_stream(llm.client("openai"))
+
+
+@pytest.mark.parametrize("said", [message(400, {"error": {"message": "no"}}), SPENT])
+def test_a_response_that_goes_up_with_an_error_tells_what_one_of_the_sdk_alone_tells(said, serving):
+    with serving(in_turn(said)) as (_, llm):
+        for request in (ask, lambda client: client.models.list()):
+            with pytest.raises(openai.APIStatusError) as raised:
+                request(llm.client("openai"))
+            response = raised.value.response
+            assert response.elapsed.total_seconds() >= 0
+            assert response.is_closed
+            assert int(response.headers["content-length"]) == len(response.content)
+
+
+def test_a_cookie_that_came_with_one_key_does_not_go_out_with_another(serving):
+    cookie = message(200, GOOD["openai"], [("set-cookie", "account=1")])
+    with serving(in_turn(cookie, SPENT, message(200, GOOD["openai"]))) as (server, llm):
+        client = llm.client("openai")
+        assert [ask(client), ask(client)] == ["Hi", "Hi"]
+    assert server.keys == [ONE, ONE, TWO]
+    assert not [request for request in server.received if "cookie" in request.headers]
+
+
+def test_googles_client_asks_where_the_keys_belong_whatever_the_environment_says_of_vertex(
+    serving, monkeypatch
+):
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    with serving(in_turn(message(200, GOOD["google"]))) as (server, llm):
+        assert ask(llm.client("google")) == "Hi"
+    assert "publishers" not in server.received[0].path

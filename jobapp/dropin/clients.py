@@ -11,6 +11,7 @@ from jobapp.domain.exceptions import ConfigError
 from jobapp.domain.settings import ProviderSettings
 from jobapp.dropin.credentials import PLACEHOLDER
 from jobapp.dropin.transport import KeyTransport
+from jobapp.providers.http_client import NoCookies
 
 KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
 """The header in which a provider wants its key; all others: ``authorization``."""
@@ -68,9 +69,9 @@ def http_client(transport: KeyTransport, provider: str, *, asynchronous: bool = 
 
         library = http_library()
         client = library.AsyncClient if asynchronous else library.Client
-        return client(transport=transport, follow_redirects=True, timeout=600.0)
+        return client(transport=transport, cookies=NoCookies(), follow_redirects=True, timeout=600.0)
     name = "DefaultAsyncHttpxClient" if asynchronous else "DefaultHttpxClient"
-    return _part(sdk, name)(transport=transport)
+    return _part(sdk, name)(transport=transport, cookies=NoCookies())
 
 
 def _stainless_client(
@@ -90,8 +91,8 @@ def _stainless_client(
 
 def _google_client(transport: KeyTransport, settings: ProviderSettings, arguments: dict[str, Any]) -> Any:
     genai = _module("google.genai")
-    given = arguments.pop("http_options", None) or {}
-    options = given if isinstance(given, dict) else given.model_dump(exclude_none=True)
+    told = arguments.pop("http_options", None) or {}
+    options = told if isinstance(told, dict) else told.model_dump(exclude_none=True)
     _check_ours(options)
     ours = {
         "base_url": settings.base_url,
@@ -99,7 +100,8 @@ def _google_client(transport: KeyTransport, settings: ProviderSettings, argument
         "httpx_async_client": http_client(transport, "google", asynchronous=True),
         "retry_options": {"attempts": 1},  # its interactions sleep for as long as ``retry-after`` says
     }
-    return genai.Client(**{"api_key": PLACEHOLDER, **arguments}, http_options={**ours, **options})
+    given = {"api_key": PLACEHOLDER, "vertexai": False, **arguments}
+    return genai.Client(**given, http_options={**ours, **options})
 
 
 def _check_ours(arguments: Mapping[str, Any]) -> None:

@@ -28,8 +28,9 @@ def watched(request: Any, peeked: Peeked, watch: Watch) -> Any:
 
 
 def made(request: Any, status: int, headers: Headers, content: bytes) -> Any:
-    """Return a response with *content*, for the library of *request*."""
-    return library_of(request).Response(status, headers=headers, content=content)
+    """Return a response with *content*, unread as one that came, for the library of *request*."""
+    library, length = library_of(request), ("content-length", str(len(content)))
+    return library.Response(status, headers=[*headers, length], stream=library.ByteStream(content))
 
 
 def untouched(error: ConfigError) -> ConfigError:
