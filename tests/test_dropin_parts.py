@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobapp.domain.types import Usage
-from jobapp.dropin.credentials import credentials_in, is_callers_own, put_key, query_without_key
+from jobapp.dropin.credentials import credentials_in, header_for, is_callers_own, put_key, query_without_key
 from jobapp.dropin.endings import last_word, own_body, own_status, told_headers
 from jobapp.dropin.first_event import LONGEST_PEEK, FirstEvent
 from jobapp.dropin.json_fields import SMALL, top_level_fields
@@ -169,6 +169,19 @@ def test_every_credential_is_taken_out_and_one_put_in(header, name):
         ("accept", "*/*"),
         (name, "Bearer mine" if name == "authorization" else "mine"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"authorization": "Bearer unused"}, "authorization"),
+        ({"x-api-key": "unused"}, "x-api-key"),
+        ({"authorization": "Bearer unused", "api-key": "unused"}, "x-goog-api-key"),
+        ({}, "x-goog-api-key"),
+    ],
+)
+def test_the_key_goes_into_the_header_that_had_the_stand_in_else_into_the_usual_one(headers, name):
+    assert header_for(headers, "x-goog-api-key") == name
 
 
 def test_a_key_in_the_query_is_taken_out_and_all_else_stays():

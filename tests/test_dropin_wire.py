@@ -12,10 +12,12 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
 import yaml
+from google import genai
 from google.genai.types import HttpOptions
 
 from jobapp.core.llm_interface import LLMInterface
@@ -168,8 +170,6 @@ def test_a_form_whose_file_can_not_be_wound_back_is_sent_once(serving):
 
 
 def test_a_cut_connection_raises_what_googles_sdk_raises_alone(serving):
-    from google import genai
-
     with serving(lambda _: b"") as (server, llm):
         own = genai.Client(api_key="unused", http_options={"base_url": server.base})
         with pytest.raises(Exception) as expected:
@@ -329,3 +329,24 @@ def test_googles_client_asks_where_the_keys_belong_whatever_the_environment_says
     with serving(in_turn(message(200, GOOD["google"]))) as (server, llm):
         assert ask(llm.client("google")) == "Hi"
     assert "publishers" not in server.received[0].path
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_key_goes_into_the_header_in_which_the_sdk_alone_sends_it(provider, serving):
+    def alone(base: str) -> Any:
+        match provider:
+            case "openai":
+                return openai.OpenAI(api_key=ONE, base_url=f"{base}/v1")
+            case "anthropic":
+                return anthropic.Anthropic(api_key=ONE, base_url=base)
+            case _:
+                return genai.Client(api_key=ONE, http_options={"base_url": base})
+
+    with serving(in_turn(message(200, GOOD[provider]))) as (server, llm):
+        ask(llm.client(provider))
+        ask(alone(server.base))
+    ours, own = [
+        {name: value for name, value in request.headers.items() if ONE in value}
+        for request in server.received
+    ]
+    assert ours == own

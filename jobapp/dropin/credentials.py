@@ -35,6 +35,16 @@ def _looks_real(text: str) -> bool:
     return redact(text) != text or len(text) >= 32  # noqa: PLR2004 - a stand-in is a word or two
 
 
+def header_for(headers: Mapping[str, str], usual: str) -> str:
+    """Return the header for the key: that in which a request has its stand-in, else the *usual* one.
+
+    SDKs change it (anthropic 2.14 sends keys as ``authorization``), and a provider may have several
+    interfaces.
+    """
+    found = [name for name in HEADERS if name in headers]
+    return found[0] if len(found) == 1 else usual
+
+
 def put_key(headers: MutableMapping[str, str], name: str, secret: str) -> None:
     """Take every credential out of *headers* and put the one of *secret* in.
 

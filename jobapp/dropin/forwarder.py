@@ -15,7 +15,7 @@ from zlib import decompressobj
 from jobapp.classification.exception_facts import read_exception
 from jobapp.domain.exceptions import JobAppError
 from jobapp.domain.types import ApiKey, ChatRequest, ErrorFacts
-from jobapp.dropin.credentials import ACCOUNT_HEADERS, put_key, query_without_key, unnamed
+from jobapp.dropin.credentials import ACCOUNT_HEADERS, header_for, put_key, query_without_key, unnamed
 from jobapp.dropin.first_event import FirstEvent
 from jobapp.dropin.whole_answer import WholeAnswer
 from jobapp.providers import azure
@@ -81,7 +81,7 @@ class Forwarder:
         home: The address that the SDK was given: the provider's, or a key's own.
         address: The provider's, where keys are sent that have none of their own.
         model: The model that is asked; empty where none is named.
-        key_header: The header in which the provider wants its key.
+        key_header: The header for the key, where the SDK's request has none.
         request: The SDK's request; it is copied, never changed.
         send: Sends a request: the transport of a client that knows no key.
         first: The fingerprint of the first key, whose organisation the SDK's own headers name.
@@ -199,7 +199,8 @@ class Forwarder:
         """Make *headers* those of *key*: another account gets no organisation and no repeat of ours."""
         self._began_with = self._began_with or key.fingerprint
         is_azure = azure.is_azure(self.provider, key.base_url or self._address, key)
-        put_key(headers, azure.KEY_HEADER if is_azure else self._key_header, key.secret)
+        name = azure.KEY_HEADER if is_azure else header_for(headers, self._key_header)
+        put_key(headers, name, key.secret)
         if key.fingerprint != self._first:
             for name in ACCOUNT_HEADERS:
                 headers.pop(name, None)
