@@ -26,7 +26,7 @@ from jobapp.domain.exceptions import ConfigError
 from jobapp.testing import FakeClock
 from tests.account_server import ANSWERS
 from tests.calling import unfinished
-from tests.raw_server import Habit, Received, event, in_turn, message, raw_server, stream
+from tests.raw_server import JSON, Habit, Received, event, in_turn, message, raw_server, stream
 
 ONE, TWO = "sk-canary-one-0123456789", "sk-canary-two-0123456789"
 PROVIDERS = {"openai": ("OPENAI", "/v1"), "anthropic": ("ANTHROPIC", ""), "google": ("GOOGLE", "")}
@@ -350,3 +350,30 @@ def test_the_key_goes_into_the_header_in_which_the_sdk_alone_sends_it(provider, 
         for request in server.received
     ]
     assert ours == own
+
+
+def deep(start: bytes, depth: int, end: bytes = b"}") -> bytes:
+    return start + b"[" * depth + b"]" * depth + end
+
+
+HUGE = b"9" * 400
+ODD_ANSWERS = {
+    "an error deeply nested": message(200, deep(b'{"error":', 7000), [JSON]),
+    "usage deeply nested": message(200, deep(b'{"usage":{"a":', 20_000, b"}}"), [JSON]),
+    "huge usage": message(200, b'{"usage":{"prompt_tokens":%s,"cost":%s}}' % (HUGE, HUGE), [JSON]),
+    "usage of other types": message(200, {"usage": {"prompt_tokens": -5, "cost": "x", "input_tokens": []}}),
+    "an event deeply nested": stream(deep(b'data: {"a":', 900) + b"\n\n"),
+    "an event that can't be parsed": stream(deep(b'data: {"a":', 30_000) + b"\n\n"),
+    "a rejection deeply nested": message(400, deep(b'{"error":', 100_000), [JSON]),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ANSWERS)
+def test_an_answer_that_looking_at_can_not_make_out_goes_up_as_it_came(name, serving):
+    said = ODD_ANSWERS[name]
+    with serving(in_turn(said)) as (server, llm):
+        came = llm.http_client("openai").post(f"{server.base}{CHAT}", json={"model": "m"})
+        assert came.status_code == int(said[9:12])
+        assert came.content in said
+        assert unfinished(llm) == []
+    assert len(server.received) == 1

@@ -48,10 +48,10 @@ class FirstEvent:
             return
         try:
             self._text += self._inflate.decompress(part) if self._inflate else part
-        except zlib.error:  # the HTTP library may read it all the same: deflate without its head
+            for event in self._events():
+                self._judge(event)
+        except (zlib.error, RecursionError):  # others may read it all the same: deflate without its head
             self.is_clear = True
-        for event in self._events():
-            self._judge(event)
 
     def _events(self) -> Iterator[Any]:
         """Yield the whole events that have come, parsed; what is no JSON is no event."""

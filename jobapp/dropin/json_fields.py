@@ -26,7 +26,7 @@ def top_level_fields(body: bytes, wanted: Collection[str]) -> dict[str, Any]:
         return _scanned(body, {f'"{name}"'.encode(): name for name in wanted})
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {name: parsed[name] for name in wanted if name in parsed} if isinstance(parsed, dict) else {}
 
@@ -70,5 +70,5 @@ def _backslashes_before(body: bytes, end: int) -> int:
 def _first_value(text: bytes) -> Any:
     try:
         return json.JSONDecoder().raw_decode(text.decode(errors="replace").lstrip())[0]
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobapp.domain.types import Usage
-from jobapp.providers.fields import cost_told
+from jobapp.providers.fields import cost_told, count
 
 KEPT = 65_536
 """Bytes that are kept of the beginning, and of the end, at most."""
@@ -57,7 +57,7 @@ def usage_in(text: str) -> Usage:
     for found in reversed(list(_USAGE.finditer(text))):
         try:
             usage = json.JSONDecoder().raw_decode(text, found.end())[0]
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         return _read(usage)
     return Usage()
@@ -65,22 +65,18 @@ def usage_in(text: str) -> Usage:
 
 def _read(usage: Mapping[str, Any]) -> Usage:
     """Read the tokens; Anthropic counts those read from or written to its cache apart, others within."""
-    read, written = _first(usage, "cache_read_input_tokens"), _first(usage, "cache_creation_input_tokens")
+    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    told = _first(details, "cached_tokens") if isinstance(details, dict) else 0
+    told = count(details, "cached_tokens")
     return Usage(
-        input_tokens=_first(usage, "prompt_tokens", "input_tokens", "promptTokenCount", "total_input_tokens")
+        input_tokens=count(usage, "prompt_tokens", "input_tokens", "promptTokenCount", "total_input_tokens")
         + read
         + written,
-        output_tokens=_first(
+        output_tokens=count(
             usage, "completion_tokens", "output_tokens", "candidatesTokenCount", "total_output_tokens"
         )
-        + _first(usage, "thoughtsTokenCount", "total_thought_tokens"),
-        cached_tokens=read or told or _first(usage, "cachedContentTokenCount", "total_cached_tokens"),
+        + count(usage, "thoughtsTokenCount", "total_thought_tokens"),
+        cached_tokens=read or told or count(usage, "cachedContentTokenCount", "total_cached_tokens"),
         cost=cost_told(usage.get("cost")),
         cache_write_tokens=written,
     )
-
-
-def _first(usage: Mapping[str, Any], *names: str) -> int:
-    return next((usage[name] for name in names if isinstance(usage.get(name), int)), 0)

@@ -44,7 +44,7 @@ class WholeAnswer:
             return None
         try:
             body = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         is_error = isinstance(body, dict) and isinstance(body.get("error"), dict)
         return body if is_error and not body.keys() & _ANSWERS else None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
+
+MOST = 2**40
+"""What is more is no count of tokens and no cost."""
+
+_LONGEST = 13
+"""Digits of the most."""
 
 
 def field_of(value: Any, name: str) -> Any:
@@ -20,9 +25,9 @@ def count(value: Any, *names: str) -> int:
     """Return the first of the *names* in *value* that is a count; 0 where none is."""
     for name in names:
         found = field_of(value, name)
-        if isinstance(found, str) and found.isdecimal():
+        if isinstance(found, str) and found.isdecimal() and len(found) <= _LONGEST:
             return int(found)  # some SDKs read it so themselves
-        if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0:
+        if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= MOST:
             return int(found)
     return 0
 
@@ -41,5 +46,5 @@ def text_of(value: Any, name: str) -> str:
 
 def cost_told(value: Any) -> float | None:
     """Return the dollars that a provider told; ``None`` where *value* is no such number."""
-    is_told = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    is_told = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST
     return float(value) if is_told else None
