@@ -307,7 +307,7 @@ def test_a_small_compressed_answer_is_read_and_a_broken_one_is_nothing():
 
 
 def test_what_jobapp_tells_is_ascii_on_one_line_and_says_when():
-    told = dict(told_headers("No API keys available.\n  kéy", NOW + timedelta(seconds=90.2), NOW))
+    told = dict(told_headers("openai", "No API keys available.\n  kéy", NOW + timedelta(seconds=90.2), NOW))
     assert told == {
         "x-should-retry": "false",
         "x-jobapp-reason": "No API keys available. k?y",
@@ -316,9 +316,15 @@ def test_what_jobapp_tells_is_ascii_on_one_line_and_says_when():
     }
 
 
+def test_googles_sdk_which_sleeps_for_it_is_not_told_when_to_retry_but_its_user_is():
+    told = dict(told_headers("google", "spent", NOW + timedelta(hours=9), NOW))
+    assert "retry-after" not in told
+    assert told["x-jobapp-available-at"] == "2026-11-26T21:00:00Z"
+
+
 def test_the_providers_last_word_keeps_its_headers_but_those_of_a_body_that_was_decoded():
     headers = [("Content-Encoding", "gzip"), ("retry-after", "9999"), ("x-request-id", "r")]
-    told = told_headers("spent", NOW, NOW)
+    told = told_headers("openai", "spent", NOW, NOW)
     assert ("retry-after", "0") in last_word(headers, told)
     assert [pair for pair in last_word(headers, told) if pair[1] in {"gzip", "9999"}] == []
 

@@ -46,15 +46,17 @@ def last_word(headers: Iterable[tuple[str, str]], told: Headers) -> Headers:
     return [*kept, *told]
 
 
-def told_headers(text: str, available_at: datetime | None, now: datetime) -> Headers:
-    """Return what jobapp tells in headers: that a repeat is of no use, why, and when a key is free."""
+def told_headers(provider: str, text: str, available_at: datetime | None, now: datetime) -> Headers:
+    """Return what jobapp tells in headers: that a repeat is of no use, why, and when a key is free.
+
+    Google's SDK heeds no ``x-should-retry``, and its interactions sleep for as long as ``retry-after`` says
+    (google-genai 3.6): it is not told so.
+    """
     headers = [NO_REPEAT, ("x-jobapp-reason", _one_line(text))]
     if available_at is not None:
         seconds = max(0, -int(-(available_at - now).total_seconds() // 1))
-        headers += [
-            ("retry-after", str(seconds)),
-            ("x-jobapp-available-at", utc(available_at)),
-        ]
+        headers += [("retry-after", str(seconds))] if provider != "google" else []
+        headers.append(("x-jobapp-available-at", utc(available_at)))
     return headers
 
 

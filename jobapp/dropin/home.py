@@ -163,6 +163,6 @@ def _nobody(below: Below, request: Any, route: Route) -> Any:
     """Return the answer where the provider accepts no key."""
     now = below.clock.now()
     error = no_keys_error(below.manager.statuses(route.model or None), (), now)
-    told = endings.told_headers(str(error), error.available_at, now)
+    told = endings.told_headers(below.provider.name, str(error), error.available_at, now)
     body = endings.own_body(below.provider.name, 401, str(error))
     return made(request, 401, [("content-type", "application/json"), *told], body)

@@ -291,7 +291,7 @@ class KeyTransport:
         """Return the provider's last word, else an answer in its form, for a request that no key served."""
         below = self._below
         available_at = getattr(error, "available_at", None)
-        told = endings.told_headers(str(error), available_at, below.clock.now())
+        told = endings.told_headers(below.provider.name, str(error), available_at, below.clock.now())
         states = [line.state for line in below.manager.statuses(started.route.model)]
         status = endings.own_status(states, deadline=outcome.reason is StopReason.DEADLINE)
         hides = outcome.reason is StopReason.NO_KEY and endings.hides_a_return(outcome.verdict, status)
