@@ -30,7 +30,8 @@ class Received:
         return "".join(told).removeprefix("Bearer ")
 
 
-Habit = Callable[[Received], bytes]
+Habit = Callable[[Received], bytes | Iterator[bytes]]
+"""What is said to a request, at once or bit by bit."""
 
 
 @dataclass
@@ -111,8 +112,9 @@ def _serve(connection: socket.socket, server: RawServer) -> None:
             while (request := _read(incoming)) is not None:
                 server.received.append(request)
                 said = server.habit(request)
-                connection.sendall(said)
-                if not _is_whole(said):
+                for part in [said] if isinstance(said, bytes) else said:
+                    connection.sendall(part)
+                if not isinstance(said, bytes) or not _is_whole(said):
                     return
         except OSError:
             return

@@ -6,14 +6,16 @@ import asyncio
 import gc
 import gzip
 import io
+import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import anthropic
 import httpx
+import httpx2
 import openai
 import pytest
 import yaml
@@ -375,5 +377,34 @@ def test_an_answer_that_looking_at_can_not_make_out_goes_up_as_it_came(name, ser
         came = llm.http_client("openai").post(f"{server.base}{CHAT}", json={"model": "m"})
         assert came.status_code == int(said[9:12])
         assert came.content in said
+        assert unfinished(llm) == []
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_deadline_that_passes_while_an_answer_comes_is_a_time_out_of_the_sdk(is_async, provider, serving):
+    over = threading.Event()
+
+    def habit(_: Received) -> Iterator[bytes]:
+        yield message(200, b"", [JSON], short_of=10**6)
+        while not over.wait(0.01):
+            yield b" "
+
+    async def aask(llm: LLMInterface) -> None:
+        client = llm.async_client(provider, deadline=0.2)
+        match provider:
+            case "openai":
+                await client.chat.completions.create(model="m", messages=QUESTION)
+            case "anthropic":
+                await client.messages.create(model="m", max_tokens=9, messages=QUESTION)
+            case _:
+                await client.aio.models.generate_content(model="m", contents="Hi")
+
+    timed_out = (openai.APITimeoutError, anthropic.APITimeoutError, httpx.ReadTimeout, httpx2.ReadTimeout)
+    with serving(habit) as (server, llm):
+        with pytest.raises(timed_out):
+            asyncio.run(aask(llm)) if is_async else ask(llm.client(provider, deadline=0.2))
+        over.set()
         assert unfinished(llm) == []
     assert len(server.received) == 1

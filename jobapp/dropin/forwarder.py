@@ -7,7 +7,9 @@ end; all else is unread.
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, NamedTuple, NoReturn
 from zlib import decompressobj
@@ -129,11 +131,12 @@ class Forwarder:
         left: float | None = None,
     ) -> Generator[Any]:
         """Send with *key* and yield the response, which begins well."""
+        ends = math.inf if left is None else time.monotonic() + left
         response = self._send(self.keyed(key, timeout if left is None else min(timeout, left)))
         if response.status_code >= FIRST_ERROR:
             self._reject(key, response, *_read(response))
         peeked = Peeked(response)
-        if error := self._peek(peeked):
+        if error := self._peek(peeked, ends):
             response.close()
             self._reject(key, response, peeked.content, error)
         yield peeked
@@ -214,12 +217,19 @@ class Forwarder:
             return FirstEvent(peeked.encoding)
         return WholeAnswer(peeked.encoding) if content_type.startswith("application/json") else None
 
-    def _peek(self, peeked: Peeked) -> Any:
-        """Hold back what comes until it is clear what it is; return the error if it is one."""
+    def _peek(self, peeked: Peeked, ends: float) -> Any:
+        """Hold back what comes until it is clear what it is; return the error if it is one.
+
+        Raises:
+            TimeoutError: It drips, and the instant *ends* is over.
+        """
         if (seen := self._looked_at(peeked)) is None:
             return None
         parts = peeked.rest = iter(peeked.response.stream)
         while not seen.is_clear and (part := next(parts, None)) is not None:
+            if time.monotonic() > ends:
+                peeked.response.close()
+                raise TimeoutError("the deadline passed while the answer came")
             peeked.held_back.append(part)
             seen.feed(part)
         return seen.error

@@ -32,7 +32,7 @@ from jobapp.dropin.request_bodies import can_be_sent_again, looked_at
 from jobapp.dropin.routes import Kind, Route, ids_made, makes_objects, route_of
 from jobapp.dropin.senders import Senders
 from jobapp.dropin.tail import Tail, usage_in
-from jobapp.dropin.upward import bare, made, untouched, watched
+from jobapp.dropin.upward import bare, made, of_library, untouched, watched
 from jobapp.providers.responses import headers_of, whole_body
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class KeyTransport:
         error = started.call.give_up(outcome)
         cause = started.call.cause
         if cause is not None and not isinstance(cause, RejectedResponseError):
-            raise bare(cause)
+            raise bare(of_library(request, cause))
         return self._ending(request, started, outcome, error)
 
     def _answer(self, request: Any, started: _Started, key: ApiKey, peeked: Any) -> Any:

@@ -50,6 +50,13 @@ def _of_family(*theirs: type[Exception]) -> type[ConfigError]:
     return type("ConfigError", (ConfigError, *theirs), told)
 
 
+def of_library(request: Any, error: Exception) -> Exception:
+    """Return *error* as the library of *request* has it, where it is that a deadline passed."""
+    if isinstance(error, TimeoutError):
+        return library_of(request).ReadTimeout(str(error) or "the deadline passed")  # type: ignore[no-any-return]
+    return error
+
+
 def bare(error: Exception) -> Exception:
     """Return *error* without the frames below it, which hold the request that was sent, with its key."""
     seen: BaseException | None = error
