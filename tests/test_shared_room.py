@@ -294,3 +294,12 @@ def test_a_rejection_while_the_lock_was_held_elsewhere_counts_nothing_later(tmp_
     assert state.sent.requests == 2
     assert state.ended.requests == 1
     taken(second)
+
+
+def test_a_process_that_can_not_have_the_lock_sees_what_others_wrote(tmp_path, monkeypatch):
+    first, second = pool_of(tmp_path / "room"), pool_of(tmp_path / "room")
+    learnt(first)
+    taken(second)
+    monkeypatch.setattr(second._room._table, "lock", lambda *_: False)
+    taken(first)
+    assert is_full(second, NOW)

@@ -9,8 +9,8 @@ processes never take the same room, whatever each of them believed before::
     hold:  lock -> take over what is newer -> (the caller decides) -> write what has changed -> unlock
     look:  take over what is newer
 
-Where there is no table, or its lock can't be had in a moment, this process goes on with its copies; what it
-sent meanwhile is counted at the next hold (:mod:`jobapp.pool.unshared`).
+Where there is no table this process goes on with its copies. Where the lock can't be had in a moment it
+decides by a look, and what it sent meanwhile is counted at the next hold (:mod:`jobapp.pool.unshared`).
 """
 
 from __future__ import annotations
@@ -148,10 +148,7 @@ class SharedRoom:
         table = self._table
         if table is None or table.waits:
             return
-        for part in state.parts:
-            stamp = table.stamp(part.name)
-            if stamp != part.seen and _read(table, part):
-                part.seen = stamp
+        _look(table, state)
         if _dead(table, state):
             with self.hold(state):
                 pass
@@ -180,7 +177,7 @@ class _Hold:
         self._is_held = table.lock(self._name, self._state.parts)
         if not self._is_held:
             self._state.go_alone()
-            return False
+            return not table.waits and _look(table, self._state)
         try:
             return _take_over(table, self._state)
         except BaseException:
@@ -216,6 +213,17 @@ def _take_over(table: Table, state: Recorded) -> bool:
     for owner in dead:
         state.write_off(owner)
     return has_news or bool(dead)
+
+
+def _look(table: Table, state: Recorded) -> bool:
+    """Take over what is newer and whole, without the lock; return whether there was any."""
+    has_news = False
+    for part in state.parts:
+        stamp = table.stamp(part.name)
+        if stamp != part.seen and _read(table, part):
+            part.seen = stamp
+            has_news = True
+    return has_news
 
 
 def _dead(table: Table, state: Recorded) -> list[Owner]:

@@ -56,10 +56,10 @@ MAGIC = b"jobroom\x01"
 MOST = 200_000
 """Records; beyond, a key is known to this process only."""
 
-PATIENCE = 0.1
+PATIENCE = 0.3
 """Seconds to wait for a lock while nobody writes: it is held for microseconds, if no process was stopped."""
 
-LONGEST = 0.5
+LONGEST = 1.0
 """Seconds to wait for one at most, while others have it in turns: the machine is busy."""
 
 BRIEF = 0.002
