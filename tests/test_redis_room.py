@@ -133,10 +133,13 @@ def test_a_lock_whose_holder_is_gone_ends_by_itself(server, pool_of):
     assert table is not None
     gone._model("m").state(0)
     assert table.lock("p", gone._model("m").state(0).parts)
-    taken(pool)
     (name,) = [line for line in server.command("KEYS", f"{PREFIX}lock*") if line.startswith(b"{")]
     (ttl,) = server.command("PTTL", name.decode())
     assert 0 < int(ttl.removeprefix(b":")) <= 1000
+    server.command("PEXPIRE", name.decode(), "1")
+    taken(pool)
+    taken(pool_of())
+    assert is_full(pool)
 
 
 def test_a_machine_whose_clock_is_minutes_off_counts_by_itself(pool_of):

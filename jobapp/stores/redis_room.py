@@ -37,20 +37,14 @@ from jobapp.stores.redis_connection import FIRST_PAUSE, LONGEST_PAUSE, open_clie
 TIMEOUT = 0.5
 """Seconds to wait for an answer."""
 
-PATIENCE = 0.1
-"""Seconds to wait for a lock."""
-
-OF_BUDGETS = 1.2
-"""Seconds to wait for one where a budget counts: it lasts no longer, and who counts alone spends too much."""
+PATIENCE = 1.2
+"""Seconds to wait for a lock: one whose process has died lasts no longer, and no event loop waits for it."""
 
 PATIENCE_AT_THE_END = 1.0
 """Seconds to wait for what a thread has still to note."""
 
-BRIEF = 0.002
-"""Seconds to wait for a lock that could not be had the last time."""
-
-POLL = 0.0005
-"""Seconds between two tries."""
+POLL, LONGEST_POLL = 0.0005, 0.005
+"""Seconds between the first two tries, and between later ones at most."""
 
 HOLD = 1000
 """Milliseconds after which the lock of one who does not give it back ends."""
@@ -137,7 +131,6 @@ class RedisRoom:
         self._me = Owner(float(secrets.randbits(48)), 0.0)
         self._heard_at = -LEASE
         self._alive_at: dict[Owner, float] = {}
-        self._stuck: set[str] = set()
         self._held, self._token = "", b""
         self._records: dict[str, bytes] = {}
         self._stamps: dict[str, int] = {}
@@ -186,12 +179,11 @@ class RedisRoom:
 
     def lock(self, name: str, parts: Sequence[Part]) -> bool:
         """Take the lock of that name, and read the records; return whether it could be had in a moment."""
-        patience = PATIENCE if len(parts) == OWN else OF_BUDGETS
-        if time.monotonic() < self._retry_at or not self._threads.acquire(timeout=patience):
+        if time.monotonic() < self._retry_at or not self._threads.acquire(timeout=PATIENCE):
             return False
         try:
             is_worth_it = time.monotonic() >= self._retry_at  # the thread before may have met silence
-            if is_worth_it and self._lock(name, [part.name for part in parts], patience):
+            if is_worth_it and self._lock(name, [part.name for part in parts]):
                 return True
         except _errors() as error:
             self._fail(error)
@@ -201,18 +193,17 @@ class RedisRoom:
         self._threads.release()
         return False
 
-    def _lock(self, name: str, records: Sequence[str], patience: float) -> bool:
+    def _lock(self, name: str, records: Sequence[str]) -> bool:
         """Do so; what keys of several models may have in common is budgets."""
         held = self._name("lock", records[0] if len(records) == OWN else name)
         self._token = secrets.token_bytes(8)
-        until = time.monotonic() + (BRIEF if held in self._stuck and patience == PATIENCE else patience)
+        until, poll = time.monotonic() + PATIENCE, POLL
         names = [self._name("alive"), held, *(self._name("record", record) for record in records)]
         while not (found := self._ask("EVAL", LOCK, len(names), *names, *self._heard(), self._token, HOLD)):
             if time.monotonic() >= until:
-                self._stuck.add(held)
                 return False
-            time.sleep(POLL)
-        self._stuck.discard(held)
+            time.sleep(poll)
+            poll = min(2 * poll, LONGEST_POLL)
         self._pause = FIRST_PAUSE
         self._held, self._written = held, []
         self._server_time = float(found[0])
