@@ -209,6 +209,7 @@ async def test_what_a_cancelled_call_had_learnt_is_written_even_if_its_write_had
             await llm.asend_prompt(PROMPT, provider="openai", model="gpt-4o-mini")  # warm, and reset then
             reset(world, llm)
             free, rejected = threading.Event(), asyncio.Event()
+            llm.key_status()  # looks at what others counted, which the call would do in the thread
             threads.submit(free.wait, 60)
             world.events.clear()
             llm._on_event = lambda event: rejected.set() if isinstance(event, AttemptFailed) else None
