@@ -291,4 +291,5 @@ def test_the_text_of_the_error_tells_what_was_tried_and_what_comes_too_late(any_
     )
     assert "(in 7 s); this call's turn comes in 7.0 s, which is too late" in text
     assert caught.value.available_at == any_way.clock.now() + timedelta(seconds=7)
+    assert f"\n  openai {key.name} (gpt-4o-mini): rate limited, back at 2026-11-23" in text
     assert f"\n  1. openai gpt-4o-mini {key.name}: rate limited (HTTP 429)" in text

@@ -83,7 +83,7 @@ def call_error(
             return no_keys_error(keys, attempts, now)
         case StopReason.DEADLINE:
             first = _first_free(keys, now)
-            text = _deadline_text(end, attempts, first, now)
+            text = _deadline_text(end, attempts, keys, first, now)
             return DeadlineExceededError(text, available_at=first, attempts=attempts)
         case _:
             text = f"All attempts failed ({len(attempts)}):{attempt_lines(attempts)}"
@@ -136,11 +136,19 @@ def attempt_lines(attempts: Sequence[Attempt]) -> str:
     return "".join(f"\n  {number}. {_attempt_text(a)}" for number, a in enumerate(attempts, 1))
 
 
-def _deadline_text(end: GaveUp, attempts: Sequence[Attempt], first: datetime | None, now: datetime) -> str:
+def _deadline_text(
+    end: GaveUp, attempts: Sequence[Attempt], keys: Sequence[KeyStatus], first: datetime | None, now: datetime
+) -> str:
     """Tell the time of the keys apart from the call's turn among those that wait for them."""
     free = "" if first is None or first <= now else f"; the first key is free {moment(first, now)}"
     turn = "" if end.wait is None else f"; this call's turn comes in {end.wait:.1f} s, which is too late"
-    return f"The call's deadline does not allow another step{free}{turn}.{attempt_lines(attempts)}"
+    lines = "".join(f"\n  {_room_text(line, now)}" for line in keys)
+    return f"The call's deadline does not allow another step{free}{turn}.{lines}{attempt_lines(attempts)}"
+
+
+def _room_text(line: KeyStatus, now: datetime) -> str:
+    """Return one key's state; one that is free may be full, for all that."""
+    return status_text(line, now) + (", as far as it has room" if line.until is None else "")
 
 
 def _attempt_text(attempt: Attempt) -> str:
