@@ -115,11 +115,11 @@ class KeyPool:
         if reservation is None or not keys.knows(reservation.state):
             wanted = self._wanted(keys, now, want, self._estimate(keys, model, want))
             return self._find(keys, model, wanted, next(self._tickets))
-        with self._room.hold(reservation.state):
-            reservation.cost = self._estimate_with(reservation.state, keys, model, want, now)
-            reservation.foresee(now)
-            if reservation.wait(now) <= 0:
-                return self._begin(reservation, now)
+        self._room.look_again(reservation.state, now)
+        if self._is_due(reservation, keys, want, now):
+            with self._room.hold(reservation.state):
+                if self._is_due(reservation, keys, want, now):
+                    return self._begin(reservation, now)
         wanted = self._wanted(keys, now, want, reservation.cost)
         if is_best(keys, reservation, wanted):
             return Taken(reservation.key, reservation.wait(now), reservation=reservation)
@@ -151,6 +151,12 @@ class KeyPool:
         else:
             reservation.release()
         self._model(reservation.model).look_at(state, now)
+
+    def _is_due(self, held: Reservation, keys: Keys, want: Take, now: float) -> bool:
+        """Return whether the key of a reservation is free for it, by what is known now."""
+        held.cost = self._estimate_with(held.state, keys, held.model, want, now)
+        held.foresee(now)
+        return held.wait(now) <= 0
 
     def _find(self, keys: Keys, model: str, wanted: Wanted, ticket: int) -> Taken | NoneFree:
         """Choose a key, and begin with it or stand in its line."""

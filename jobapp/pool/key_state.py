@@ -134,6 +134,8 @@ class KeyState:
     """When it was last taken, counted in turns of its model."""
     parts: tuple[Part, ...] = ()
     """The records that other processes share."""
+    looked_at: float = -math.inf
+    """When one who waits for it looked at its records."""
     alone: Unshared | None = None
     """Where what happens is noted for others, while the record can't be had."""
     unshared: Unshared | None = None

@@ -76,6 +76,9 @@ class Table(Protocol):
 UNSEEN = -1
 
 
+EVERY = 0.25
+"""Seconds between two looks at a key that calls wait for, where a look takes the lock of all."""
+
 OWN = 1
 """The place among a state's parts of the record that is its own."""
 
@@ -107,11 +110,13 @@ class Recorded(Protocol):
         parts: The records; its own is the second.
         unshared: What happened while they could not be had.
         alone: The same, while it happens.
+        looked_at: When one who waits looked at them.
     """
 
     parts: tuple[Part, ...]
     unshared: Unshared | None
     alone: Unshared | None
+    looked_at: float
 
     def go_alone(self) -> None:
         """Note from now on what happens without the records."""
@@ -150,6 +155,16 @@ class SharedRoom:
             return
         _look(table, state)
         if _dead(table, state):
+            with self.hold(state):
+                pass
+
+    def look_again(self, state: Recorded, now: float) -> None:
+        """Do so for one who waits; where it takes a round trip and the lock, not each time."""
+        table = self._table
+        if table is None or not table.waits:
+            self.look(state)
+        elif not state.looked_at <= now < state.looked_at + EVERY:
+            state.looked_at = now
             with self.hold(state):
                 pass
 
