@@ -452,6 +452,15 @@ def test_one_async_client_serves_several_event_loops(openai_world):
     assert answers == [ECHO] * 3
 
 
+async def test_the_connections_of_a_client_that_was_let_go_are_closed_by_its_loop(openai_world):
+    openai_world.add(ONE)
+    simulator = openai_world.simulator
+    async with openai_world.interface() as llm:
+        assert await aasked(llm.async_client("openai"), "gpt-4o-mini") == ECHO
+        gc.collect()
+        await asyncio.to_thread(simulator.wait_for, lambda: simulator.open_connections == 0)
+
+
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_the_transport_serves_plain_clients_of_both_libraries(openai_world, library):
     openai_world.add(ONE, Fault.SPENT_DAY)

@@ -111,6 +111,8 @@ def good():
 def configured(own_folders, monkeypatch):
     """Return an interface on these providers, whose keys are ``sk-`` and their names."""
 
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)  # the simulator of another test may have left it
+
     def open_(providers, **more):
         for provider in providers.values():
             for key in provider["keys"]:

@@ -10,6 +10,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from jobapp.domain.forking import survive_fork
@@ -64,6 +65,15 @@ class Senders:
         for client in clients:
             await client.aclose()
 
+    def let_go(self) -> None:
+        """Close what nobody uses any more; connections of event loops are closed by their loops."""
+        self.close()
+        with self._lock:
+            left, self._clients = self._clients, {}
+        for (_, loop), client in left.items():
+            with suppress(RuntimeError):  # the loop was closed, and its connections with it
+                loop.call_soon_threadsafe(_close_in, loop, client)
+
     def _client(self, library: Any, kind: str, loop: asyncio.AbstractEventLoop | None) -> Any:
         client = self._clients.get((library, loop))
         if client is None:
@@ -75,6 +85,16 @@ class Senders:
     def _forget_closed_loops(self) -> None:
         for name in [name for name in self._clients if name[1] is not None and name[1].is_closed()]:
             del self._clients[name]
+
+
+_closing: set[asyncio.Task[None]] = set()
+"""What loops would forget, which hold their tasks by weak references."""
+
+
+def _close_in(loop: asyncio.AbstractEventLoop, client: Any) -> None:
+    task = loop.create_task(client.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
 
 
 def _open(library: Any, kind: str) -> Any:

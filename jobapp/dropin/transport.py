@@ -70,7 +70,7 @@ class KeyTransport:
         self._senders = Senders()
         self._secrets = frozenset(key.secret for key in below.manager.keys)
         self._told_of_own = False
-        weakref.finalize(self, self._senders.close).atexit = False
+        weakref.finalize(self, self._senders.let_go).atexit = False
 
     def __repr__(self) -> str:
         names = ", ".join(key.name for key in self._below.manager.keys)
