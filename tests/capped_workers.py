@@ -41,7 +41,13 @@ def run(config: Path, environ: dict[str, str], start: str, processes: int = 1, t
     """Let processes call until their budget is spent, from the instant *start* on."""
     command = [sys.executable, "-m", __name__, str(config), start, str(processes), str(threads)]
     ended = subprocess.run(
-        command, env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True, timeout=90, check=True
+        command,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=90,
+        check=True,
     )
     told = [json.loads(line) for line in ended.stdout.splitlines()]
     assert len(told) == processes
