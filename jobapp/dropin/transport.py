@@ -83,23 +83,27 @@ class KeyTransport:
             ConfigError: The request goes to another host than the provider's.
         """
         send, headers = self._senders.sync(request), headers_of(request)
+        home = self._home_of(request)
         if self._goes_as_it_is(request, headers):
             return send(request)
         route = _route(request, headers)
+        forwarder = self._forwarder(request, route, send, home)
         if route.kind is Kind.HOME:
-            return send_home(self._below, request, route, self._forwarder(request, route, send), send)
-        started = self._start(request, route, send, self._rules(request, headers))
+            return send_home(self._below, request, route, forwarder, send)
+        started = self._start(forwarder, route, self._rules(request, headers))
         return self._up(request, started, drive(started.call, started.flow, ask_stream))
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send *request* in the running event loop, and return the response that goes up."""
         send, headers = self._senders.asynchronous(request), headers_of(request)
+        home = self._home_of(request)
         if self._goes_as_it_is(request, headers):
             return await send(request)
         route = _route(request, headers)
+        forwarder = self._forwarder(request, route, send, home)
         if route.kind is Kind.HOME:
-            return await asend_home(self._below, request, route, self._forwarder(request, route, send), send)
-        started = self._start(request, route, send, self._rules(request, headers))
+            return await asend_home(self._below, request, route, forwarder, send)
+        started = self._start(forwarder, route, self._rules(request, headers))
         return self._up(request, started, await adrive(started.call, started.flow, aask_stream))
 
     async def acomplete(
@@ -131,7 +135,8 @@ class KeyTransport:
         )
         route, send = _route(request, headers_of(request)), self._senders.asynchronous(request)
         rules = self._below.rules if deadline is None else replace(self._below.rules, deadline=deadline)
-        started = self._start(request, route, send, rules)
+        forwarder = self._forwarder(request, route, send, self._home_of(request))
+        started = self._start(forwarder, route, rules)
         outcome = await adrive(started.call, started.flow, aask_stream)
         if isinstance(outcome, GaveUp):
             raise started.call.give_up(outcome)
@@ -169,7 +174,6 @@ class KeyTransport:
 
     def _goes_as_it_is(self, request: Any, headers: Mapping[str, str]) -> bool:
         """Return whether the caller brings a credential of its own, which is respected: one attempt."""
-        self._home_of(request)
         brought = credentials_in(headers, request.url.query.decode("ascii"))
         if not is_callers_own(brought, self._secrets):
             return False
@@ -213,8 +217,8 @@ class KeyTransport:
             return replace(self._below.rules, max_retries=0)
         return self._below.rules
 
-    def _start(self, request: Any, route: Route, send: Any, rules: RetrySettings) -> _Started:
-        below, forwarder = self._below, self._forwarder(request, route, send)
+    def _start(self, forwarder: Forwarder, route: Route, rules: RetrySettings) -> _Started:
+        below = self._below
         details = self._wants_details()
         call = Call((), EMPTY, rules, below.clock, below.listener, details=details, session=below.session)
         settings = ModelSettings(below.provider.name, route.model)
@@ -222,14 +226,14 @@ class KeyTransport:
         flow = call_policy([target], rules, below.rng, only=self._only(route))
         return _Started(call, flow, forwarder, route)
 
-    def _forwarder(self, request: Any, route: Route, send: Any) -> Forwarder:
+    def _forwarder(self, request: Any, route: Route, send: Any, home: str) -> Forwarder:
         below = self._below
         return Forwarder(
             below.provider.name,
             below.key_header,
             request,
             send,
-            home=self._home_of(request),
+            home=home,
             address=below.provider.base_url or "",
             model=route.model,
             first=below.manager.keys[0].fingerprint,
