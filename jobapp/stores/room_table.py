@@ -309,27 +309,25 @@ class RoomTable:
         return min(MOST, int(STAMP.unpack(os.pread(self._fd, 8, COUNT_AT))[0]))
 
     def _known_offset(self, name: str) -> int | None:
-        """Return where a record is; ``None`` where it is missing."""
+        """Return where a record is; ``None`` where it is missing, or the file can't be used."""
+        if not self._is_usable:
+            return None
         offset = self._offsets.get(name)
-        if not self._is_usable or offset is not None:
-            return offset if self._is_usable else None
-        with self._threads:
-            found = self._find(_digest(name))
-        if found is not None:
-            self._offsets[name] = found
-        return found
+        if offset is None:
+            with self._threads:
+                offset = self._find(_digest(name))
+            if offset is not None:
+                self._offsets[name] = offset
+        return offset
 
     def _offset(self, name: str) -> int | None:
         """Return where a record is; one that is missing is added."""
-        offset = self._offsets.get(name)
-        if not self._is_usable:
-            return None
-        if offset is not None:
-            return offset
+        found = self._known_offset(name)
+        if found is not None or not self._is_usable:
+            return found
         digest = _digest(name)
         with self._threads:
-            found = self._find(digest)
-            if found is None and self._lock_byte(""):
+            if self._lock_byte(""):
                 try:
                     found = self._find(digest) or self._add(digest)
                 finally:
